@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * Secrets: PINs, passwords, MAC keys. Locked into memory where the limit allows, left out of core dumps,
+ * wiped on release. There is no formatter for this type on purpose.
+ */
+#ifndef BASE_SECRET_H
+#define BASE_SECRET_H
+
+#include "base/bytes.h"
+#include "base/error.h"
+
+struct pke_secret;
+
+/** Copy @p b into new locked memory. Never NULL. */
+struct pke_secret *pke_secret_new(struct pke_bytes b);
+
+/** Wipe and release. Accepts NULL. */
+void pke_secret_free(struct pke_secret *s);
+
+/** The bytes, valid until pke_secret_free. An empty range for NULL. */
+struct pke_bytes pke_secret_bytes(const struct pke_secret *s);
+
+/**
+ * Read a secret file: a regular file (no symbolic link), not readable by group or others, 1..@p max bytes;
+ * one trailing newline is dropped. Blocks on disk.
+ * @return PKE_OK and *ret (caller frees), or PKE_CONFIG naming what is wrong with the file.
+ */
+enum pke_err pke_secret_read_file(const char *path, size_t max, struct pke_secret **ret,
+                                  struct pke_fail *fail);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * Certificates from template and identity: the to-be-signed bytes are built without the key, linted,
+ * recorded, signed elsewhere and assembled from bytes. Extensions that do not depend on the request are
+ * encoded once per profile.
+ */
+#ifndef CA_CERT_H
+#define CA_CERT_H
+
+#include "base/arena.h"
+#include "base/option.h"
+#include "ca/issuer.h"
+
+#define CA_SERIAL_SIZE 16
+#define CA_TBS_MAX     8192
+
+/** Everything about a certificate that does not depend on the request. Immutable. */
+struct ca_profile;
+
+struct ca_profile_spec {
+    const struct pke_strings *ekus; /* dotted OIDs, not empty */
+    bool key_encipherment;          /* RSA keys only; ignored for EC */
+};
+
+/** Encode the fixed extensions (keyUsage critical, extendedKeyUsage, basicConstraints critical CA:FALSE,
+ * AKI). */
+enum pke_err ca_profile_new(const struct ca_issuer *ca, const struct ca_profile_spec *spec,
+                            struct ca_profile **ret, struct pke_fail *fail);
+void ca_profile_free(struct ca_profile *p); /* accepts NULL */
+
+struct ca_cert_spec {
+    uint8_t serial[CA_SERIAL_SIZE]; /* ca_serial_new() */
+    const char *subject_cn;         /* one RDN, UTF8String, 1 to 64 characters (RFC 5280 ub-common-name) */
+    const char *san_uri;            /* NULL: no SAN */
+    int64_t not_before, not_after;  /* seconds */
+    struct pke_bytes spki;          /* raw, as in the CSR */
+    bool ec_key;                    /* no keyEncipherment */
+};
+
+/** DER of the TBSCertificate, appended to @p out (max CA_TBS_MAX). PKE_POLICY when a value cannot be encoded.
+ */
+enum pke_err ca_tbs_build(const struct ca_issuer *ca, const struct ca_profile *profile,
+                          const struct ca_cert_spec *spec, struct pke_buf *out, struct pke_fail *fail);
+
+/** SEQUENCE { tbs, algorithm of @p ca, BIT STRING signature }, appended to @p out. */
+enum pke_err ca_cert_assemble(const struct ca_issuer *ca, struct pke_bytes tbs, struct pke_bytes signature,
+                              struct pke_buf *out);
+
+/** One prefix octet (node, 0x01..0x7f) and 120 random bits. Never fails: no randomness ends the process. */
+void ca_serial_new(uint8_t node, uint8_t out[CA_SERIAL_SIZE]);
+
+/** Verify @p signature over @p tbs with the CA certificate's key. */
+bool ca_cert_verify(const struct ca_issuer *ca, struct pke_bytes tbs, struct pke_bytes signature);
+
+#endif

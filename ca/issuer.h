@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * An issuing CA as the signer of certificates sees it: certificate, subject bytes, key identifier, signature
+ * algorithm. Immutable once loaded.
+ */
+#ifndef CA_ISSUER_H
+#define CA_ISSUER_H
+
+#include <openssl/evp.h>
+
+#include "base/bytes.h"
+
+struct ca_issuer;
+
+/**
+ * Load from PEM: @p certificate_pem one certificate (CA:TRUE, keyCertSign, SKI), @p root_pem the self-signed
+ * root or empty when the certificate is self-signed. Checks that the certificate verifies under the root.
+ * @return PKE_OK and *ret (ca_issuer_free), or PKE_CONFIG with the reason.
+ */
+enum pke_err ca_issuer_load(struct pke_bytes certificate_pem, struct pke_bytes root_pem,
+                            struct ca_issuer **ret, struct pke_fail *fail);
+void ca_issuer_free(struct ca_issuer *ca); /* accepts NULL */
+
+/* All ranges live as long as the issuer. */
+struct pke_bytes ca_issuer_der(const struct ca_issuer *ca);
+struct pke_bytes ca_issuer_root_der(const struct ca_issuer *ca);
+bool ca_issuer_self_signed(const struct ca_issuer *ca);
+struct pke_bytes ca_issuer_subject(const struct ca_issuer *ca);     /* DER Name */
+struct pke_bytes ca_issuer_spki(const struct ca_issuer *ca);        /* DER SubjectPublicKeyInfo */
+struct pke_bytes ca_issuer_spki_sha256(const struct ca_issuer *ca); /* 32 bytes */
+struct pke_bytes ca_issuer_key_id(const struct ca_issuer *ca);      /* SKI value */
+int64_t ca_issuer_not_before(const struct ca_issuer *ca);           /* seconds */
+int64_t ca_issuer_not_after(const struct ca_issuer *ca);
+struct pke_bytes
+ca_issuer_algorithm(const struct ca_issuer *ca);            /* DER AlgorithmIdentifier its key signs with */
+EVP_PKEY *ca_issuer_public_key(const struct ca_issuer *ca); /* borrowed */
+const char *ca_issuer_subject_text(const struct ca_issuer *ca); /* RFC 2253, for people */
+
+#endif

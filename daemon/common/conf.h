@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * The configuration: one YAML file, parsed by every role from the same bytes into the same immutable struct.
+ * main validates first; the others parse again because they trust bytes, not pointers. No role changes a
+ * struct conf.
+ */
+#ifndef DAEMON_COMMON_CONF_H
+#define DAEMON_COMMON_CONF_H
+
+#include "base/arena.h"
+#include "base/bytes.h"
+#include "base/option.h"
+#include "policy/template.h"
+
+#define CONF_GENERATION 32         /* SHA-256 of the file's bytes */
+#define CONF_MAX_BYTES  (1u << 20) /* larger files are refused */
+
+enum conf_backend { CONF_BACKEND_PKCS11, CONF_BACKEND_FILE };
+enum conf_client_cert { CONF_CLIENT_CERT_OFF, CONF_CLIENT_CERT_OPTIONAL, CONF_CLIENT_CERT_REQUIRE };
+enum conf_flavour { CONF_FLAVOUR_MDM };
+enum conf_stage { CONF_STAGE_POLICY, CONF_STAGE_ENROLL };
+
+/** keys.NAME: one CA key and how to open it. Used by key, keytool-free. */
+struct conf_key {
+    const char *name;
+    int backend;          /* enum conf_backend */
+    char *module;         /* path of the PKCS#11 module */
+    char *uri;            /* RFC 7512 pkcs11: URI, or a PEM path for the file backend (tests only) */
+    char *pin_file;       /* 0600 file; or */
+    char *pin_credential; /* name below $CREDENTIALS_DIRECTORY */
+    uint64_t instances;
+    int64_t deadline;    /* ms for one device operation, then the process is killed */
+    bool allow_weak_key; /* go on although attributes are weaker than required */
+};
+
+/** issuers.NAME: a CA certificate and its key. */
+struct conf_issuer {
+    const char *name;
+    char *certificate; /* PEM file */
+    char *root;        /* PEM file of the self-signed root; absent when certificate is self-signed */
+    char *key;         /* name in keys */
+    int64_t max_validity;
+    int64_t max_backdate;
+    struct pke_strings allowed_ekus; /* floor: EKUs that this issuer's key may certify */
+    const struct conf_key *key_ref;
+};
+
+/** listeners.NAME */
+struct conf_listener {
+    const char *name;
+    char *address;                   /* IP literal; or */
+    uint64_t port;                   /* 0: any free port, told by status */
+    char *unix_path;                 /* unix socket: a frontend listener */
+    char *tls_certificate, *tls_key; /* PEM files; absent on a unix listener */
+    int client_cert;                 /* enum conf_client_cert */
+    char *client_ca;                 /* PEM file, for client-cert other than off */
+    bool frontend; /* peers are the MDM frontend: identity headers may be honoured, no per-source back-off */
+    char *public_url; /* "https://enroll.example" in advertised URLs; default from address and port */
+    uint64_t max_connections;
+    int64_t idle_timeout;
+};
+
+/** provisioning.NAME: the frontend-owned part of the provisioning document (MS-MDE2 2.2.9.1). */
+struct conf_provisioning {
+    const char *name;
+    char *provider_id, *display_name, *management_url;
+    uint64_t connection_retries;          /* CONNRETRYFREQ */
+    int64_t initial_backoff, max_backoff; /* INITIALBACKOFFTIME, MAXBACKOFFTIME */
+    bool backcompat_retry_disabled;
+    char *default_encoding;
+    bool search_criteria;               /* emit SSLCLIENTCERTSEARCHCRITERIA */
+    char *client_secret, *client_nonce; /* APPAUTH CLIENT: values that the management server knows */
+    char *server_name, *server_secret, *server_nonce; /* APPAUTH APPSRV */
+    char *server_auth_type;                           /* BASIC or DIGEST */
+    uint64_t renew_period, retry_interval;            /* days: WSTEP/Renew */
+    char *renew_url;                                  /* ServerURL, absent: the client starts at discovery */
+    uint64_t poll_first_retries, poll_second_retries, poll_remaining_retries;
+    int64_t poll_first_interval, poll_second_interval, poll_remaining_interval; /* ms, whole minutes */
+    bool poll_on_login;
+    char *help_phone, *help_website, *help_email;
+};
+
+/** endpoints.NAME: path -> what is served there. */
+struct conf_endpoint {
+    const char *name;
+    struct pke_strings listeners;
+    char *path;
+    int flavour;                    /* enum conf_flavour */
+    int stage;                      /* enum conf_stage */
+    char *enrollment_version;       /* "3.0" .. "7.0", as told to the client at discovery */
+    struct pke_strings credentials; /* enabled kinds: "username" */
+    char *template_name;
+    char *provisioning;    /* stage enroll */
+    char *enroll_endpoint; /* stage policy: whose URL is advertised */
+    const struct policy_template *template_ref;
+    const struct conf_provisioning *provisioning_ref;
+    const struct conf_endpoint *enroll_ref;
+};
+
+struct conf_global {
+    char *state_directory; /* ledger, PIN latches */
+    char *tenant;
+    char *ledger_file;
+    int64_t retry_window;
+    char *user_file;
+    uint64_t auth_workers;
+    int64_t request_deadline;
+    int64_t clock_backward_limit, clock_forward_limit;
+    char *control_socket;
+    struct pke_strings viewer_groups, officer_groups, admin_groups, frontend_groups;
+};
+
+struct conf {
+    struct conf_global global;
+    struct conf_key *keys;
+    size_t n_keys;
+    struct conf_issuer *issuers;
+    size_t n_issuers;
+    struct policy_template *templates;
+    size_t n_templates;
+    struct conf_listener *listeners;
+    size_t n_listeners;
+    struct conf_endpoint *endpoints;
+    size_t n_endpoints;
+    struct conf_provisioning *provisionings;
+    size_t n_provisionings;
+    uint8_t generation[CONF_GENERATION];
+    char generation_hex[2 * CONF_GENERATION + 1];
+    const char *file;        /* name for messages */
+    struct pke_arena *arena; /* owns everything above */
+};
+
+/** A list of "file:line:col: path: message" lines, all errors at once. */
+struct conf_errors {
+    struct pke_buf text;
+    unsigned count;
+};
+
+/**
+ * Parse and validate. No file named in it is opened (conf_check_files does), so that any role can call it.
+ * @param file  name for messages; its directory resolves relative paths
+ * @return PKE_OK with *ret (conf_free), or PKE_CONFIG with every error in @p errors. Does not block.
+ */
+enum pke_err conf_parse(const char *file, struct pke_bytes text, struct conf **ret,
+                        struct conf_errors *errors);
+
+/** Read a file of at most CONF_MAX_BYTES and parse it. Blocks. Refuses a file that others may write. */
+enum pke_err conf_load(const char *file, struct pke_buf *bytes, struct conf **ret,
+                       struct conf_errors *errors);
+
+/** Check that the files it names exist and are readable. Blocks on disk; main and --check-config. */
+enum pke_err conf_check_files(const struct conf *conf, struct conf_errors *errors);
+
+/** Release. Accepts NULL. */
+void conf_free(struct conf *conf);
+void conf_errors_done(struct conf_errors *errors);
+
+/** Look-ups by name; NULL when there is none. */
+const struct conf_key *conf_find_key(const struct conf *conf, const char *name);
+const struct conf_issuer *conf_find_issuer(const struct conf *conf, const char *name);
+const struct policy_template *conf_find_template(const struct conf *conf, const char *name);
+const struct conf_listener *conf_find_listener(const struct conf *conf, const char *name);
+const struct conf_endpoint *conf_find_endpoint(const struct conf *conf, const char *name);
+
+/** The effective configuration as YAML that conf_parse accepts, every option with its value. */
+enum pke_err conf_dump(const struct conf *conf, struct pke_buf *out);
+
+/** JSON Schema of the file, from the option tables. */
+enum pke_err conf_dump_schema(struct pke_buf *out);
+
+/** One row per section: for the manual page check and the control API ("templates" -> template options). */
+struct conf_section {
+    const char *name; /* "global" stands for the top level */
+    bool named;       /* a mapping of NAME -> options */
+    const struct pke_option *options;
+    const char *help;
+};
+extern const struct conf_section conf_sections[]; /* ends with name NULL */
+
+#endif

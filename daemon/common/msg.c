@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/common/msg.h"
+
+#include <string.h>
+
+const struct ipc_field msg_empty_fields[] = {{0, IPC_U64, 0, false}};
+
+const struct ipc_field msg_conf_fields[] = {
+    {1, IPC_STR, offsetof(struct msg_conf, file), true},
+    {2, IPC_BYTES, offsetof(struct msg_conf, text), true},
+    {3, IPC_BYTES, offsetof(struct msg_conf, assertion_key), false},
+    {0, IPC_U64, 0, false},
+};
+
+const struct ipc_field msg_link_fields[] = {
+    {1, IPC_U64, offsetof(struct msg_link, peer), true},
+    {2, IPC_U64, offsetof(struct msg_link, index), true},
+    {3, IPC_STR, offsetof(struct msg_link, name), false},
+    {0, IPC_U64, 0, false},
+};
+
+const struct ipc_field msg_state_fields[] = {
+    {1, IPC_STR, offsetof(struct msg_state, state), true},
+    {2, IPC_STR, offsetof(struct msg_state, text), false},
+    {3, IPC_PAIRS, offsetof(struct msg_state, facts), false},
+    {0, IPC_U64, 0, false},
+};
+
+const struct ipc_field msg_failed_fields[] = {
+    {1, IPC_FAIL, offsetof(struct msg_failed, fail), true},
+    {2, IPC_U64, offsetof(struct msg_failed, retry_ms), false},
+    {0, IPC_U64, 0, false},
+};
+
+const struct ipc_field msg_auth_fields[] = {
+    {1, IPC_STR, offsetof(struct msg_auth, tenant), true},
+    {2, IPC_STR, offsetof(struct msg_auth, endpoint), true},
+    {3, IPC_STR, offsetof(struct msg_auth, stage), true},
+    {4, IPC_STR, offsetof(struct msg_auth, kind), true},
+    {5, IPC_STR, offsetof(struct msg_auth, username), false},
+    {6, IPC_BYTES, offsetof(struct msg_auth, password), false},
+    {7, IPC_STR, offsetof(struct msg_auth, source), false},
+    {8, IPC_BYTES, offsetof(struct msg_auth, request_hash), false},
+    {9, IPC_U64, offsetof(struct msg_auth, deadline), true},
+    {0, IPC_U64, 0, false},
+};
+
+const struct ipc_field msg_auth_ok_fields[] = {
+    {1, IPC_BYTES, offsetof(struct msg_auth_ok, assertion), true},
+    {2, IPC_STR, offsetof(struct msg_auth_ok, principal), true},
+    {0, IPC_U64, 0, false},
+};
+
+const struct ipc_field msg_prepare_fields[] = {
+    {1, IPC_BYTES, offsetof(struct msg_prepare, generation), true},
+    {2, IPC_U64, offsetof(struct msg_prepare, commit), false},
+    {3, IPC_U64, offsetof(struct msg_prepare, deadline), true},
+    {4, IPC_STR, offsetof(struct msg_prepare, trace_id), true},
+    {5, IPC_STR, offsetof(struct msg_prepare, endpoint), true},
+    {6, IPC_STR, offsetof(struct msg_prepare, operation), true},
+    {7, IPC_BYTES, offsetof(struct msg_prepare, assertion), true},
+    {8, IPC_BYTES, offsetof(struct msg_prepare, request), true},
+    {9, IPC_PAIRS, offsetof(struct msg_prepare, context), false},
+    {10, IPC_STR, offsetof(struct msg_prepare, source), false},
+    {0, IPC_U64, 0, false},
+};
+
+const struct ipc_field msg_prepared_fields[] = {
+    {1, IPC_U64, offsetof(struct msg_prepared, prep_id), true},
+    {2, IPC_BYTES, offsetof(struct msg_prepared, request_hash), true},
+    {0, IPC_U64, 0, false},
+};
+
+const struct ipc_field msg_commit_fields[] = {
+    {1, IPC_U64, offsetof(struct msg_commit, prep_id), true},
+    {2, IPC_BYTES, offsetof(struct msg_commit, decision), false},
+    {0, IPC_U64, 0, false},
+};
+
+const struct ipc_field msg_issued_fields[] = {
+    {1, IPC_STR, offsetof(struct msg_issued, request_id), true},
+    {2, IPC_STR, offsetof(struct msg_issued, serial), true},
+    {3, IPC_BYTES, offsetof(struct msg_issued, certificate), true},
+    {4, IPC_STR, offsetof(struct msg_issued, principal), true},
+    {5, IPC_STR, offsetof(struct msg_issued, subject_cn), true},
+    {6, IPC_STR, offsetof(struct msg_issued, ent_dmid), true},
+    {7, IPC_U64, offsetof(struct msg_issued, replayed), false},
+    {0, IPC_U64, 0, false},
+};
+
+const struct ipc_field msg_refusal_fields[] = {
+    {1, IPC_STR, offsetof(struct msg_refusal, trace_id), true},
+    {2, IPC_STR, offsetof(struct msg_refusal, endpoint), true},
+    {3, IPC_STR, offsetof(struct msg_refusal, stage), true},
+    {4, IPC_STR, offsetof(struct msg_refusal, principal), false},
+    {5, IPC_STR, offsetof(struct msg_refusal, device_id), false},
+    {6, IPC_STR, offsetof(struct msg_refusal, source), false},
+    {7, IPC_FAIL, offsetof(struct msg_refusal, fail), true},
+    {0, IPC_U64, 0, false},
+};
+
+const struct ipc_field msg_catalogue_fields[] = {
+    {1, IPC_BYTES, offsetof(struct msg_catalogue, generation), true},
+    {2, IPC_PAIRS, offsetof(struct msg_catalogue, issuers), false},
+    {3, IPC_BLOBS, offsetof(struct msg_catalogue, certificates), false},
+    {4, IPC_BLOBS, offsetof(struct msg_catalogue, roots), false},
+    {0, IPC_U64, 0, false},
+};
+
+const struct ipc_field msg_sign_fields[] = {
+    {1, IPC_STR, offsetof(struct msg_sign, kind), true},
+    {2, IPC_BYTES, offsetof(struct msg_sign, tbs), true},
+    {3, IPC_U64, offsetof(struct msg_sign, deadline), true},
+    {0, IPC_U64, 0, false},
+};
+
+const struct ipc_field msg_signed_fields[] = {
+    {1, IPC_BYTES, offsetof(struct msg_signed, signature), true},
+    {2, IPC_U64, offsetof(struct msg_signed, micros), false},
+    {0, IPC_U64, 0, false},
+};
+
+const struct ipc_field msg_key_state_fields[] = {
+    {1, IPC_STR, offsetof(struct msg_key_state, state), true},
+    {2, IPC_FAIL, offsetof(struct msg_key_state, fail), true},
+    {3, IPC_U64, offsetof(struct msg_key_state, raw), false},
+    {4, IPC_STR, offsetof(struct msg_key_state, algorithm), false},
+    {5, IPC_U64, offsetof(struct msg_key_state, signatures), false},
+    {6, IPC_U64, offsetof(struct msg_key_state, failures), false},
+    {7, IPC_U64, offsetof(struct msg_key_state, last_micros), false},
+    {0, IPC_U64, 0, false},
+};
+
+const struct ipc_field msg_verb_fields[] = {
+    {1, IPC_STR, offsetof(struct msg_verb, verb), true},
+    {2, IPC_PAIRS, offsetof(struct msg_verb, args), false},
+    {3, IPC_BYTES, offsetof(struct msg_verb, secret), false},
+    {4, IPC_STR, offsetof(struct msg_verb, actor), true},
+    {0, IPC_U64, 0, false},
+};
+
+const struct ipc_field msg_verb_reply_fields[] = {
+    {1, IPC_BYTES, offsetof(struct msg_verb_reply, json), true},
+    {0, IPC_U64, 0, false},
+};
+
+const struct ipc_field msg_audit_fields[] = {
+    {1, IPC_STR, offsetof(struct msg_audit, actor), true},
+    {2, IPC_STR, offsetof(struct msg_audit, verb), true},
+    {3, IPC_STR, offsetof(struct msg_audit, result), true},
+    {4, IPC_STR, offsetof(struct msg_audit, detail), false},
+    {0, IPC_U64, 0, false},
+};
+
+static const char *const role_names[ROLE__MAX] = {"main", "net", "control", "auth", "issuer", "key"};
+
+const char *role_name(enum role_id id)
+{
+    return (unsigned)id < ROLE__MAX ? role_names[id] : "?";
+}
+
+enum role_id role_from_name(const char *name)
+{
+    for (unsigned i = 0; i < ROLE__MAX; i++)
+        if (strcmp(role_names[i], name) == 0)
+            return (enum role_id)i;
+    return ROLE__MAX;
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * Every message between the roles: its struct, its field table, its kind. Encoded by ipc/record.h.
+ * Strings and bytes are borrowed when sent and live in the receiver's arena when read.
+ */
+#ifndef DAEMON_COMMON_MSG_H
+#define DAEMON_COMMON_MSG_H
+
+#include "ipc/record.h"
+
+enum role_id { ROLE_MAIN, ROLE_NET, ROLE_CONTROL, ROLE_AUTH, ROLE_ISSUER, ROLE_KEY, ROLE__MAX };
+
+/* kind, who sends it -> who receives it */
+enum msg_kind {
+    MSG_CONF_PREPARE = 1,  /* main -> role: msg_conf; parse and open, change nothing yet */
+    MSG_CONF_READY,        /* role -> main: msg_empty */
+    MSG_CONF_REFUSED,      /* role -> main: msg_failed */
+    MSG_CONF_SWITCH,       /* main -> role: msg_empty */
+    MSG_CONF_ABORT,        /* main -> role: msg_empty */
+    MSG_LINK,              /* main -> role: msg_link and one descriptor: a channel to a peer role */
+    MSG_STATE,             /* role -> main: msg_state, whenever it changes */
+    MSG_STOP,              /* main -> role: msg_empty; finish what is in flight, then exit 0 */
+    MSG_STOPPED_ACCEPTING, /* net -> main: msg_empty; drained */
+    MSG_KILL_KEY,          /* issuer -> main: msg_link (peer, name, index): it is stuck, end it */
+
+    MSG_AUTH = 32, /* net -> auth: msg_auth */
+    MSG_AUTH_OK,   /* auth -> net: msg_auth_ok */
+    MSG_FAILED,    /* any answer: msg_failed */
+    MSG_OK,        /* any answer without content: msg_empty */
+
+    MSG_PREPARE = 48, /* net -> issuer: msg_prepare (with commit set: PREPARE and COMMIT in one frame) */
+    MSG_PREPARED,     /* issuer -> net: msg_prepared */
+    MSG_COMMIT,       /* net -> issuer: msg_commit */
+    MSG_ISSUED,       /* issuer -> net: msg_issued */
+    MSG_REFUSAL,      /* net -> issuer: msg_refusal, answered MSG_OK once durable or counted */
+    MSG_CATALOGUE,    /* issuer -> net, after LINK and after a switch: msg_catalogue; id 0 */
+
+    MSG_SIGN = 64, /* issuer -> key: msg_sign */
+    MSG_SIGNED,    /* key -> issuer: msg_signed */
+    MSG_KEY_STATE, /* key -> issuer: msg_key_state; id 0 */
+    MSG_KEY_TEST,  /* issuer -> key: msg_empty, answered MSG_KEY_STATE */
+
+    MSG_VERB = 80,  /* control -> main, auth, issuer: msg_verb */
+    MSG_VERB_REPLY, /* answer: msg_verb_reply */
+    MSG_AUDIT,      /* control -> issuer: msg_audit; id 0, one way */
+};
+
+struct msg_empty {
+    uint64_t unused;
+};
+
+struct msg_conf {
+    const char *file;
+    struct pke_bytes text;
+    struct pke_bytes assertion_key; /* auth and issuer only: 32 bytes, made by main at start */
+};
+
+struct msg_link {
+    uint64_t peer;    /* enum role_id */
+    uint64_t index;   /* which instance */
+    const char *name; /* key: its name in the configuration */
+};
+
+/** What a role wants main (and so `pkienrollctl status`) to know. */
+struct msg_state {
+    const char *state;      /* "ready", "recovering", "locked", "failed", "draining" */
+    const char *text;       /* last error or detail */
+    struct pke_pairs facts; /* net: "listener NAME" -> "127.0.0.1:43211", "url ENDPOINT" -> absolute URL */
+};
+
+struct msg_failed {
+    struct pke_fail fail;
+    uint64_t retry_ms; /* 0: no hint */
+};
+
+struct msg_auth {
+    const char *tenant;
+    const char *endpoint;
+    const char *stage; /* "policy" or "enroll" */
+    const char *kind;  /* credential kind: "username" */
+    const char *username;
+    struct pke_bytes password;     /* wiped by both ends after use */
+    const char *source;            /* client address without port, NULL on frontend listeners */
+    struct pke_bytes request_hash; /* SHA-256 of the CSR or CMS; empty at the policy stage */
+    uint64_t deadline;             /* CLOCK_MONOTONIC ms */
+};
+
+struct msg_auth_ok {
+    struct pke_bytes assertion; /* daemon/common/assertion.h; opaque to net but for the fields below */
+    const char *principal;
+};
+
+struct msg_prepare {
+    struct pke_bytes generation; /* of the sender's snapshot: must equal the issuer's, else PKE_STALE */
+    uint64_t commit;             /* 1: no authoriser, decide at once */
+    uint64_t deadline;           /* CLOCK_MONOTONIC ms */
+    const char *trace_id;        /* the attempt id: ActivityId, TraceId */
+    const char *endpoint;
+    const char *operation; /* "issue" */
+    struct pke_bytes assertion;
+    struct pke_bytes request; /* PKCS#10 DER */
+    struct pke_pairs context; /* ContextItems in order; values checked for form by proto/ */
+    const char *source;
+};
+
+struct msg_prepared {
+    uint64_t prep_id;
+    struct pke_bytes request_hash;
+};
+
+struct msg_commit {
+    uint64_t prep_id;
+    struct pke_bytes decision; /* the authoriser's signed answer; empty when the template names none */
+};
+
+struct msg_issued {
+    const char *request_id;
+    const char *serial; /* lower-case hex */
+    struct pke_bytes certificate;
+    const char *principal;
+    const char *subject_cn;
+    const char *ent_dmid;
+    uint64_t replayed; /* 1: an earlier answer of the same request */
+};
+
+struct msg_refusal {
+    const char *trace_id;
+    const char *endpoint;
+    const char *stage;
+    const char *principal; /* claimed or authenticated, may be NULL */
+    const char *device_id; /* may be NULL */
+    const char *source;
+    struct pke_fail fail;
+};
+
+/** Certificates that net needs for answers. */
+struct msg_catalogue {
+    struct pke_bytes generation;
+    struct pke_pairs issuers; /* issuer name -> hex SHA-1 of its certificate, same order as the lists below */
+    struct pke_blobs certificates; /* DER of the issuing CA */
+    struct pke_blobs roots;        /* DER of its self-signed root (the same bytes when self-signed) */
+};
+
+struct msg_sign {
+    const char *kind; /* "certificate" */
+    struct pke_bytes tbs;
+    uint64_t deadline;
+};
+
+struct msg_signed {
+    struct pke_bytes signature; /* value of the BIT STRING, verified by key against the CA certificate */
+    uint64_t micros;            /* time of the device operation */
+};
+
+struct msg_key_state {
+    const char *state;     /* "starting" "ready" "recovering" "locked" "failed" */
+    struct pke_fail fail;  /* err PKE_OK when ready */
+    uint64_t raw;          /* CKR_* or 0 */
+    const char *algorithm; /* "RSA-2048" */
+    uint64_t signatures, failures, last_micros;
+};
+
+struct msg_verb {
+    const char *verb; /* name in ipc/verbs.h */
+    struct pke_pairs args;
+    struct pke_bytes secret; /* a password, wiped after use */
+    const char *actor;       /* "uid=0 role=admin" */
+};
+
+struct msg_verb_reply {
+    struct pke_bytes json; /* the object that the control API returns */
+};
+
+struct msg_audit {
+    const char *actor;
+    const char *verb;
+    const char *result; /* "ok" or an error token */
+    const char *detail; /* canonical JSON of the arguments, without secrets */
+};
+
+extern const struct ipc_field msg_empty_fields[], msg_conf_fields[], msg_link_fields[], msg_state_fields[],
+    msg_failed_fields[], msg_auth_fields[], msg_auth_ok_fields[], msg_prepare_fields[], msg_prepared_fields[],
+    msg_commit_fields[], msg_issued_fields[], msg_refusal_fields[], msg_catalogue_fields[], msg_sign_fields[],
+    msg_signed_fields[], msg_key_state_fields[], msg_verb_fields[], msg_verb_reply_fields[],
+    msg_audit_fields[];
+
+/** Name of a role: "net". */
+const char *role_name(enum role_id id);
+
+/** Role for a name; ROLE__MAX when unknown. */
+enum role_id role_from_name(const char *name);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * Decisions: who sees a template, who gets what certificate. Pure functions; default deny.
+ */
+#ifndef POLICY_DECIDE_H
+#define POLICY_DECIDE_H
+
+#include "base/arena.h"
+#include "policy/template.h"
+
+/** An authenticated identity, as the verified assertion of auth carries it. Borrowed strings. */
+struct policy_identity {
+    const char *tenant;
+    const char *principal;
+    const char *credential; /* kind: "username" */
+};
+
+/** Facts of the key in a CSR, copied from ca/ by the issuer: policy/ does not know X.509. */
+struct policy_key {
+    bool rsa;
+    unsigned bits;
+    bool sha1_signature;
+};
+
+/** One request as policy sees it. Borrowed strings; device_id and enrollment_type come from the client. */
+struct policy_request {
+    const struct policy_identity *identity;
+    const char *device_id;       /* MS-MDE2 3.4.4.1.1.1.1 ContextItem DeviceID */
+    const char *enrollment_type; /* "Full" or "Device" */
+    const char *device_owner;    /* principal of the newest live certificate of this DeviceID, NULL: none */
+    struct policy_key key;
+};
+
+/** What will be certified. Strings in the arena given to policy_decide(). */
+struct policy_decision {
+    const char *subject_cn;
+    const char *san_uri;           /* NULL: none; may still hold "{ent-dmid}" for the issuer to fill */
+    int64_t not_before, not_after; /* seconds; the issuer clamps not_after to the CA's */
+    bool key_encipherment;
+    const struct pke_strings *ekus;
+};
+
+/** May this identity see (and ask for) the template? PKE_OK, PKE_DENIED or PKE_TEMPLATE. */
+enum pke_err policy_visible(const struct policy_template *t, const struct policy_identity *identity,
+                            struct pke_fail *fail);
+
+/**
+ * Decide one request at time @p now (seconds).
+ * @return PKE_OK and *ret, or the refusal with the rule that made it.
+ */
+enum pke_err policy_decide(const struct policy_template *t, const struct policy_request *req, int64_t now,
+                           struct pke_arena *arena, struct policy_decision *ret, struct pke_fail *fail);
+
+/** Does @p pattern ("*", "*@corp.example" or exact) match @p principal, ASCII case-insensitively? */
+bool policy_match_principal(const char *pattern, const char *principal);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * The wap-provisioningdoc of an answer (MS-MDE2 2.2.9.1): CertificateStore by the daemon, APPLICATION and
+ * DMClient from structured values of the frontend. Serialised from a tree with libxml2, never pasted.
+ */
+#ifndef PROTO_PROVDOC_H
+#define PROTO_PROVDOC_H
+
+#include "base/bytes.h"
+
+struct provdoc_certificate {
+    struct pke_bytes der;
+    const char *sha1_hex; /* 40 upper-case digits: the node name */
+};
+
+struct provdoc {
+    bool device_store;                                          /* My/System instead of My/User */
+    struct provdoc_certificate root, intermediate, certificate; /* intermediate.der empty: none */
+    unsigned renew_period, retry_interval;                      /* days */
+    const char *renew_url;                                      /* NULL: left out */
+
+    /* APPLICATION */
+    const char *provider_id, *display_name, *management_url;
+    unsigned connection_retries;
+    uint64_t initial_backoff_ms, max_backoff_ms;
+    bool backcompat_retry_disabled;
+    const char *default_encoding;
+    const char *search_subject; /* "CN=..." for SSLCLIENTCERTSEARCHCRITERIA; NULL: left out */
+    const char *client_secret, *client_nonce;
+    const char *server_auth_type, *server_name, *server_secret, *server_nonce;
+
+    /* DMClient */
+    const char *upn, *ent_dmid, *ent_device_name; /* NULL: left out, except EntDMID which must be there */
+    const char *help_phone, *help_website, *help_email;
+    unsigned first_retries, first_interval_min, second_retries, second_interval_min, remaining_retries,
+        remaining_interval_min;
+    bool poll_on_login;
+};
+
+/** Append the document: UTF-8, no namespace, no indentation, no declaration. PKE_POLICY when a mandatory
+ * value is missing. */
+enum pke_err provdoc_write(const struct provdoc *doc, struct pke_buf *out, struct pke_fail *fail);
+
+#endif
