@@ -6,17 +6,19 @@ enum pke_err ipc_frame_read(struct pke_bytes in, size_t max, struct ipc_frame *r
     struct pke_cursor c = pke_cursor_of(in);
     struct ipc_frame f;
     uint32_t length;
+    uint16_t version;
 
     if (in.n < IPC_HEADER)
         return PKE_NOT_FOUND;
     pke_take_u32(&c, &length);
     pke_take_u16(&c, &f.kind);
-    pke_take_u16(&c, &f.version);
+    pke_take_u16(&c, &version);
     pke_take_u64(&c, &f.id);
     if (length > max)
         return PKE_LIMIT;
-    if (f.version != IPC_VERSION)
+    if ((version & ~IPC_CARRIES_FD) != IPC_VERSION)
         return PKE_UNSUPPORTED;
+    f.carries_fd = version & IPC_CARRIES_FD;
     if (!pke_take(&c, length, &f.payload))
         return PKE_NOT_FOUND;
     *ret = f;
@@ -24,11 +26,12 @@ enum pke_err ipc_frame_read(struct pke_bytes in, size_t max, struct ipc_frame *r
     return PKE_OK;
 }
 
-enum pke_err ipc_frame_write(struct pke_buf *out, uint16_t kind, uint64_t id, struct pke_bytes payload)
+enum pke_err ipc_frame_write(struct pke_buf *out, uint16_t kind, uint64_t id, bool carries_fd,
+                             struct pke_bytes payload)
 {
     pke_buf_add_u32(out, (uint32_t)payload.n);
     pke_buf_add_u16(out, kind);
-    pke_buf_add_u16(out, IPC_VERSION);
+    pke_buf_add_u16(out, IPC_VERSION | (carries_fd ? IPC_CARRIES_FD : 0));
     pke_buf_add_u64(out, id);
     pke_buf_add_bytes(out, payload);
     return out->overflow ? PKE_LIMIT : PKE_OK;

@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 
 #define IPC_VERSION     1
+#define IPC_CARRIES_FD  0x8000 /* flag in the version field */
 #define IPC_HEADER      16
 #define IPC_MAX_CONTROL (64u << 10)  /* listings and small replies between control and the others */
 #define IPC_MAX_REQUEST (512u << 10) /* one enrollment request or answer */
@@ -17,7 +18,7 @@
 
 struct ipc_frame {
     uint16_t kind;
-    uint16_t version;
+    bool carries_fd;          /* a descriptor travels with it (daemon/common/chan.h) */
     uint64_t id;              /* chosen by the asker, echoed by the answerer; 0 for one-way messages */
     struct pke_bytes payload; /* borrowed from the input */
 };
@@ -32,7 +33,8 @@ struct ipc_frame {
 enum pke_err ipc_frame_read(struct pke_bytes in, size_t max, struct ipc_frame *ret, size_t *used);
 
 /** Append a frame. PKE_LIMIT when @p out is full. */
-enum pke_err ipc_frame_write(struct pke_buf *out, uint16_t kind, uint64_t id, struct pke_bytes payload);
+enum pke_err ipc_frame_write(struct pke_buf *out, uint16_t kind, uint64_t id, bool carries_fd,
+                             struct pke_bytes payload);
 
 /** Append one TLV {u16 tag, u32 length, value}. */
 enum pke_err ipc_tlv_write(struct pke_buf *out, uint16_t tag, struct pke_bytes value);

@@ -30,6 +30,10 @@ struct chan_ops {
  */
 struct chan *chan_new(struct event_base *base, int fd, size_t max, const struct chan_ops *ops, void *arg);
 
+/** Take descriptors that come with frames; without this call they are dropped. Only roles do, on their
+ * channel to main. */
+void chan_accept_fds(struct chan *c);
+
 /** Close and release. Accepts NULL. Queued output is lost: see chan_flush. Allowed inside both callbacks. */
 void chan_free(struct chan *c);
 

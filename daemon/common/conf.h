@@ -152,8 +152,10 @@ enum pke_err conf_load(const char *file, struct pke_buf *bytes, struct conf **re
 /** Check that the files it names exist and are readable. Blocks on disk; main and --check-config. */
 enum pke_err conf_check_files(const struct conf *conf, struct conf_errors *errors);
 
-/** Release. Accepts NULL. */
-void conf_free(struct conf *conf);
+/** One more owner of an immutable configuration; drop one (the last one releases it). conf_unref accepts
+ * NULL. */
+struct conf *conf_ref(const struct conf *conf);
+void conf_unref(struct conf *conf);
 void conf_errors_done(struct conf_errors *errors);
 
 /** Look-ups by name; NULL when there is none. */

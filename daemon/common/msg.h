@@ -62,6 +62,10 @@ struct msg_link {
     const char *name; /* key: its name in the configuration */
 };
 
+struct msg_drain {
+    uint64_t on;
+};
+
 /** What a role wants main (and so `pkienrollctl status`) to know. */
 struct msg_state {
     const char *state;      /* "ready", "recovering", "locked", "failed", "draining" */
@@ -179,11 +183,11 @@ struct msg_audit {
     const char *detail; /* canonical JSON of the arguments, without secrets */
 };
 
-extern const struct ipc_field msg_empty_fields[], msg_conf_fields[], msg_link_fields[], msg_state_fields[],
-    msg_failed_fields[], msg_auth_fields[], msg_auth_ok_fields[], msg_prepare_fields[], msg_prepared_fields[],
-    msg_commit_fields[], msg_issued_fields[], msg_refusal_fields[], msg_catalogue_fields[], msg_sign_fields[],
-    msg_signed_fields[], msg_key_state_fields[], msg_verb_fields[], msg_verb_reply_fields[],
-    msg_audit_fields[];
+extern const struct ipc_field msg_empty_fields[], msg_conf_fields[], msg_link_fields[], msg_drain_fields[],
+    msg_state_fields[], msg_failed_fields[], msg_auth_fields[], msg_auth_ok_fields[], msg_prepare_fields[],
+    msg_prepared_fields[], msg_commit_fields[], msg_issued_fields[], msg_refusal_fields[],
+    msg_catalogue_fields[], msg_sign_fields[], msg_signed_fields[], msg_key_state_fields[], msg_verb_fields[],
+    msg_verb_reply_fields[], msg_audit_fields[];
 
 /** Name of a role: "net". */
 const char *role_name(enum role_id id);

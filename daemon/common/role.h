@@ -12,6 +12,7 @@
 #include "daemon/common/chan.h"
 #include "daemon/common/conf.h"
 #include "daemon/common/msg.h"
+#include "daemon/common/process.h"
 
 #define ROLE_MAIN_FD 3 /* the channel to main, after exec */
 
@@ -51,6 +52,10 @@ struct role {
     const char *name;        /* key: its name in the configuration */
     void *state;             /* the role's own */
     bool stopping;
+    /* the two-phase switch, private to role.c */
+    struct conf *candidate_conf;
+    void *candidate;
+    bool have_candidate;
 };
 
 /** Run a role until main ends it. Returns the process's exit code. */
@@ -62,9 +67,16 @@ void role_tell_state(struct role *r, const struct msg_state *state);
 /** Everything in flight is answered: exit 0. */
 void role_stopped(struct role *r);
 
-/** CLOCK_MONOTONIC milliseconds: deadlines. CLOCK_REALTIME milliseconds: certificates and the ledger. */
-uint64_t role_monotonic_ms(void);
-int64_t role_wall_ms(void);
+/* Names that the roles use for the clocks of daemon/common/process.h. */
+static inline uint64_t role_monotonic_ms(void)
+{
+    return process_monotonic_ms();
+}
+
+static inline int64_t role_wall_ms(void)
+{
+    return process_wall_ms();
+}
 
 /* entry points, one per role folder; daemon/main/main.c dispatches --role to them */
 int role_net(unsigned index);
