@@ -13,16 +13,16 @@ enum role_id { ROLE_MAIN, ROLE_NET, ROLE_CONTROL, ROLE_AUTH, ROLE_ISSUER, ROLE_K
 
 /* kind, who sends it -> who receives it */
 enum msg_kind {
-    MSG_CONF_PREPARE = 1,  /* main -> role: msg_conf; parse and open, change nothing yet */
-    MSG_CONF_READY,        /* role -> main: msg_empty */
-    MSG_CONF_REFUSED,      /* role -> main: msg_failed */
-    MSG_CONF_SWITCH,       /* main -> role: msg_empty */
-    MSG_CONF_ABORT,        /* main -> role: msg_empty */
-    MSG_LINK,              /* main -> role: msg_link and one descriptor: a channel to a peer role */
-    MSG_STATE,             /* role -> main: msg_state, whenever it changes */
-    MSG_STOP,              /* main -> role: msg_empty; finish what is in flight, then exit 0 */
-    MSG_STOPPED_ACCEPTING, /* net -> main: msg_empty; drained */
-    MSG_KILL_KEY,          /* issuer -> main: msg_link (peer, name, index): it is stuck, end it */
+    MSG_CONF_PREPARE = 1, /* main -> role: msg_conf; parse and open, change nothing yet */
+    MSG_CONF_READY,       /* role -> main: msg_empty */
+    MSG_CONF_REFUSED,     /* role -> main: msg_failed */
+    MSG_CONF_SWITCH,      /* main -> role: msg_empty */
+    MSG_CONF_ABORT,       /* main -> role: msg_empty */
+    MSG_LINK,             /* main -> role: msg_link and one descriptor: a channel to a peer role */
+    MSG_STATE,            /* role -> main: msg_state, whenever it changes */
+    MSG_STOP,             /* main -> role: msg_empty; finish what is in flight, then exit 0 */
+    MSG_DRAIN,            /* main -> net: msg_drain; refuse new work with InMaintenance, or take it again */
+    MSG_KILL_KEY,         /* issuer -> main: msg_link (peer, name, index): it is stuck, end it */
 
     MSG_AUTH = 32, /* net -> auth: msg_auth */
     MSG_AUTH_OK,   /* auth -> net: msg_auth_ok */

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Start, reload, drain and stop of the whole daemon, and what the service manager is told. */
+#include <openssl/rand.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "config.h"
+#include "daemon/common/log.h"
+#include "daemon/common/process.h"
+#include "daemon/main/notify.h"
+#include "daemon/main/supervisor.h"
+
+#define RELOAD_PATIENCE_S 30
+#define STOP_PATIENCE_S   20
+
+/* Everybody serves and every key has settled: READY, LOCKED or FAILED (the state says which). */
+static bool all_settled(const struct supervisor *s)
+{
+    for (const struct child *c = s->children; c; c = c->next)
+        if (c->wanted && (c->state != CHILD_RUNNING || !c->settled))
+            return false;
+    return true;
+}
+
+static const char *worst_key(const struct supervisor *s)
+{
+    for (const struct child *c = s->children; c; c = c->next)
+        if (c->wanted && c->role == ROLE_KEY && c->told_state && strcmp(c->told_state, "ready") != 0)
+            return c->told_state;
+    return NULL;
+}
+
+const char *lifecycle_state(const struct supervisor *s)
+{
+    if (s->stopping)
+        return "stopping";
+    if (s->draining)
+        return "draining";
+    if (!all_settled(s))
+        return s->ready_told ? "degraded" : "starting";
+    return worst_key(s) ? "degraded" : "ready";
+}
+
+void lifecycle_state_changed(struct supervisor *s)
+{
+    char status[160];
+    const char *key = worst_key(s);
+
+    snprintf(status, sizeof status, "%s%s%s", lifecycle_state(s), key ? ", a signing key is " : "",
+             key ? key : "");
+    notify_status(status);
+    if (!s->ready_told && !s->stopping && all_settled(s)) {
+        s->ready_told = true;
+        notify_ready();
+        log_event(LOG_NOTICE, "ready", "generation", s->conf->generation_hex, NULL);
+    }
+}
+
+static void end_reload(struct supervisor *s, const struct pke_fail *fail)
+{
+    struct conf *old = s->conf;
+
+    event_del(s->reload_timer);
+    s->reloading = false;
+    for (struct child *c = s->children; c; c = c->next)
+        if (c->chan && c->state == CHILD_RUNNING)
+            chan_send(c->chan, fail ? MSG_CONF_ABORT : MSG_CONF_SWITCH, 0, PKE_BYTES(NULL, 0));
+    if (fail) {
+        conf_unref(s->new_conf);
+        pke_buf_done(&s->new_text);
+        log_fail(LOG_ERR, "reload refused, the old configuration stays", fail, NULL);
+    } else {
+        s->conf = s->new_conf;
+        pke_buf_done(&s->text);
+        s->text = s->new_text;
+        conf_unref(old);
+        children_sync(s);
+        log_event(LOG_NOTICE, "configuration switched", "generation", s->conf->generation_hex, NULL);
+    }
+    s->new_conf = NULL;
+    s->new_text = (struct pke_buf){0};
+    if (s->reload_asker)
+        verbs_reload_done(s->reload_asker, s->reload_id, fail, s->conf);
+    s->reload_asker = NULL;
+    notify_ready();
+}
+
+static void check_reload(struct supervisor *s)
+{
+    for (struct child *c = s->children; c; c = c->next)
+        if (c->state == CHILD_RUNNING && c->wanted && !c->prepared)
+            return;
+    end_reload(s, NULL);
+}
+
+void lifecycle_child_ready(struct child *c, bool ok, const struct pke_fail *fail)
+{
+    struct supervisor *s = c->sup;
+
+    if (c->state == CHILD_PREPARING) { /* a start */
+        if (ok) {
+            chan_send(c->chan, MSG_CONF_SWITCH, 0, PKE_BYTES(NULL, 0));
+            child_switched(c);
+            if (s->draining && c->role == ROLE_NET)
+                lifecycle_drain(s, true);
+            return;
+        }
+        log_fail(LOG_ERR, "role cannot start", fail, "role", role_name(c->role), "name", c->name, NULL);
+        if (!s->ready_told &&
+            c->role != ROLE_KEY) { /* at start-up a configuration that cannot be served is the end */
+            s->exit_code = 78;
+            lifecycle_stop(s);
+        } else {
+            child_kill(c, SIGKILL);
+        }
+        return;
+    }
+    if (!s->reloading || c->state != CHILD_RUNNING)
+        return;
+    if (!ok) {
+        end_reload(s, fail);
+        return;
+    }
+    c->prepared = true;
+    check_reload(s);
+}
+
+void lifecycle_child_gone(struct child *c)
+{
+    struct supervisor *s = c->sup;
+    struct pke_fail fail;
+
+    if (s->reloading && c->wanted) {
+        pke_fail_set(&fail, PKE_BUSY, "reload-role-died", "two-phase switch",
+                     "role %s ended during the reload", role_name(c->role));
+        end_reload(s, &fail);
+    }
+    if (s->stopping)
+        lifecycle_stop(s);
+    lifecycle_state_changed(s);
+}
+
+static void on_reload_timeout(evutil_socket_t fd, short what, void *arg)
+{
+    struct pke_fail fail;
+
+    (void)fd;
+    (void)what;
+    pke_fail_set(&fail, PKE_DEADLINE, "reload-timeout", "two-phase switch",
+                 "a role did not answer within %d s", RELOAD_PATIENCE_S);
+    end_reload(arg, &fail);
+}
+
+/* Options that only a restart can change: refused by name, so that nothing is half applied. */
+static enum pke_err check_restart_options(const struct conf *old, const struct conf *new_conf,
+                                          struct pke_fail *fail)
+{
+    struct pke_arena *arena = pke_arena_new();
+    enum pke_err err = PKE_OK;
+
+    for (const struct pke_option *o = conf_sections[0].options; o->name && err == PKE_OK; o++) {
+        const char *a, *b;
+        if (o->reload != PKE_RELOAD_RESTART)
+            continue;
+        a = pke_option_text(o, &old->global, arena);
+        b = pke_option_text(o, &new_conf->global, arena);
+        if (strcmp(a ? a : "", b ? b : "") != 0)
+            err = pke_fail_set(fail, PKE_CONFIG, "restart-needed", "pkienrolld.conf(5)",
+                               "%s changed: that needs a restart", o->name);
+    }
+    pke_arena_free(arena);
+    return err;
+}
+
+static enum pke_err load_candidate(struct supervisor *s, struct pke_fail *fail)
+{
+    struct conf_errors errors = {0};
+    enum pke_err err = conf_load(s->options->config, &s->new_text, &s->new_conf, &errors);
+
+    if (err == PKE_OK)
+        err = conf_check_files(s->new_conf, &errors);
+    if (err != PKE_OK)
+        pke_fail_set(fail, PKE_CONFIG, "config", "pkienrolld.conf(5)", "%s", pke_buf_cstr(&errors.text));
+    else
+        err = check_restart_options(s->conf, s->new_conf, fail);
+    conf_errors_done(&errors);
+    return err;
+}
+
+void lifecycle_reload(struct supervisor *s, struct chan *asker, uint64_t id)
+{
+    struct timeval patience = {RELOAD_PATIENCE_S, 0};
+    struct pke_fail fail;
+
+    if (s->reloading || s->stopping) {
+        pke_fail_set(&fail, PKE_BUSY, "reload-busy", "two-phase switch",
+                     "another reload or a stop is in progress");
+        if (asker)
+            verbs_reload_done(asker, id, &fail, s->conf);
+        return;
+    }
+    s->reload_asker = asker;
+    s->reload_id = id;
+    s->reloading = true;
+    notify_reloading();
+    if (load_candidate(s, &fail) != PKE_OK) {
+        end_reload(s, &fail);
+        return;
+    }
+    event_add(s->reload_timer, &patience);
+    for (struct child *c = s->children; c; c = c->next)
+        if (c->state == CHILD_RUNNING && c->chan)
+            child_send_conf(c, &s->new_text, s->new_conf);
+    check_reload(s);
+}
+
+void lifecycle_drain(struct supervisor *s, bool on)
+{
+    struct msg_drain m = {on};
+
+    s->draining = on;
+    for (struct child *c = s->children; c; c = c->next)
+        if (c->role == ROLE_NET && c->chan)
+            chan_send_record(c->chan, MSG_DRAIN, 0, msg_drain_fields, &m);
+    lifecycle_state_changed(s);
+}
+
+/* Order of a stop: those who take work first, then those who finish it. */
+static unsigned stop_stage(enum role_id role)
+{
+    switch (role) {
+    case ROLE_NET:
+        return 0;
+    case ROLE_CONTROL:
+        return 0;
+    case ROLE_ISSUER:
+        return 1;
+    default:
+        return 2;
+    }
+}
+
+void lifecycle_stop(struct supervisor *s)
+{
+    struct timeval patience = {STOP_PATIENCE_S, 0};
+    unsigned stage = 3;
+
+    if (!s->stopping) {
+        s->stopping = true;
+        notify_stopping();
+        log_event(LOG_NOTICE, "stopping", NULL);
+        event_add(s->stop_timer, &patience);
+    }
+    for (struct child *c = s->children; c; c = c->next)
+        if (c->pid && stop_stage(c->role) < stage)
+            stage = stop_stage(c->role);
+    if (stage == 3) {
+        event_base_loopbreak(s->base);
+        return;
+    }
+    for (struct child *c = s->children; c; c = c->next) {
+        if (!c->pid || stop_stage(c->role) != stage || c->state == CHILD_STOPPING)
+            continue;
+        if (c->chan && c->state == CHILD_RUNNING)
+            chan_send(c->chan, MSG_STOP, 0, PKE_BYTES(NULL, 0));
+        else
+            child_kill(c, SIGKILL);
+        c->state = CHILD_STOPPING;
+    }
+}
+
+static void on_stop_timeout(evutil_socket_t fd, short what, void *arg)
+{
+    struct supervisor *s = arg;
+
+    (void)fd;
+    (void)what;
+    log_event(LOG_WARNING, "roles did not finish in time and are ended", NULL);
+    for (struct child *c = s->children; c; c = c->next)
+        child_kill(c, SIGKILL);
+}
+
+static void on_signal(evutil_socket_t number, short what, void *arg)
+{
+    struct supervisor *s = arg;
+
+    (void)what;
+    if (number == SIGCHLD)
+        children_reap(s);
+    else if (number == SIGHUP)
+        lifecycle_reload(s, NULL, 0);
+    else if (!s->stopping)
+        lifecycle_stop(s);
+}
+
+static void on_watchdog(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    (void)arg;
+    notify_watchdog();
+}
+
+static void set_up(struct supervisor *s)
+{
+    static const int numbers[] = {SIGCHLD, SIGHUP, SIGTERM, SIGINT};
+    struct timeval tv;
+
+    s->base = event_base_new();
+    if (!s->base)
+        pke_oom();
+    for (size_t i = 0; i < PKE_LEN(numbers); i++) {
+        s->signals[i] = evsignal_new(s->base, numbers[i], on_signal, s);
+        event_add(s->signals[i], NULL);
+    }
+    s->reload_timer = event_new(s->base, -1, 0, on_reload_timeout, s);
+    s->stop_timer = event_new(s->base, -1, 0, on_stop_timeout, s);
+    s->watchdog = event_new(s->base, -1, EV_PERSIST, on_watchdog, s);
+    if (notify_watchdog_interval(&tv))
+        event_add(s->watchdog, &tv);
+}
+
+static void tear_down(struct supervisor *s)
+{
+    child_free_all(s);
+    for (size_t i = 0; i < PKE_LEN(s->signals); i++)
+        event_free(s->signals[i]);
+    event_free(s->reload_timer);
+    event_free(s->stop_timer);
+    event_free(s->watchdog);
+    event_base_free(s->base);
+    conf_unref(s->conf);
+    pke_buf_done(&s->text);
+    explicit_bzero(s->assertion_key, sizeof s->assertion_key);
+}
+
+int supervisor_run(const struct options *options, struct conf *conf, struct pke_buf *text)
+{
+    struct supervisor s = {.options = options, .conf = conf, .text = *text};
+
+    *text = (struct pke_buf){0};
+    s.started_mono = process_monotonic_ms();
+    s.started_wall = process_wall_ms();
+    if (RAND_bytes(s.assertion_key, sizeof s.assertion_key) != 1) {
+        log_event(LOG_CRIT, "no randomness", NULL);
+        return 70;
+    }
+    set_up(&s);
+    log_event(LOG_NOTICE, "starting", "version", PACKAGE_VERSION, "config", options->config, NULL);
+    children_sync(&s);
+    event_base_dispatch(s.base);
+    log_event(LOG_NOTICE, "stopped", NULL);
+    tear_down(&s);
+    return s.exit_code;
+}

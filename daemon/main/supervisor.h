@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * main's work: start the roles, keep them alive, give them configuration and links, tell the service manager.
+ */
+#ifndef DAEMON_MAIN_SUPERVISOR_H
+#define DAEMON_MAIN_SUPERVISOR_H
+
+#include <event2/event.h>
+
+#include "daemon/common/chan.h"
+#include "daemon/common/conf.h"
+#include "daemon/common/msg.h"
+#include "daemon/main/options.h"
+
+enum child_state {
+    CHILD_WAITING,   /* to be started, now or after a back-off */
+    CHILD_PREPARING, /* running, configuration sent */
+    CHILD_RUNNING,   /* serves the configuration */
+    CHILD_STOPPING,  /* told to finish */
+    CHILD_GONE,      /* not wanted any more */
+};
+
+/** One process of a role. */
+struct child {
+    struct child *next;
+    struct supervisor *sup;
+    enum role_id role;
+    unsigned index;
+    char *name; /* key: its name in the configuration */
+    enum child_state state;
+    pid_t pid;
+    struct chan *chan;
+    struct event *timer; /* back-off before a start, patience after a stop */
+    unsigned restarts;
+    unsigned recent; /* starts within the window, for the circuit breaker */
+    uint64_t window_start;
+    bool prepared; /* answered CONF_READY in this round */
+    bool wanted;   /* in the configuration in force */
+    bool settled;  /* told a state other than "starting" since its start */
+    char *told_state, *told_text;
+    struct pke_pairs facts;
+    struct pke_arena *facts_arena;
+};
+
+struct reload_waiter;
+
+struct supervisor {
+    struct event_base *base;
+    const struct options *options;
+    struct pke_buf text; /* bytes of the configuration in force */
+    struct conf *conf;
+    uint8_t assertion_key[32];
+    struct child *children;
+    uint64_t started_mono;
+    int64_t started_wall;
+    bool ready_told, draining, stopping;
+    /* reload in progress */
+    bool reloading;
+    struct pke_buf new_text;
+    struct conf *new_conf;
+    struct chan *reload_asker; /* control, or NULL for SIGHUP */
+    uint64_t reload_id;
+    struct event *reload_timer, *stop_timer, *watchdog;
+    struct event *signals[4];
+    int exit_code;
+};
+
+/** Run the daemon until it is told to stop. Returns the exit code. @p conf and @p text are taken over. */
+int supervisor_run(const struct options *options, struct conf *conf, struct pke_buf *text);
+
+/* children.c */
+void children_sync(struct supervisor *s); /* make the set of children what conf asks for */
+void child_free_all(struct supervisor *s);
+void child_send_conf(struct child *c, const struct pke_buf *text, const struct conf *conf);
+void child_switched(struct child *c); /* it serves the configuration now: link it with its peers */
+struct child *child_find(struct supervisor *s, enum role_id role, unsigned index, const char *name);
+void children_start_next_key(struct supervisor *s);
+void child_kill(struct child *c, int signal);
+void children_reap(struct supervisor *s);
+
+/* lifecycle.c */
+void lifecycle_child_ready(struct child *c, bool ok,
+                           const struct pke_fail *fail); /* answer to CONF_PREPARE */
+void lifecycle_child_gone(struct child *c);
+void lifecycle_reload(struct supervisor *s, struct chan *asker, uint64_t id);
+void lifecycle_stop(struct supervisor *s);
+void lifecycle_state_changed(struct supervisor *s);
+void lifecycle_drain(struct supervisor *s, bool on);
+const char *lifecycle_state(const struct supervisor *s);
+
+/* verbs.c */
+void verbs_frame(struct child *c, const struct ipc_frame *f);
+void verbs_reload_done(struct chan *asker, uint64_t id, const struct pke_fail *fail, const struct conf *conf);
+
+#endif

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Control verbs that main answers: status, reload, drain. */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/timefmt.h"
+#include "config.h"
+#include "daemon/common/log.h"
+#include "daemon/common/process.h"
+#include "daemon/main/supervisor.h"
+
+static void reply(struct chan *to, uint64_t id, json_t *object)
+{
+    char *text = json_dumps(object, JSON_COMPACT);
+    struct msg_verb_reply m = {.json = pke_bytes_str(text)};
+
+    chan_send_record(to, MSG_VERB_REPLY, id, msg_verb_reply_fields, &m);
+    free(text);
+    json_decref(object);
+}
+
+static void refuse(struct chan *to, uint64_t id, const struct pke_fail *fail)
+{
+    struct msg_failed m = {.fail = *fail};
+
+    chan_send_record(to, MSG_FAILED, id, msg_failed_fields, &m);
+}
+
+static const char *child_state_text(const struct child *c)
+{
+    if (!c->pid)
+        return "waiting";
+    if (c->state == CHILD_PREPARING)
+        return "starting";
+    return c->told_state ? c->told_state : "starting";
+}
+
+static json_t *role_object(const struct child *c)
+{
+    return json_pack("{s:s, s:s?, s:i, s:i, s:s, s:i, s:s?}", "role", role_name(c->role), "name", c->name,
+                     "index", (int)c->index, "pid", (int)c->pid, "state", child_state_text(c), "restarts",
+                     (int)c->restarts, "text", c->told_text);
+}
+
+/* Facts of net are "listener NAME" and "url NAME"; they become two objects. */
+static void add_facts(const struct child *c, json_t *listeners, json_t *urls)
+{
+    for (size_t i = 0; i < c->facts.n; i++) {
+        const char *name = c->facts.v[i].name;
+        if (strncmp(name, "listener ", 9) == 0)
+            json_object_set_new(listeners, name + 9, json_string(c->facts.v[i].value));
+        else if (strncmp(name, "url ", 4) == 0)
+            json_object_set_new(urls, name + 4, json_string(c->facts.v[i].value));
+    }
+}
+
+static json_t *status_object(struct supervisor *s)
+{
+    json_t *roles = json_array(), *listeners = json_object(), *urls = json_object();
+    char started[PKE_RFC3339_SIZE];
+
+    pke_time_rfc3339_ms(s->started_wall, started);
+    for (const struct child *c = s->children; c; c = c->next) {
+        if (c->state == CHILD_GONE)
+            continue;
+        json_array_append_new(roles, role_object(c));
+        add_facts(c, listeners, urls);
+    }
+    return json_pack("{s:s, s:s, s:s, s:i, s:s, s:I, s:o, s:o, s:o}", "state", lifecycle_state(s), "version",
+                     PACKAGE_VERSION, "generation", s->conf->generation_hex, "pid", (int)getpid(),
+                     "started_at", started, "uptime_seconds",
+                     (json_int_t)((process_monotonic_ms() - s->started_mono) / 1000), "roles", roles,
+                     "listeners", listeners, "urls", urls);
+}
+
+static void on_drain(struct child *c, uint64_t id, const struct msg_verb *v)
+{
+    const char *off = pke_pairs_get(&v->args, "off");
+    bool on = !off || strcmp(off, "true") != 0;
+
+    lifecycle_drain(c->sup, on);
+    reply(c->chan, id, json_pack("{s:b}", "draining", on));
+}
+
+void verbs_frame(struct child *c, const struct ipc_frame *f)
+{
+    struct pke_arena *arena = pke_arena_new();
+    struct msg_verb v;
+    struct pke_fail fail;
+
+    if (ipc_record_read(msg_verb_fields, f->payload, arena, &v, sizeof v, &fail) != PKE_OK) {
+        refuse(c->chan, f->id, &fail);
+    } else if (strcmp(v.verb, "status") == 0) {
+        reply(c->chan, f->id, status_object(c->sup));
+    } else if (strcmp(v.verb, "reload") == 0) {
+        log_event(LOG_NOTICE, "reload asked for", "actor", v.actor, NULL);
+        lifecycle_reload(c->sup, c->chan, f->id);
+    } else if (strcmp(v.verb, "drain") == 0) {
+        on_drain(c, f->id, &v);
+    } else {
+        pke_fail_set(&fail, PKE_UNSUPPORTED, "verb", "control API", "main does not answer this verb");
+        refuse(c->chan, f->id, &fail);
+    }
+    pke_arena_free(arena);
+}
+
+void verbs_reload_done(struct chan *asker, uint64_t id, const struct pke_fail *fail, const struct conf *conf)
+{
+    if (fail)
+        refuse(asker, id, fail);
+    else
+        reply(asker, id, json_pack("{s:s}", "generation", conf->generation_hex));
+}
