@@ -156,6 +156,8 @@ int role_run(const struct role_ops *ops, unsigned index, const char *name, void 
         pke_oom();
     r.main = chan_new(r.base, ROLE_MAIN_FD, IPC_MAX_CONFIG, &main_ops, &r);
     chan_accept_fds(r.main);
+    if (ops->start)
+        ops->start(&r);
     event_base_dispatch(r.base);
 #ifdef PKE_SANITIZED
     __lsan_do_leak_check();

@@ -21,6 +21,9 @@ struct role;
 struct role_ops {
     enum role_id id;
 
+    /** Once, when the loop exists and before anything arrives; may be NULL. */
+    void (*start)(struct role *r);
+
     /**
      * Open what @p conf asks for without changing what is served. @p secret is the assertion key (auth,
      * issuer) or empty.

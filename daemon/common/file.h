@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file Reading whole small files. Blocks on disk; at start and reload only. */
+#ifndef DAEMON_COMMON_FILE_H
+#define DAEMON_COMMON_FILE_H
+
+#include "base/bytes.h"
+
+/** Append the file to @p out (its maximum bounds it). PKE_CONFIG with the reason on failure. */
+enum pke_err file_read(const char *path, struct pke_buf *out, struct pke_fail *fail);
+
+#endif

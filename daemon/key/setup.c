@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/key/setup.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "daemon/common/file.h"
+
+#define MAX_PIN 255
+#define MAX_PEM 65536
+
+void key_setup_free(struct key_setup *s)
+{
+    if (!s)
+        return;
+    ca_floor_free(s->floor);
+    pke_secret_free(s->pin);
+    free(s->uri);
+    free(s->module);
+    free(s->latch_directory);
+    free(s);
+}
+
+static const struct conf_issuer *issuer_of(const struct conf *conf, const struct conf_key *key)
+{
+    for (size_t i = 0; i < conf->n_issuers; i++)
+        if (conf->issuers[i].key_ref == key)
+            return &conf->issuers[i];
+    return NULL;
+}
+
+static enum pke_err load_floor(struct key_setup *s, const struct conf_issuer *issuer, struct pke_fail *fail)
+{
+    struct ca_floor_limits limits = {.max_validity = issuer->max_validity / 1000,
+                                     .max_backdate = issuer->max_backdate / 1000,
+                                     .allowed_ekus = issuer->allowed_ekus};
+    struct pke_buf pem;
+    enum pke_err err;
+
+    pke_buf_init(&pem, MAX_PEM);
+    err = file_read(issuer->certificate, &pem, fail);
+    if (err == PKE_OK)
+        err = ca_floor_new(pke_buf_bytes(&pem), &limits, &s->floor, fail);
+    pke_buf_done(&pem);
+    return err;
+}
+
+static enum pke_err load_pin(struct key_setup *s, const struct conf_key *key, struct pke_fail *fail)
+{
+    const char *credentials = getenv("CREDENTIALS_DIRECTORY");
+    PKE_CLEANUP(pke_free_p) char *path = NULL;
+
+    if (key->pin_file)
+        path = pke_strdup(key->pin_file);
+    else if (key->pin_credential && credentials)
+        path = pke_asprintf("%s/%s", credentials, key->pin_credential);
+    else if (key->pin_credential)
+        return pke_fail_set(fail, PKE_CONFIG, "pin-credential",
+                            "systemd.exec(5) LoadCredential=", "CREDENTIALS_DIRECTORY is not set");
+    else
+        return PKE_OK;
+    return pke_secret_read_file(path, MAX_PIN, &s->pin, fail);
+}
+
+enum pke_err key_setup_load(const struct conf *conf, const char *name, struct key_setup **ret,
+                            struct pke_fail *fail)
+{
+    const struct conf_key *key = conf_find_key(conf, name);
+    const struct conf_issuer *issuer = key ? issuer_of(conf, key) : NULL;
+    struct key_setup *s;
+    enum pke_err err;
+
+    *ret = NULL;
+    if (!key) /* removed by this configuration: main stops this process after the switch */
+        return PKE_OK;
+    if (!issuer)
+        return pke_fail_set(fail, PKE_CONFIG, "key-unused", "pkienrolld.conf(5)", "no issuer uses key %s",
+                            name);
+    s = pke_calloc(1, sizeof *s);
+    err = load_pin(s, key, fail);
+    if (err == PKE_OK)
+        err = load_floor(s, issuer, fail);
+    if (err != PKE_OK) {
+        key_setup_free(s);
+        return err;
+    }
+    s->uri = pke_strdup(key->uri);
+    s->module = key->module ? pke_strdup(key->module) : NULL;
+    s->latch_directory = pke_strdup(conf->global.state_directory);
+    s->config = (struct ks_config){.backend = key->backend == CONF_BACKEND_FILE ? KS_FILE : KS_PKCS11,
+                                   .module = s->module,
+                                   .uri = s->uri,
+                                   .pin = s->pin,
+                                   .allow_weak = key->allow_weak_key};
+    *ret = s;
+    return PKE_OK;
+}
+
+bool key_setup_same(const struct key_setup *a, const struct key_setup *b)
+{
+    return a && b && strcmp(a->uri, b->uri) == 0 &&
+           strcmp(a->module ? a->module : "", b->module ? b->module : "") == 0 &&
+           pke_bytes_eq_secret(pke_secret_bytes(a->pin), pke_secret_bytes(b->pin)) &&
+           pke_bytes_eq(ca_floor_spki(a->floor), ca_floor_spki(b->floor)) &&
+           a->config.allow_weak == b->config.allow_weak;
+}
