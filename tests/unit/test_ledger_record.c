@@ -1133,6 +1133,7 @@ static void test_full_disk_is_refused_and_passes(void **state)
     shut(f);
     (void)umount2(mount_point, MNT_DETACH);
     (void)rmdir(mount_point);
+    fprintf(stderr,"err %d acked %u broken %d after %d counted %d: %s %s\n",err,acked,broken,after,counted,f->fail.reason,f->fail.text);
     assert_int_equal(err, PKE_STORE_DOWN);
     assert_true(acked > 0);
     assert_false(broken);
