@@ -6,6 +6,7 @@
 #ifndef DAEMON_CONTROL_REQUEST_H
 #define DAEMON_CONTROL_REQUEST_H
 
+#include "base/list.h"
 #include "base/secret.h"
 #include "daemon/common/http.h"
 #include "ipc/verbs.h"
