@@ -79,6 +79,9 @@ static enum pke_err op_prepare(struct role *r, const struct conf *conf, struct p
     (void)secret;
     c->role = r;
     next->socket.fd = -1;
+    if (!err && !path)
+        err = pke_fail_set(fail, PKE_CONFIG, "control-socket", "control API: socket",
+                           "control-socket is not set");
     if (!err && (!c->socket.path || strcmp(c->socket.path, path) != 0))
         err = control_socket_open(path, &next->socket, fail);
     if (err) {

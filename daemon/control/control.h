@@ -12,6 +12,7 @@
 #include <jansson.h>
 #include <sys/queue.h>
 
+#include "base/encode.h"
 #include "daemon/common/role.h"
 #include "daemon/control/peer.h"
 #include "daemon/control/request.h"

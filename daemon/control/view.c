@@ -176,6 +176,9 @@ static enum pke_err open_ledger(struct control *c, struct pke_fail *fail)
 {
     if (c->ledger)
         return PKE_OK;
+    if (!c->role->conf->global.ledger_file)
+        return pke_fail_set(fail, PKE_STORE_DOWN, "control-ledger", "control API: ledger",
+                            "no ledger is configured");
     return ledger_reader_open(c->role->conf->global.ledger_file, &c->ledger, fail);
 }
 
