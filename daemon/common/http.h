@@ -8,8 +8,13 @@
  * HTTP/1.0|1.1 CRLF`; CRLF only; header name = token directly before ':'; value = visible, SP, HT, obs-text;
  * no folding, no NUL, no other control; exactly one Host on 1.1; at most one Content-Length of digits only;
  * Transfer-Encoding exactly "chunked", never with Content-Length, never on 1.0; chunk size 1*8HEXDIG, no
- * extension; trailers read and dropped; a body on GET or HEAD is refused; POST without Content-Length and
- * chunked is 411. Anything else is an error that closes the connection.
+ * extension; trailers (at most 2 KiB) checked and dropped; a body on GET or HEAD is refused; POST without
+ * Content-Length and chunked is 411. Anything else is an error that closes the connection.
+ *
+ * What RFC 9112 leaves open: one empty line before the request line is forgiven (2.2) and is not yet a
+ * request (http_reader_started); leading zeros of Content-Length are digits; "Content-Length: 0" on GET is no
+ * body; an unknown or lower-case method is HTTP_OTHER with a body by its framing, for the caller to answer
+ * 405; Host may be missing on 1.0; Expect is ignored on 1.0 and without a body; Upgrade is ignored.
  */
 #ifndef DAEMON_COMMON_HTTP_H
 #define DAEMON_COMMON_HTTP_H
@@ -71,25 +76,36 @@ void http_reader_wipe(struct http_reader *r);
 
 /**
  * Consume from @p in. @p *used is how much was taken; bytes after the end of the request are not taken.
- * Work is linear in the input. Never blocks, no I/O.
+ * Call again with the rest after HTTP_HEAD_DONE, also when nothing is left: a request without a body then
+ * gives HTTP_DONE. HTTP_DONE and HTTP_ERROR are given again until the reset. However the input is cut, the
+ * result is the same. Work is linear in the input. Never blocks, no I/O.
  */
 enum http_result http_reader_feed(struct http_reader *r, struct pke_bytes in, size_t *used);
 
-/** The request so far; valid from HTTP_HEAD_DONE on. */
+/**
+ * The request so far; valid from HTTP_HEAD_DONE on. After HTTP_ERROR it is what had been read: with 411, 413
+ * and 417 the whole head, so that the answer can take the form of its endpoint; otherwise path may be empty.
+ */
 const struct http_request *http_reader_request(const struct http_reader *r);
 /** The decoded body, valid after HTTP_DONE. */
 struct pke_bytes http_reader_body(const struct http_reader *r);
 /** After HTTP_ERROR: 400, 411, 413, 414, 417, 431, 501 or 505, and one line why. */
 unsigned http_reader_status(const struct http_reader *r);
 const char *http_reader_why(const struct http_reader *r);
-/** True when any byte of a request was taken (an idle connection may be closed silently). */
+/** True when any byte of a request was taken; false: an idle connection, which may be closed silently. */
 bool http_reader_started(const struct http_reader *r);
 
 /** Only header named @p name (ASCII case-insensitive, byte-wise otherwise); false when absent or present
  * twice. */
 bool http_header_get(const struct http_request *req, const char *name, struct pke_bytes *value);
 
-/** Append a reply head and body in one piece; always with Content-Length. @p content_type NULL: none. */
+/** The whole answer to expect_continue, before the body is awaited. */
+#define HTTP_CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
+
+/**
+ * Append a reply head and body in one piece; always with Content-Length and Connection. @p content_type NULL:
+ * none. @p extra_headers: whole lines with CRLF, or NULL. PKE_LIMIT when @p out is full.
+ */
 enum pke_err http_reply_write(struct pke_buf *out, unsigned status, const char *content_type,
                               struct pke_bytes body, bool keep_alive, const char *extra_headers);
 

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/net/policy_body.h"
+
+#include "proto/xcep.h"
+
+/* MS-XCEP 3.1.4.1.3.2 clientAuthentication; the MDM client reads none of it, other XCEP clients do. */
+#define XCEP_AUTH_USERNAME 4
+
+enum pke_err policy_body_render(const struct conf_endpoint *ep, const char *enroll_url,
+                                const struct catalogue *catalogue, struct pke_buf *out, struct pke_fail *fail)
+{
+    const struct policy_template *t = ep->template_ref;
+    const struct catalogue_issuer *issuer;
+    struct xcep_ca ca;
+    struct xcep_policy policy;
+
+    if (!t)
+        return pke_fail_set(fail, PKE_TEMPLATE, "template-missing", "MS-XCEP 3.1.4.1.3.23",
+                            "the endpoint has no certificate template");
+    policy = (struct xcep_policy){
+        .policy_id = t->policy_id ? t->policy_id : t->name,
+        .common_name = t->common_name ? t->common_name : t->name,
+        .validity_seconds = (uint64_t)t->validity / 1000,
+        .renewal_seconds = (uint64_t)t->renewal_period / 1000,
+        .minimal_key_length = (unsigned)t->rsa_min_bits,
+        .providers = &t->providers,
+        .major_revision = (unsigned)t->major_revision,
+        .minor_revision = (unsigned)t->minor_revision,
+    };
+    issuer = t->advertise_ca && enroll_url ? catalogue_find(catalogue, t->issuer) : NULL;
+    if (issuer) {
+        ca = (struct xcep_ca){
+            .url = enroll_url,
+            .client_authentication = XCEP_AUTH_USERNAME,
+            .certificate = issuer->ca.der,
+            .enroll_permission = true,
+        };
+        policy.ca = &ca;
+    }
+    return xcep_response_write(&policy, out, fail);
+}

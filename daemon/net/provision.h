@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * From what was issued and what the configuration says to the wap-provisioningdoc (MS-MDE2 2.2.9.1).
+ */
+#ifndef DAEMON_NET_PROVISION_H
+#define DAEMON_NET_PROVISION_H
+
+#include "base/list.h"
+#include "daemon/common/conf.h"
+#include "daemon/common/msg.h"
+#include "daemon/net/catalogue.h"
+
+struct provision_input {
+    const struct conf_provisioning *conf;
+    const struct catalogue_issuer *issuer; /* who signed: NULL is refused */
+    const struct msg_issued *issued;
+    const struct pke_pairs *context; /* the request's ContextItems */
+};
+
+/** Append the document. @return PKE_OK; PKE_INTERNAL when the issuer's certificate is not known to net;
+ * PKE_POLICY for a missing value. */
+enum pke_err provision_write(const struct provision_input *in, struct pke_buf *out, struct pke_fail *fail);
+
+#endif

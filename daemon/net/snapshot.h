@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * What is served: one configuration generation with its URLs and pre-rendered policy bodies. Counted: a
+ * running transaction keeps the snapshot that it started with over a reload.
+ */
+#ifndef DAEMON_NET_SNAPSHOT_H
+#define DAEMON_NET_SNAPSHOT_H
+
+#include "base/bytes.h"
+#include "daemon/common/conf.h"
+#include "daemon/net/catalogue.h"
+
+struct snapshot;
+
+/** One endpoint of a snapshot. */
+struct net_endpoint {
+    const struct conf_endpoint *conf;
+    char *url;                 /* absolute; NULL when no listener of it has a public address */
+    struct pke_buf policy;     /* GetPoliciesResponse, stage policy only */
+    struct pke_fail no_policy; /* why there is none; err PKE_OK when there is one */
+};
+
+struct snapshot {
+    unsigned refs;
+    struct conf *conf;
+    struct catalogue *catalogue; /* NULL until issuer told one */
+    struct net_endpoint *endpoints;
+    size_t n_endpoints;
+};
+
+/** New snapshot over @p conf (one more owner of it), without URLs and bodies. One owner. */
+struct snapshot *snapshot_new(const struct conf *conf);
+struct snapshot *snapshot_ref(struct snapshot *s);
+void snapshot_unref(struct snapshot *s); /* accepts NULL */
+
+/** The port that a listener is bound to; it differs from the configured one when that is 0. */
+typedef unsigned snapshot_port_fn(void *arg, const struct conf_listener *l);
+
+/** Work out the URL of each endpoint, then render. */
+void snapshot_set_urls(struct snapshot *s, snapshot_port_fn *port, void *arg);
+
+/** Take the newest catalogue (one more owner) and render every policy body again. */
+void snapshot_set_catalogue(struct snapshot *s, struct catalogue *c);
+
+/** The endpoint named @p name; NULL. */
+struct net_endpoint *snapshot_endpoint(struct snapshot *s, const char *name);
+
+#endif
