@@ -225,6 +225,36 @@ static void every_algorithm_signs(void **state)
     }
 }
 
+/* What the attributes promise, tried: the values do not come out and the key cannot be made weaker. */
+static void the_private_value_stays_inside(void **state)
+{
+    struct ks_key *key = must_open("pkcs11:token=ca-token;object=rsa2048");
+    CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
+    CK_ATTRIBUTE match[] = {{CKA_CLASS, &class, sizeof class}, {CKA_LABEL, (void *)"rsa2048", 7}};
+    CK_BBOOL yes = CK_TRUE;
+    CK_ATTRIBUTE decrypt = {CKA_DECRYPT, &yes, sizeof yes};
+    uint8_t value[1024];
+    CK_ATTRIBUTE exponent = {CKA_PRIVATE_EXPONENT, value, sizeof value};
+    CK_SESSION_HANDLE session = CK_INVALID_HANDLE;
+    CK_OBJECT_HANDLE object;
+    CK_SLOT_ID slots[16];
+    CK_ULONG n = PKE_LEN(slots), found = 0;
+
+    (void)state;
+    assert_int_equal(real.C_GetSlotList(CK_TRUE, slots, &n), CKR_OK);
+    for (CK_ULONG i = 0; i < n && found == 0; i++) {
+        if (real.C_OpenSession(slots[i], CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session) != CKR_OK)
+            continue;
+        assert_int_equal(real.C_FindObjectsInit(session, match, 2), CKR_OK);
+        assert_int_equal(real.C_FindObjects(session, &object, 1, &found), CKR_OK);
+        assert_int_equal(real.C_FindObjectsFinal(session), CKR_OK);
+    }
+    assert_int_equal(found, 1);
+    assert_int_equal(real.C_GetAttributeValue(session, object, &exponent, 1), CKR_ATTRIBUTE_SENSITIVE);
+    assert_int_not_equal(real.C_SetAttributeValue(session, object, &decrypt, 1), CKR_OK);
+    ks_close(key);
+}
+
 static void the_id_alone_names_a_key(void **state)
 {
     struct ks_key *key = must_open("pkcs11:token=ca-token;id=%00%01%02%03");
@@ -557,6 +587,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(every_algorithm_signs, reset_faults),
+        cmocka_unit_test_setup(the_private_value_stays_inside, reset_faults),
         cmocka_unit_test_setup(the_id_alone_names_a_key, reset_faults),
         cmocka_unit_test_setup(a_second_key_of_that_name_is_refused, reset_faults),
         cmocka_unit_test_setup(the_wrong_pin_costs_one_login, reset_faults),
