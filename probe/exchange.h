@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * One SOAP exchange and what holds for every answer: HTTP, WS-Addressing, fault.
+ */
+#ifndef PROBE_EXCHANGE_H
+#define PROBE_EXCHANGE_H
+
+#include "probe/run.h"
+#include "probe/xml.h"
+
+struct exchange {
+    const char *url;
+    const char *name;       /* file name stem in the artefact folder */
+    const char *action;     /* expected in the answer */
+    const char *message_id; /* of the request */
+    struct pke_buf sent;    /* wiped by exchange_done: has the password */
+    struct http_reply reply;
+    struct xml *xml; /* the answer; NULL when there is none to read */
+};
+
+/**
+ * Send ex->sent and check what every answer must have.
+ * @return true when ex->xml is an answer of the stage (not a fault, not garbage): the stage's own checks can
+ * go on.
+ */
+bool exchange_run(struct probe *p, struct exchange *ex);
+
+void exchange_done(struct exchange *ex);
+
+/** Record the fault in @p xml as the client reads it; false when there is none. @p xml may be NULL. */
+bool fault_read(struct probe *p, struct xml *xml, long http_status);
+
+#endif
