@@ -23,8 +23,12 @@ struct ca_profile_spec {
     bool key_encipherment;          /* RSA keys only; ignored for EC */
 };
 
-/** Encode the fixed extensions (keyUsage critical, extendedKeyUsage, basicConstraints critical CA:FALSE,
- * AKI). */
+/**
+ * Encode the fixed extensions (keyUsage critical, extendedKeyUsage, basicConstraints critical CA:FALSE, AKI).
+ * Keeps nothing of @p ca or @p spec.
+ * @return PKE_OK and *ret, or PKE_CONFIG: profile-eku (none, not an OID, repeated, anyExtendedKeyUsage),
+ * profile-size.
+ */
 enum pke_err ca_profile_new(const struct ca_issuer *ca, const struct ca_profile_spec *spec,
                             struct ca_profile **ret, struct pke_fail *fail);
 void ca_profile_free(struct ca_profile *p); /* accepts NULL */
@@ -38,19 +42,27 @@ struct ca_cert_spec {
     bool ec_key;                    /* no keyEncipherment */
 };
 
-/** DER of the TBSCertificate, appended to @p out (max CA_TBS_MAX). PKE_POLICY when a value cannot be encoded.
+/**
+ * DER of the TBSCertificate, appended to @p out (max CA_TBS_MAX). Extensions in the order keyUsage,
+ * extendedKeyUsage, basicConstraints, SKI (SHA-1 of the key bits), AKI, SAN.
+ * @return PKE_OK; PKE_POLICY when a value cannot be encoded: tbs-serial, tbs-subject (not 1 to 64 characters
+ * of UTF-8, or controls, bidirectional or invisible characters), tbs-san (not an absolute URI of RFC 3986),
+ * tbs-validity, tbs-key, tbs-size; PKE_LIMIT when @p out has no room (@p out keeps what it had).
  */
 enum pke_err ca_tbs_build(const struct ca_issuer *ca, const struct ca_profile *profile,
                           const struct ca_cert_spec *spec, struct pke_buf *out, struct pke_fail *fail);
 
-/** SEQUENCE { tbs, algorithm of @p ca, BIT STRING signature }, appended to @p out. */
+/** SEQUENCE { tbs, algorithm of @p ca, BIT STRING signature }, appended to @p out; PKE_LIMIT without room.
+ * The signature is as X.509 wants it: PKCS#1 v1.5 octets, or DER SEQUENCE { r, s }. */
 enum pke_err ca_cert_assemble(const struct ca_issuer *ca, struct pke_bytes tbs, struct pke_bytes signature,
                               struct pke_buf *out);
 
-/** One prefix octet (node, 0x01..0x7f) and 120 random bits. Never fails: no randomness ends the process. */
+/** One prefix octet (@p node, 0x01..0x7f; another value ends the process) and 120 random bits. Never fails:
+ * no randomness ends the process. */
 void ca_serial_new(uint8_t node, uint8_t out[CA_SERIAL_SIZE]);
 
-/** Verify @p signature over @p tbs with the CA certificate's key. */
+/** Verify @p signature over @p tbs with the CA certificate's key. Before release: a fault in an RSA-CRT
+ * signature gives the key away. */
 bool ca_cert_verify(const struct ca_issuer *ca, struct pke_bytes tbs, struct pke_bytes signature);
 
 #endif

@@ -7,7 +7,7 @@
  * I/O.
  *
  * The subject and the extensions of a CSR are untrusted hints: nothing here copies them anywhere. No
- * d2i_X509_REQ (112 us of eager key decoding): ASN.1 templates of our own keep the SPKI raw.
+ * d2i_X509_REQ (112 us of eager key decoding): a cursor of our own keeps the SPKI raw.
  */
 #ifndef CA_CSR_H
 #define CA_CSR_H
@@ -20,46 +20,65 @@
 
 enum ca_key_type { CA_KEY_RSA, CA_KEY_P256, CA_KEY_P384 };
 
+#define CA_CSR_MAX_EXTENSIONS 64
+#define CA_CSR_MAX_ATTRIBUTES 16
+#define CA_CSR_MAX_RDNS       32
+#define CA_CSR_MAX_EKUS       32
+
 /** Facts of one CSR. Ranges point into the DER that was given. */
 struct ca_csr {
     struct pke_bytes der;
     struct pke_bytes info;      /* CertificationRequestInfo: what is signed */
     struct pke_bytes spki;      /* whole SubjectPublicKeyInfo */
+    struct pke_bytes algorithm; /* DER AlgorithmIdentifier of the signature */
     struct pke_bytes signature; /* BIT STRING content without the unused-bits octet */
     enum ca_key_type key_type;
     unsigned key_bits;
     bool sha1_signature;
-    const char *signature_algorithm; /* "sha256WithRSAEncryption", static */
+    const char *signature_algorithm; /* "sha256WithRSAEncryption", static; "unknown" is refused later */
     uint8_t spki_sha256[32];
     uint8_t der_sha256[32];
-    const char *subject_text; /* escaped, for the log and the record only */
-    struct pke_pairs
-        requested; /* what the CSR asked for and nobody will copy: "extension" -> dotted OID, once each */
-    bool eku_requested; /* an EKU extension is present; ekus holds its dotted OIDs */
+    const char *subject_text;   /* escaped, for the log and the record only */
+    struct pke_pairs requested; /* asked for, copied by nobody: "extension" -> dotted OID, once each */
+    bool eku_requested;         /* an EKU extension is present; ekus holds its dotted OIDs */
     struct pke_strings ekus;
 };
 
 struct ca_csr_rules {
-    unsigned rsa_min_bits,
-        rsa_max_bits; /* multiples of 1024 within [2048, 8192] are meaningful; 3072 allowed */
+    unsigned rsa_min_bits; /* a modulus of k * 1024 bits passes if min <= bits <= max; whatever they say,  */
+    unsigned rsa_max_bits; /* never below 2048 nor above 8192 */
     bool allow_ec;
-    bool allow_sha1;
+    bool allow_sha1; /* legacy: RSA with SHA-1, under its PKCS#1 or its OIW identifier */
     const struct pke_bytes *blocked_spki_sha256; /* issuing CA's own key and configured ones */
     size_t n_blocked;
 };
 
 /**
- * Decode strictly: DER only, nothing after it, version 0, at most one extension request with one value and no
- * duplicate extension. The three Windows shapes (UTF8String, PrintableString with '!', with a NUL) pass.
- * @return PKE_OK; PKE_MALFORMED (not DER, trailing bytes); PKE_CSR_BAD; PKE_LIMIT.
+ * Decode strictly: DER only, nothing after it, version 0, at most one extension request (PKCS#9 or
+ * Microsoft's) with one value and no duplicate attribute or extension, a key of a known type. The three
+ * Windows shapes (UTF8String, PrintableString with '!', with a NUL at the end) pass. Extension values are
+ * opaque but for EKU: Windows puts one there that is not DER (MS-MDE2; 1.3.6.1.4.1.311.66.1.0).
+ * @p arena holds the texts and lists; ranges point into @p der, which must live as long.
+ * @return PKE_OK; PKE_MALFORMED (csr-der, csr-trailing, csr-structure); PKE_LIMIT (csr-size,
+ * csr-subject-size, csr-attributes, csr-extensions); PKE_CSR_BAD (csr-version, csr-subject-*,
+ * csr-attribute-*, csr-extension-*, csr-eku); PKE_KEY_WEAK (csr-key-type, csr-key-encoding, csr-key-point).
+ * "requested" and "ekus" list what was read up to a refusal.
  */
 enum pke_err ca_csr_parse(struct pke_bytes der, struct pke_arena *arena, struct ca_csr *ret,
                           struct pke_fail *fail);
 
-/** Screen the public key by @p rules. @return PKE_OK or PKE_KEY_WEAK with the rule that refused it. */
+/**
+ * Screen the public key of a parsed CSR by @p rules.
+ * @return PKE_OK or PKE_KEY_WEAK: csr-key-type, csr-key-modulus, csr-key-bits, csr-key-exponent,
+ * csr-key-blocked, csr-key-roca, csr-key-small-factor, csr-key-fermat, csr-key-point.
+ */
 enum pke_err ca_csr_screen(const struct ca_csr *csr, const struct ca_csr_rules *rules, struct pke_fail *fail);
 
-/** Signature algorithm allow-list, then the CSR's own signature. @return PKE_OK or PKE_CSR_BAD. */
+/**
+ * Signature algorithm allow-list, then the CSR's own signature.
+ * @return PKE_OK or PKE_CSR_BAD: csr-signature-algorithm, csr-signature-pss, csr-signature-sha1,
+ * csr-signature-key (made for another key type), csr-signature.
+ */
 enum pke_err ca_csr_possession(const struct ca_csr *csr, const struct ca_csr_rules *rules,
                                struct pke_fail *fail);
 

@@ -15,11 +15,20 @@ struct ca_issuer;
 
 /**
  * Load from PEM: @p certificate_pem one certificate (CA:TRUE, keyCertSign, SKI), @p root_pem the self-signed
- * root or empty when the certificate is self-signed. Checks that the certificate verifies under the root.
- * @return PKE_OK and *ret (ca_issuer_free), or PKE_CONFIG with the reason.
+ * root or empty when the certificate is self-signed. Checks that the certificate verifies under the root. The
+ * key is RSA of 2048 bits or more (signs with sha256WithRSAEncryption), P-256 (ecdsa-with-SHA256) or P-384
+ * (ecdsa-with-SHA384). Whether it is valid now is the caller's question: there is no clock here.
+ * @return PKE_OK and *ret (ca_issuer_free), or PKE_CONFIG: issuer-pem, issuer-extensions, issuer-not-ca,
+ * issuer-key-usage, issuer-key-id, issuer-key-type, issuer-subject, issuer-validity, issuer-no-root,
+ * issuer-root.
  */
 enum pke_err ca_issuer_load(struct pke_bytes certificate_pem, struct pke_bytes root_pem,
                             struct ca_issuer **ret, struct pke_fail *fail);
+
+/** As ca_issuer_load without a root, for the key role, which trusts its configuration for the chain:
+ * ca_issuer_root_der() is empty. */
+enum pke_err ca_issuer_load_unanchored(struct pke_bytes certificate_pem, struct ca_issuer **ret,
+                                       struct pke_fail *fail);
 void ca_issuer_free(struct ca_issuer *ca); /* accepts NULL */
 
 /* All ranges live as long as the issuer. */

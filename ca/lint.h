@@ -14,7 +14,7 @@ struct ca_lint_context {
     const struct ca_issuer *issuer;
     const struct pke_strings *ekus; /* the template's: nothing else may be in the certificate */
     int64_t max_validity;           /* seconds */
-    int64_t now;
+    int64_t now;                    /* seconds; notBefore lies from an hour before to 5 minutes after */
 };
 
 struct ca_lint_rule {

@@ -16,26 +16,45 @@
 #include "base/bytes.h"
 #include "base/list.h"
 
-#define LEDGER_SCHEMA   1
+#define LEDGER_SCHEMA   1 /* doc/ledger.md */
 #define LEDGER_KEY_SIZE 32
 
 struct ledger;
 
 /**
- * Open or create. Refused: a newer schema, pragmas that did not take effect, a failed quick_check, a file
- * system where WAL does not work.
+ * Open or create (mode 0600). One writer at a time: the lock is "PATH.lock", held until ledger_close().
+ * Refused: a second writer, a file that others may read, a foreign file or newer schema, pragmas that did not
+ * take effect, a failed quick_check (reads the whole file), a network file system.
  * @return PKE_OK and *ret (ledger_close), or PKE_STORE_DOWN / PKE_CONFIG.
  */
 enum pke_err ledger_open(const char *path, struct ledger **ret, struct pke_fail *fail);
 void ledger_close(struct ledger *l); /* rolls back an open group; accepts NULL */
 
+/** This ledger's serial prefix, 0x01..0x7f, drawn when it was created: the node argument of ca_serial_new().
+ */
+uint8_t ledger_node(const struct ledger *l);
+
+/**
+ * A group of changes. ledger_commit() is durable when it returns PKE_OK; otherwise the whole group is rolled
+ * back and nothing of it may be acknowledged. A full disk can cost the group at any change: later changes of
+ * it and its commit are then refused with PKE_STORE_DOWN; the next ledger_begin() starts afresh.
+ * ledger_rollback() without a group does nothing.
+ */
 enum pke_err ledger_begin(struct ledger *l, struct pke_fail *fail);
-enum pke_err ledger_commit(struct ledger *l, struct pke_fail *fail); /* durable when it returns PKE_OK */
+enum pke_err ledger_commit(struct ledger *l, struct pke_fail *fail);
 void ledger_rollback(struct ledger *l);
+
+/**
+ * Move committed pages from the WAL to the main file without waiting for readers. Call it when idle, outside
+ * a group: commits do not do it on their own, unless about 32 MiB gathered. Cheap when there is nothing to
+ * move.
+ */
+enum pke_err ledger_checkpoint(struct ledger *l, struct pke_fail *fail);
 
 /** Who asked for what; common to intents and refusals. Times are milliseconds since 1970 UTC. */
 struct ledger_request {
     const char *request_id; /* the attempt id (TraceId), UUID */
+    /* required for an intent: tenant, principal; the others may be NULL */
     const char *tenant, *principal, *credential, *endpoint, *template_name, *operation, *stage;
     const char *device_id, *enrollment_type, *device_name, *hwdev_id, *source; /* may be NULL */
     struct pke_pairs context;                                                  /* ContextItems as sent */
@@ -47,7 +66,7 @@ struct ledger_intent {
     struct ledger_request request;
     uint8_t idempotency_key[LEDGER_KEY_SIZE];
     struct pke_bytes issuer_id; /* SHA-1 of the issuing certificate */
-    struct pke_bytes serial;
+    struct pke_bytes serial;    /* 1..20 octets, the first not zero */
     struct pke_bytes tbs;
     struct pke_bytes spki_sha256;
     const char *subject;
@@ -57,24 +76,29 @@ struct ledger_intent {
 
 /**
  * T1: the request with its serial and TBS, and audit "intent".
- * @return PKE_OK; PKE_EXISTS when another intent or issued request holds the idempotency key's live slot;
- *         PKE_INTERNAL when the serial exists; PKE_STORE_DOWN.
+ * @return PKE_OK; PKE_EXISTS when another intent holds the idempotency key's live slot (an issued request
+ * does not: whether its certificate still answers is the caller's retry window, see ledger_find_key());
+ *         PKE_INTERNAL when the serial or the request id exists; PKE_LIMIT; PKE_STORE_DOWN.
  */
 enum pke_err ledger_intent(struct ledger *l, const struct ledger_intent *in, struct pke_fail *fail);
 
-/** T2: certificate, audit "issued", and the wall clock @p at. */
+/**
+ * T2: certificate, audit "issued", and the wall clock @p at.
+ * @return PKE_OK; PKE_NOT_FOUND when there is no such intent; PKE_INTERNAL when the certificate does not hold
+ *         exactly the TBS of the intent; PKE_STORE_DOWN.
+ */
 enum pke_err ledger_issued(struct ledger *l, const char *request_id, struct pke_bytes certificate, int64_t at,
                            struct pke_fail *fail);
 
-/** T2 of a failure: the reason, audit "failed"; frees the idempotency slot. */
+/** T2 of a failure: the reason, audit "failed"; frees the idempotency slot. PKE_NOT_FOUND: no such intent. */
 enum pke_err ledger_failed(struct ledger *l, const char *request_id, const struct pke_fail *why, int64_t at,
                            struct pke_fail *fail);
 
-/** A refusal, with audit "refused". */
+/** A refusal, with audit "refused". PKE_EXISTS when the attempt was recorded already. */
 enum pke_err ledger_refused(struct ledger *l, const struct ledger_request *req, const struct pke_fail *why,
                             struct pke_fail *fail);
 
-/** One audit row: hash-chained to the one before. @p detail is JSON text or NULL. */
+/** One audit row in a group: hash-chained to the one before. @p detail is JSON text or NULL. */
 enum pke_err ledger_audit(struct ledger *l, const char *event, const char *actor, const char *request_id,
                           const char *detail, int64_t at, struct pke_fail *fail);
 
@@ -97,12 +121,18 @@ struct ledger_hit {
 enum pke_err ledger_find_key(struct ledger *l, const uint8_t key[LEDGER_KEY_SIZE], struct pke_arena *arena,
                              struct ledger_hit *ret, struct pke_fail *fail);
 
-/** Device and principal of a live (unexpired at @p now s) certificate with this SPKI; PKE_NOT_FOUND. */
+/**
+ * Device and principal of the newest live certificate with this SPKI; PKE_NOT_FOUND. Live: unexpired at @p
+ * now (seconds), and issued or still an intent, so that two requests under way cannot share a key.
+ */
 enum pke_err ledger_find_spki(struct ledger *l, const char *tenant, struct pke_bytes spki_sha256, int64_t now,
                               struct pke_arena *arena, const char **device_id, const char **principal,
                               struct pke_fail *fail);
 
-/** Principal and EntDMID of the newest live certificate of this device; PKE_NOT_FOUND. */
+/**
+ * Principal and EntDMID of the newest live certificate of this device, with the same meaning of live; device
+ * ids compare ASCII case-insensitively. PKE_NOT_FOUND.
+ */
 enum pke_err ledger_find_device(struct ledger *l, const char *tenant, const char *device_id, int64_t now,
                                 struct pke_arena *arena, const char **principal, const char **ent_dmid,
                                 struct pke_fail *fail);

@@ -13,7 +13,11 @@
 
 struct ledger_reader;
 
-/** PKE_OK and *ret, or PKE_STORE_DOWN (file not there yet, wrong schema). */
+/**
+ * PKE_OK and *ret, or PKE_STORE_DOWN (file not there yet) / PKE_CONFIG (not a ledger, other schema). Runs
+ * under the writer's uid: WAL readers share its "-shm" file. Sees whole commits only, and never makes the
+ * writer wait.
+ */
 enum pke_err ledger_reader_open(const char *path, struct ledger_reader **ret, struct pke_fail *fail);
 void ledger_reader_close(struct ledger_reader *r); /* accepts NULL */
 
@@ -33,13 +37,16 @@ struct ledger_row {
 };
 
 struct ledger_filter {
-    const char *state, *principal, *device_id, *template_name; /* NULL: any */
-    bool certificates_only;                                    /* only rows with a certificate */
+    const char *state, *principal, *device_id,
+        *template_name;     /* NULL: any; ids without regard to ASCII case */
+    bool certificates_only; /* only rows with a certificate */
 };
 
 /**
- * Newest first. @p cursor is NULL or what *next gave; *next is NULL at the end. At most @p limit rows
- * (1..500). certificate and request bytes are left out of listings.
+ * Newest first; @p filter may be NULL. @p cursor is NULL or what *next gave (opaque, URL-safe); *next is NULL
+ * at the end. At most @p limit rows (1..500). certificate and request bytes are left out of listings. Rows
+ * that arrive while a client pages come before its cursor: nothing is shown twice or skipped.
+ * @return PKE_OK; PKE_MALFORMED (cursor, limit, unknown state); PKE_STORE_DOWN.
  */
 enum pke_err ledger_list(struct ledger_reader *r, const struct ledger_filter *filter, const char *cursor,
                          unsigned limit, struct pke_arena *arena, struct ledger_row **rows, size_t *n,
@@ -50,8 +57,11 @@ enum pke_err ledger_request_show(struct ledger_reader *r, const char *request_id
                                  struct ledger_row *ret, struct pke_fail *fail);
 
 /**
- * By serial (hex), SHA-1 or SHA-256 thumbprint (hex, any case, colons and spaces ignored), device id or
- * request id. A device gives its newest certificate. PKE_NOT_FOUND.
+ * One issued certificate by what people have at hand. Tried in this order, the first that is found wins:
+ *  1. SHA-256 thumbprint, 64 hex digits      3. serial, 1..40 hex digits, leading zeros tolerated
+ *  2. SHA-1 thumbprint, 40 hex digits        4. device id        5. request id
+ * Hex is any case; colons and spaces in it are ignored. A device, and a serial that two issuers gave out,
+ * yield the newest certificate. PKE_NOT_FOUND.
  */
 enum pke_err ledger_cert_show(struct ledger_reader *r, const char *key, struct pke_arena *arena,
                               struct ledger_row *ret, struct pke_fail *fail);
@@ -61,5 +71,24 @@ struct ledger_counts {
     uint64_t issued, intent, failed, refused, abandoned, audit;
 };
 enum pke_err ledger_counts(struct ledger_reader *r, struct ledger_counts *ret, struct pke_fail *fail);
+
+/** Verdict of ledger_audit_verify(). */
+struct ledger_verdict {
+    uint64_t rows; /* audit rows that are as they were written */
+    uint64_t
+        first_bad; /* sequence number of the first that is changed, missing or misplaced; 0: none of them */
+    const char *problem; /* static text; NULL: all is well */
+    uint64_t head_seq;   /* newest row and its hash: the anchor to keep elsewhere */
+    char head_hash[65];
+    uint64_t certificates; /* issued certificates whose bytes match their audit row */
+};
+
+/**
+ * Walk the whole audit chain, and compare every certificate with the row that recorded its issuance. Blocks:
+ * a few seconds per million rows. A rewrite of everything by whoever may write the file shows only against an
+ * earlier head_seq/head_hash kept elsewhere.
+ * @return PKE_OK when the walk was done (the finding is in *ret), PKE_STORE_DOWN.
+ */
+enum pke_err ledger_audit_verify(struct ledger_reader *r, struct ledger_verdict *ret, struct pke_fail *fail);
 
 #endif

@@ -41,18 +41,35 @@ struct policy_decision {
     const struct pke_strings *ekus;
 };
 
-/** May this identity see (and ask for) the template? PKE_OK, PKE_DENIED or PKE_TEMPLATE. */
+/**
+ * May this identity see (and ask for) the template? PKE_OK; PKE_TEMPLATE when it is NULL or not enabled;
+ * PKE_DENIED when nobody allowed this principal.
+ */
 enum pke_err policy_visible(const struct policy_template *t, const struct policy_identity *identity,
                             struct pke_fail *fail);
 
 /**
- * Decide one request at time @p now (seconds).
- * @return PKE_OK and *ret, or the refusal with the rule that made it.
+ * Decide one request at time @p now (seconds). Subject and SAN come from the identity and the checked
+ * DeviceID only, and not_after - not_before is the template's validity exactly.
+ * @return PKE_OK and *ret, or the refusal with the rule that made it: PKE_TEMPLATE; PKE_DENIED (principal,
+ *         enrollment type, device of another principal); PKE_ENROLLMENT_DATA (DeviceID, EnrollmentType);
+ *         PKE_KEY_WEAK (type or size of the key); PKE_CSR_BAD (SHA-1); PKE_POLICY (no usable subject).
  */
 enum pke_err policy_decide(const struct policy_template *t, const struct policy_request *req, int64_t now,
                            struct pke_arena *arena, struct policy_decision *ret, struct pke_fail *fail);
 
-/** Does @p pattern ("*", "*@corp.example" or exact) match @p principal, ASCII case-insensitively? */
+/**
+ * Does @p pattern match @p principal, ASCII case-insensitively? "*" matches any, "*@corp.example" those with
+ * one
+ * "@" and that domain, all else is exact. An empty or NULL principal matches nothing.
+ */
 bool policy_match_principal(const char *pattern, const char *principal);
+
+/** DeviceID as a key and a name: 1..64 of A-Z a-z 0-9 . _ { } - (MS-MDE2 leaves it opaque; Windows sends
+ * these). */
+bool policy_device_id_valid(const char *device_id);
+
+/** Usable as a common name: UTF-8, 1..64 characters, nothing invisible, no outer space. */
+bool policy_common_name_valid(const char *name);
 
 #endif

@@ -42,4 +42,14 @@ struct policy_template {
 
 extern const struct pke_option policy_template_options[]; /* ends with PKE_OPTION_END */
 
+/** The policyID to advertise: policy_id, or the template's name where it is not set. */
+const char *policy_template_policy_id(const struct policy_template *t);
+
+/**
+ * Rules across fields, which the option table cannot say. The configuration reader calls it for each template
+ * after the last option.
+ * @return PKE_OK, or PKE_CONFIG with a text that names the option ("san-uri has an unknown placeholder ...").
+ */
+enum pke_err policy_template_check(const struct policy_template *t, struct pke_fail *fail);
+
 #endif

@@ -38,8 +38,16 @@ struct provdoc {
     bool poll_on_login;
 };
 
-/** Append the document: UTF-8, no namespace, no indentation, no declaration. PKE_POLICY when a mandatory
- * value is missing. */
+/**
+ * Append the document: UTF-8, no namespace, no indentation, no declaration.
+ *
+ * Mandatory: root and certificate with their thumbprints, 1 <= retry_interval <= renew_period <= 1000,
+ * provider_id, management_url, client_secret, client_nonce, server_auth_type ("BASIC" or "DIGEST"),
+ * server_name, server_secret, server_nonce (for DIGEST), ent_dmid. Other strings may be NULL: left out.
+ * libxml2's copies of the secrets are overwritten when freed; @p out is the caller's to wipe.
+ * @return PKE_OK; PKE_POLICY when a mandatory value is missing or a value cannot stand in XML; PKE_LIMIT when
+ * @p out is full (its content is then not a document).
+ */
 enum pke_err provdoc_write(const struct provdoc *doc, struct pke_buf *out, struct pke_fail *fail);
 
 #endif

@@ -25,10 +25,12 @@ enum soap_credential_kind {
 
 struct soap_credential {
     enum soap_credential_kind kind;
-    const char *username; /* trimmed, no control characters */
+    const char *username; /* trimmed, no control characters; "" possible for USERNAME_EMPTY; else NULL */
     /* Borrowed from the parser's own memory, not the arena: valid until soap_request_wipe(). */
     struct pke_bytes password; /* verbatim, not trimmed */
-    struct pke_bytes token;    /* text of the BinarySecurityToken, white space removed, not decoded */
+    /* Text of the header's BinarySecurityToken, white space removed, not decoded. The signer's certificate
+     * for SOAP_CRED_CERTIFICATE, which proto/ recognises and does not verify. */
+    struct pke_bytes token;
 };
 
 enum soap_stage { SOAP_GET_POLICIES, SOAP_REQUEST_SECURITY_TOKEN, SOAP_OTHER_BODY };
@@ -38,7 +40,7 @@ struct soap_request {
     const char *action;     /* trimmed; NULL when absent */
     const char *to;         /* for the log only, never compared */
     struct soap_credential credential;
-    enum soap_stage stage;       /* by the one element child of Body */
+    enum soap_stage stage;       /* by the one element child of Body; never SOAP_OTHER_BODY with PKE_OK */
     const struct xml_node *body; /* that child */
 };
 
@@ -48,16 +50,25 @@ void soap_parser_free(struct soap_parser *p); /* accepts NULL */
 
 /**
  * Parse one request. Everything in *ret but the credential's secrets lives in @p arena.
+ *
+ * Reading is by position: Envelope/Header/Security, Envelope/Body/child and nothing else. A Body, Header,
+ * Envelope, Security, GetPolicies or RequestSecurityToken in any other place, a doubled one, and a doubled
+ * Id are refused, so that a signature can never cover something other than what was read. Unknown header
+ * blocks without mustUnderstand and unknown children elsewhere are ignored. GetPolicies may have
+ * AdditionalContext elements next to it.
+ *
  * The header is read as far as it goes even when the body is refused: on failure *ret holds message_id when
  * it could be read (so that a fault can relate to it) and is zero otherwise.
- * @return PKE_OK; PKE_MALFORMED (not UTF-8 XML, DOCTYPE, not one Envelope/Body child, Action of another
- * stage, ...); PKE_LIMIT; PKE_INVALID_SECURITY (a Security header that cannot be read: two of them, two
- * tokens of a kind).
+ * @return PKE_OK; PKE_MALFORMED (not UTF-8 XML, DOCTYPE, not one Envelope/Body child, unknown body element,
+ * Action of another stage, ...); PKE_LIMIT; PKE_INVALID_SECURITY (a Security header that cannot be read: two
+ * of them, two tokens of a kind, a password that is not PasswordText). An absent Security header is
+ * PKE_OK with SOAP_CRED_NONE: that is the endpoint's to refuse.
  */
 enum pke_err soap_request_parse(struct soap_parser *p, struct pke_bytes body, struct pke_arena *arena,
                                 struct soap_request *ret, struct pke_fail *fail);
 
-/** Overwrite the secrets of the last request inside the parser. */
+/** Overwrite the secrets of the last request inside the parser; password and token dangle afterwards.
+ * soap_request_parse() and soap_parser_free() do it too. The body's own bytes are the caller's to wipe. */
 void soap_request_wipe(struct soap_parser *p);
 
 struct soap_reply {

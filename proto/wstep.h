@@ -13,8 +13,10 @@ enum wstep_operation { WSTEP_ISSUE, WSTEP_RENEW, WSTEP_RECOVERY };
 
 struct wstep_request {
     enum wstep_operation operation;
-    struct pke_bytes request; /* DER, base64 decoded once: PKCS#10 for Issue and Recovery, CMS for Renew */
-    const char *rst_context;  /* @Context, echoed; NULL when absent */
+    /* PKCS#10 for Issue and Recovery, CMS for Renew (whose second base64 layer, if any, is removed too).
+     * Begins with 0x30; everything else about its DER is ca/'s to check. */
+    struct pke_bytes request;
+    const char *rst_context; /* @Context, echoed; NULL when absent */
     /* ContextItems in document order, names in their documented spelling where the catalogue knows them; only
      * MAC, IMEI and ExternalMgmtAgentHint repeat, of others the first counts. */
     struct pke_pairs context;
@@ -24,8 +26,8 @@ struct wstep_request {
 /**
  * @p body is soap_request.body of stage SOAP_REQUEST_SECURITY_TOKEN.
  * @return PKE_OK; PKE_MALFORMED (TokenType, RequestType, ValueType inconsistent, not exactly one
- * BinarySecurityToken, base64, empty); PKE_ENROLLMENT_DATA (DeviceID or EnrollmentType missing or of wrong
- * form); PKE_UNSUPPORTED (EnrollmentType AppManagement); PKE_LIMIT.
+ * BinarySecurityToken, base64, empty, not a DER SEQUENCE); PKE_ENROLLMENT_DATA (DeviceID or EnrollmentType
+ * missing or of wrong form); PKE_UNSUPPORTED (EnrollmentType AppManagement); PKE_LIMIT.
  */
 enum pke_err wstep_request_read(const struct xml_node *body, struct pke_arena *arena,
                                 struct wstep_request *ret, struct pke_fail *fail);

@@ -131,7 +131,11 @@ struct conf {
     struct pke_arena *arena; /* owns everything above */
 };
 
-/** A list of "file:line:col: path: message" lines, all errors at once. */
+/**
+ * A list of "file:line:col: path: message" lines, all errors at once, in the order of the file.
+ * The caller zeroes it (`= {0}`), hands it to one or more calls, which append, and ends with
+ * conf_errors_done().
+ */
 struct conf_errors {
     struct pke_buf text;
     unsigned count;
@@ -139,22 +143,32 @@ struct conf_errors {
 
 /**
  * Parse and validate. No file named in it is opened (conf_check_files does), so that any role can call it.
- * @param file  name for messages; its directory resolves relative paths
- * @return PKE_OK with *ret (conf_free), or PKE_CONFIG with every error in @p errors. Does not block.
+ * @param file  name for messages; its directory resolves relative paths: give an absolute path when the
+ * working directory may change
+ * @return PKE_OK with *ret (one reference, conf_unref), or PKE_CONFIG with every error in @p errors. Does not
+ *         block.
  */
 enum pke_err conf_parse(const char *file, struct pke_bytes text, struct conf **ret,
                         struct conf_errors *errors);
 
-/** Read a file of at most CONF_MAX_BYTES and parse it. Blocks. Refuses a file that others may write. */
+/**
+ * Read a file of at most CONF_MAX_BYTES and parse it. Blocks. Refuses a file that others than root and the
+ * own user may write. @p bytes is initialised here and holds what was read, also after an error
+ * (pke_buf_done).
+ */
 enum pke_err conf_load(const char *file, struct pke_buf *bytes, struct conf **ret,
                        struct conf_errors *errors);
 
 /** Check that the files it names exist and are readable. Blocks on disk; main and --check-config. */
 enum pke_err conf_check_files(const struct conf *conf, struct conf_errors *errors);
 
-/** One more owner of an immutable configuration; drop one (the last one releases it). conf_unref accepts
- * NULL. */
+/**
+ * One more reference, for a transaction that outlives a reload; give it back with conf_unref. Not for
+ * threads.
+ */
 struct conf *conf_ref(const struct conf *conf);
+
+/** Give back a reference; the last one releases everything. Accepts NULL. */
 void conf_unref(struct conf *conf);
 void conf_errors_done(struct conf_errors *errors);
 
@@ -164,12 +178,22 @@ const struct conf_issuer *conf_find_issuer(const struct conf *conf, const char *
 const struct policy_template *conf_find_template(const struct conf *conf, const char *name);
 const struct conf_listener *conf_find_listener(const struct conf *conf, const char *name);
 const struct conf_endpoint *conf_find_endpoint(const struct conf *conf, const char *name);
+const struct conf_provisioning *conf_find_provisioning(const struct conf *conf, const char *name);
 
-/** The effective configuration as YAML that conf_parse accepts, every option with its value. */
+/** What of @p fresh needs a restart of the daemon (PKE_RELOAD_RESTART): PKE_CONFIG and every such option. */
+enum pke_err conf_check_reload(const struct conf *old, const struct conf *fresh, struct conf_errors *errors);
+
+/**
+ * The effective configuration as YAML that conf_parse accepts, every option with its value (unset texts left
+ * out). The APPAUTH values of provisioning are in it: for the administrator's eyes.
+ */
 enum pke_err conf_dump(const struct conf *conf, struct pke_buf *out);
 
 /** JSON Schema of the file, from the option tables. */
 enum pke_err conf_dump_schema(struct pke_buf *out);
+
+/** Value of a list option as its elements; NULL for other types. */
+const struct pke_strings *conf_option_list(const struct pke_option *opt, const void *base);
 
 /** One row per section: for the manual page check and the control API ("templates" -> template options). */
 struct conf_section {

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * Public keys of subjects: the SubjectPublicKeyInfo decoded without the slow general decoder, and the tests
+ * for keys whose private half can be found. Private to ca/.
+ */
+#ifndef CA_KEY_H
+#define CA_KEY_H
+
+#include <openssl/evp.h>
+
+#include "base/bytes.h"
+#include "ca/csr.h"
+
+struct ca_key {
+    enum ca_key_type type;
+    unsigned bits;              /* of the modulus or the curve; 0 for a modulus that is not positive */
+    struct pke_bytes algorithm; /* DER AlgorithmIdentifier */
+    struct pke_bytes point;     /* content of the BIT STRING without the unused-bits octet */
+    struct pke_bytes modulus;   /* RSA: content octets of the INTEGERs, sign and all */
+    struct pke_bytes exponent;
+};
+
+/**
+ * Decode @p spki: the AlgorithmIdentifier must be, octet for octet, rsaEncryption with NULL or id-ecPublicKey
+ * with the named curve P-256 or P-384; an EC point uncompressed. Nothing is computed.
+ * @return PKE_OK, or PKE_KEY_WEAK: csr-key-type, csr-key-encoding, csr-key-point.
+ */
+enum pke_err ca_key_decode(struct pke_bytes spki, struct ca_key *ret, struct pke_fail *fail);
+
+/** The key for EVP_DigestVerify; NULL when libcrypto refuses it (a point off the curve). Caller frees. */
+EVP_PKEY *ca_key_evp(const struct ca_key *key);
+
+/** SHA-1 of the BIT STRING content, as RFC 5280 4.2.1.2 (1) makes a key identifier. 20 octets. */
+void ca_key_identifier(const struct ca_key *key, uint8_t out[20]);
+
+/**
+ * Tests a modulus for the ROCA fingerprint (CVE-2017-15361), a factor below 752, and factors so close that
+ * 100 rounds of Fermat's method find them. @p modulus is a positive odd magnitude.
+ * @return PKE_OK, or PKE_KEY_WEAK: csr-key-roca, csr-key-small-factor, csr-key-fermat.
+ */
+enum pke_err ca_key_weak_modulus(struct pke_bytes modulus, struct pke_fail *fail);
+
+#endif

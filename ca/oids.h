@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file The extensions that we issue. Private to ca/. */
+#ifndef CA_OIDS_H
+#define CA_OIDS_H
+
+#define OID_COMMON_NAME       "2.5.4.3"
+#define OID_SKI               "2.5.29.14"
+#define OID_KEY_USAGE         "2.5.29.15"
+#define OID_SAN               "2.5.29.17"
+#define OID_BASIC_CONSTRAINTS "2.5.29.19"
+#define OID_AKI               "2.5.29.35"
+#define OID_EKU               "2.5.29.37"
+#define OID_ANY_EKU           "2.5.29.37.0"
+
+/* first octet of the keyUsage bits (RFC 5280 4.2.1.3) */
+#define KU_BIT_DIGITAL_SIGNATURE 0x80
+#define KU_BIT_KEY_ENCIPHERMENT  0x20
+
+#define TAG_SAN_URI    0x86 /* [6] IMPLICIT IA5String */
+#define TAG_AKI_KEY_ID 0x80 /* [0] IMPLICIT OCTET STRING */
+
+#endif

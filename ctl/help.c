@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ctl/help.h"
+
+#include <string.h>
+
+/* Are the first words of a verb those given? */
+static bool starts_with(const struct verb *v, char *const *words, size_t n)
+{
+    const char *s = v->words;
+
+    for (size_t i = 0; i < n; i++) {
+        size_t len = strcspn(s, " ");
+        if (!len || strlen(words[i]) != len || memcmp(s, words[i], len) != 0)
+            return false;
+        s += len + (s[len] == ' ');
+    }
+    return true;
+}
+
+static void print_usage(const struct verb *v, FILE *out)
+{
+    int n = fprintf(out, "  %s", v->words);
+
+    for (const struct verb_arg *a = NULL; (a = verb_arg_next(v, a));)
+        if (verb_arg_is_word(a))
+            n += fprintf(out, " <%s>", a->name);
+    fprintf(out, "%*s%s\n", n < 26 ? 26 - n : 1, "", v->help);
+}
+
+static void print_details(const struct verb *v, FILE *out)
+{
+    fprintf(out, "\n%s: %s\n  role: %s\n", v->words, v->help, verb_role_name(v->role));
+    for (const struct verb_arg *a = NULL; (a = verb_arg_next(v, a));) {
+        if (a->type == VERB_ARG_SECRET)
+            fprintf(out, "  --%s-file FILE: %s, from a 0600 file or - for standard input\n", a->name,
+                    a->help);
+        else
+            fprintf(out, verb_arg_is_word(a) ? "  <%s>: %s\n" : "  --%s VALUE: %s\n", a->name, a->help);
+    }
+    if (v->shape == VERB_SHAPE_LIST)
+        fputs("  --all: go on until the end\n", out);
+    if (v->id == VERB_CERT_SHOW)
+        fputs("  --pem: only the certificate, in PEM\n", out);
+}
+
+bool help_print(char *const *words, size_t n, FILE *out)
+{
+    size_t found = 0;
+
+    for (size_t i = 0; i < VERB__MAX; i++)
+        found += starts_with(&verbs[i], words, n);
+    if (!found)
+        return false;
+    fputs("usage: pkienrollctl [options] command [arguments]\n\ncommands:\n", out);
+    for (size_t i = 0; i < VERB__MAX; i++)
+        if (starts_with(&verbs[i], words, n))
+            print_usage(&verbs[i], out);
+    for (size_t i = 0; n && i < VERB__MAX; i++)
+        if (starts_with(&verbs[i], words, n))
+            print_details(&verbs[i], out);
+    fputs(
+        "\noptions:\n"
+        "  --socket PATH           control socket (PKIENROLL_CONTROL, /run/pkienrolld/control)\n"
+        "  --json, --jsonl         one JSON document; one JSON object per line\n"
+        "  --timeout DURATION      give up after this long (10s, longer where a command needs it)\n"
+        "  --wait DURATION         try until the daemon answers; status: until it is ready\n"
+        "  --color auto|always|never\n"
+        "  -h, --help              this text, or that of one command\n"
+        "  --version               version of this program\n"
+        "\nexit status: 0 done, 1 refused or not found, 2 usage, 69 no daemon answers; see pkienrollctl(8)\n",
+        out);
+    return true;
+}
+
+void help_commands(FILE *out)
+{
+    for (size_t i = 0; i < VERB__MAX; i++)
+        fprintf(out, "%s\t%s\t%s\t%s\t%s\n", verbs[i].words, verbs[i].method, verbs[i].path,
+                verb_role_name(verbs[i].role), verbs[i].token);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * The command line of pkienrollctl. The options that filter and page come from the arguments of the verb
+ * table.
+ */
+#ifndef CTL_OPTIONS_H
+#define CTL_OPTIONS_H
+
+#include "base/list.h"
+#include "ipc/verbs.h"
+
+#define CTL_DEFAULT_SOCKET "/run/pkienrolld/control"
+
+enum ctl_exit {
+    CTL_OK = 0,
+    CTL_REFUSED = 1,      /* refused, or not found */
+    CTL_USAGE = 2,        /* getopt's habit */
+    CTL_UNREACHABLE = 69, /* EX_UNAVAILABLE: no daemon answers */
+};
+
+enum ctl_format { CTL_TEXT, CTL_JSON, CTL_JSONL };
+enum ctl_color { CTL_COLOR_AUTO, CTL_COLOR_ALWAYS, CTL_COLOR_NEVER };
+enum ctl_action { CTL_RUN, CTL_HELP, CTL_VERSION, CTL_COMMANDS };
+
+struct ctl_options {
+    enum ctl_action action;
+    const char *socket;
+    enum ctl_format format;
+    enum ctl_color color;
+    int64_t timeout_ms; /* 0: as long as the verb may take */
+    int64_t wait_ms;    /* 0: do not */
+    bool all, pem;
+    const char *password_file;
+    struct pke_pairs query; /* limit, cursor, state ... as given */
+    char **words;           /* what is not an option */
+    size_t n_words;
+    const struct verb *verb;
+    struct pke_pairs args; /* words of the verb, by argument name */
+};
+
+/**
+ * Parse. @p socket_env is the value of PKIENROLL_CONTROL or NULL.
+ * @return PKE_OK, or PKE_CONFIG with a usage error. Strings are borrowed from @p argv or in @p arena.
+ */
+enum pke_err ctl_options_parse(int argc, char **argv, const char *socket_env, struct pke_arena *arena,
+                               struct ctl_options *ret, struct pke_fail *fail);
+
+/** Path and query of the call. PKE_LIMIT when longer than @p out may be. */
+enum pke_err ctl_options_target(const struct ctl_options *o, const char *cursor, struct pke_buf *out);
+
+#endif

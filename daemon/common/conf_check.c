@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rules between options: the daemon itself, keys, issuers, templates, listeners. */
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/timefmt.h"
+#include "daemon/common/conf_impl.h"
+
+static void check_key(struct conf_impl *ci, size_t i)
+{
+    const struct conf_key *k = &ci->conf.keys[i];
+    bool pkcs11 = k->backend == CONF_BACKEND_PKCS11;
+
+    if (pkcs11 && !k->module)
+        conf_bad(ci, CONF_KEYS, i, "module", "the backend pkcs11 needs a module");
+    if (!pkcs11 && k->module)
+        conf_bad(ci, CONF_KEYS, i, "module", "the backend file has no module");
+    if (pkcs11 && k->uri && strncmp(k->uri, "pkcs11:", 7) != 0)
+        conf_bad(ci, CONF_KEYS, i, "uri", "must begin with pkcs11: (RFC 7512)");
+    if (k->uri && (strstr(k->uri, "pin-value") || strstr(k->uri, "pin-source")))
+        conf_bad(ci, CONF_KEYS, i, "uri", "must not name a PIN: use pin-file or pin-credential");
+    if (k->pin_file && k->pin_credential)
+        conf_bad(ci, CONF_KEYS, i, "pin-credential", "pin-file and pin-credential exclude each other");
+    if (pkcs11 && !k->pin_file && !k->pin_credential)
+        conf_bad(ci, CONF_KEYS, i, "pin-file", "pin-file or pin-credential is needed");
+    if (k->pin_credential && (strchr(k->pin_credential, '/') || k->pin_credential[0] == '.'))
+        conf_bad(ci, CONF_KEYS, i, "pin-credential", "is the name of a credential, not a path");
+}
+
+static void check_issuer(struct conf_impl *ci, size_t i)
+{
+    const struct conf_issuer *a = &ci->conf.issuers[i];
+
+    if (a->allowed_ekus.n == 0)
+        conf_bad(ci, CONF_ISSUERS, i, "allowed-ekus", "must not be empty");
+    /* The floor of a key process is the configuration of its one issuer. */
+    for (size_t k = 0; k < i; k++)
+        if (a->key_ref && ci->conf.issuers[k].key_ref == a->key_ref)
+            conf_bad(ci, CONF_ISSUERS, i, "key", "the key belongs to the issuer %s already",
+                     ci->conf.issuers[k].name);
+}
+
+static void check_template_issuer(struct conf_impl *ci, size_t i)
+{
+    const struct policy_template *t = &ci->conf.templates[i];
+    const struct conf_issuer *a = conf_find_issuer(&ci->conf, t->issuer);
+    char limit[24];
+
+    if (!a)
+        return;
+    if (t->validity + t->backdate > a->max_validity) {
+        pke_duration_format(a->max_validity, limit);
+        conf_bad(ci, CONF_TEMPLATES, i, "validity",
+                 "with the backdating is longer than max-validity %s of the issuer %s", limit, a->name);
+    }
+    if (t->backdate > a->max_backdate) {
+        pke_duration_format(a->max_backdate, limit);
+        conf_bad(ci, CONF_TEMPLATES, i, "backdate", "is longer than max-backdate %s of the issuer %s", limit,
+                 a->name);
+    }
+    for (size_t k = 0; k < t->ekus.n; k++)
+        if (!pke_strings_has(&a->allowed_ekus, t->ekus.v[k]))
+            conf_bad(ci, CONF_TEMPLATES, i, "ekus", "%s is not in allowed-ekus of the issuer %s",
+                     t->ekus.v[k], a->name);
+}
+
+static bool loopback(const char *address)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+
+    if (inet_pton(AF_INET, address, &v4) == 1)
+        return ntohl(v4.s_addr) >> 24 == 127;
+    return inet_pton(AF_INET6, address, &v6) == 1 && memcmp(&v6, &in6addr_loopback, sizeof v6) == 0;
+}
+
+static void check_address(struct conf_impl *ci, size_t i)
+{
+    const struct conf_listener *l = &ci->conf.listeners[i];
+    uint8_t raw[16];
+
+    if (inet_pton(AF_INET, l->address, raw) != 1 && inet_pton(AF_INET6, l->address, raw) != 1)
+        conf_bad(ci, CONF_LISTENERS, i, "address", "expects an IP address such as 127.0.0.1 or ::1");
+    else if (!l->tls_certificate && !l->tls_key && !(l->frontend && loopback(l->address)))
+        conf_bad(ci, CONF_LISTENERS, i, "tls-certificate",
+                 "TCP without TLS is only for a frontend listener on a loopback address");
+    if (!conf_given(ci, CONF_LISTENERS, i, "port"))
+        conf_bad(ci, CONF_LISTENERS, i, "port", "is needed with address");
+}
+
+static void check_unix(struct conf_impl *ci, size_t i)
+{
+    const struct conf_listener *l = &ci->conf.listeners[i];
+    const struct conf_node *frontend = conf_node_get(ci->nodes[CONF_LISTENERS][i], "frontend");
+
+    if (l->port)
+        conf_bad(ci, CONF_LISTENERS, i, "port", "a unix socket has no port");
+    if (l->tls_certificate || l->tls_key)
+        conf_bad(ci, CONF_LISTENERS, i, l->tls_certificate ? "tls-certificate" : "tls-key",
+                 "a unix socket has no TLS");
+    if (frontend && frontend->text &&
+        (strcmp(frontend->text, "no") == 0 || strcmp(frontend->text, "false") == 0))
+        conf_bad(ci, CONF_LISTENERS, i, "frontend", "a unix socket is always a frontend listener");
+}
+
+static void check_listener_tls(struct conf_impl *ci, size_t i)
+{
+    const struct conf_listener *l = &ci->conf.listeners[i];
+    bool asks = l->client_cert != CONF_CLIENT_CERT_OFF;
+
+    if (!l->tls_certificate != !l->tls_key)
+        conf_bad(ci, CONF_LISTENERS, i, l->tls_key ? "tls-certificate" : "tls-key",
+                 "tls-certificate and tls-key are given together");
+    if (asks && !l->tls_certificate)
+        conf_bad(ci, CONF_LISTENERS, i, "client-cert", "needs tls-certificate");
+    if (asks && !l->client_ca)
+        conf_bad(ci, CONF_LISTENERS, i, "client-ca", "is needed with client-cert");
+    if (!asks && l->client_ca)
+        conf_bad(ci, CONF_LISTENERS, i, "client-ca", "has no effect while client-cert is off");
+    if (l->public_url && !conf_https_url(l->public_url, false))
+        conf_bad(ci, CONF_LISTENERS, i, "public-url", "expects https://HOST or https://HOST:PORT");
+}
+
+static bool same_place(const struct conf_listener *a, const struct conf_listener *b)
+{
+    if (a->unix_path && b->unix_path)
+        return strcmp(a->unix_path, b->unix_path) == 0;
+    return a->address && b->address && a->port && a->port == b->port && strcmp(a->address, b->address) == 0;
+}
+
+static void check_listener(struct conf_impl *ci, size_t i)
+{
+    const struct conf_listener *l = &ci->conf.listeners[i];
+
+    if (!l->address == !l->unix_path)
+        conf_bad(ci, CONF_LISTENERS, i, l->address ? "unix" : "address",
+                 "exactly one of address and unix is needed");
+    else if (l->address)
+        check_address(ci, i);
+    else
+        check_unix(ci, i);
+    check_listener_tls(ci, i);
+    for (size_t k = 0; k < i; k++)
+        if (same_place(l, &ci->conf.listeners[k]))
+            conf_bad(ci, CONF_LISTENERS, i, l->unix_path ? "unix" : "address",
+                     "the listener %s is there already", ci->conf.listeners[k].name);
+    if (l->unix_path && ci->conf.global.control_socket &&
+        strcmp(l->unix_path, ci->conf.global.control_socket) == 0)
+        conf_bad(ci, CONF_LISTENERS, i, "unix", "is the control socket");
+}
+
+void conf_check(struct conf_impl *ci)
+{
+    struct pke_fail fail;
+
+    if (ci->conf.global.tenant && !conf_name_valid(ci->conf.global.tenant))
+        conf_bad(ci, CONF_GLOBAL, 0, "tenant",
+                 "a name is 1 to %d lower-case letters, digits and inner dashes", CONF_NAME_MAX);
+    for (size_t i = 0; i < ci->conf.n_keys; i++)
+        check_key(ci, i);
+    for (size_t i = 0; i < ci->conf.n_issuers; i++)
+        check_issuer(ci, i);
+    for (size_t i = 0; i < ci->conf.n_templates; i++) {
+        check_template_issuer(ci, i);
+        if (ci->conf.templates[i].issuer && policy_template_check(&ci->conf.templates[i], &fail) != PKE_OK)
+            conf_report_add(ci->report, ci->nodes[CONF_TEMPLATES][i]->kept,
+                            ci->nodes[CONF_TEMPLATES][i]->path, "%s (%s)", fail.text, fail.rule);
+    }
+    for (size_t i = 0; i < ci->conf.n_listeners; i++)
+        check_listener(ci, i);
+}

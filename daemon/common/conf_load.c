@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The configuration and the file system: reading it, and what it names. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "daemon/common/conf_impl.h"
+
+static void close_fd(const int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+}
+
+/* Who can write the configuration owns the CA: only root and the daemon's own user may. */
+static const char *refuse_file(int fd, struct stat *st)
+{
+    if (fstat(fd, st) != 0)
+        return "cannot be examined";
+    if (!S_ISREG(st->st_mode))
+        return "is not a regular file";
+    if (st->st_mode & 022)
+        return "may be written by group or others: chmod go-w";
+    if (st->st_uid != 0 && st->st_uid != geteuid())
+        return "belongs to neither root nor the user of the daemon";
+    if (st->st_size > CONF_MAX_BYTES)
+        return "is larger than 1 MiB";
+    return NULL;
+}
+
+static const char *read_all(int fd, struct pke_buf *out)
+{
+    uint8_t block[16384];
+    ssize_t n;
+
+    while ((n = read(fd, block, sizeof block)) != 0) {
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return strerror(errno);
+        if (pke_buf_add(out, block, (size_t)n) != PKE_OK)
+            return "is larger than 1 MiB";
+    }
+    return NULL;
+}
+
+enum pke_err conf_load(const char *file, struct pke_buf *bytes, struct conf **ret, struct conf_errors *errors)
+{
+    struct conf_mark start = {1, 1};
+    struct pke_arena *arena;
+    struct conf_report report;
+    struct stat st;
+    const char *why;
+    int fd PKE_CLEANUP(close_fd) = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    enum pke_err err;
+
+    *ret = NULL;
+    pke_buf_init(bytes, CONF_MAX_BYTES);
+    why = fd < 0 ? strerror(errno) : refuse_file(fd, &st);
+    if (!why)
+        why = read_all(fd, bytes);
+    if (!why)
+        return conf_parse(file, pke_buf_bytes(bytes), ret, errors);
+    arena = pke_arena_new();
+    conf_report_init(&report, file, arena);
+    conf_report_add(&report, start, "", "the file cannot be used: %s", why);
+    err = conf_report_done(&report, errors);
+    pke_arena_free(arena);
+    return err;
+}
+
+static void need_file(struct conf_impl *ci, enum conf_section_id section, size_t i, const char *option,
+                      const char *path)
+{
+    struct stat st;
+
+    if (!path)
+        return;
+    if (access(path, R_OK) != 0)
+        conf_bad(ci, section, i, option, "%s: %s", path, strerror(errno));
+    else if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
+        conf_bad(ci, section, i, option, "%s: not a regular file", path);
+}
+
+static void need_secret(struct conf_impl *ci, enum conf_section_id section, size_t i, const char *option,
+                        const char *path)
+{
+    struct stat st;
+
+    need_file(ci, section, i, option, path);
+    if (path && stat(path, &st) == 0 && (st.st_mode & 077))
+        conf_bad(ci, section, i, option, "%s: may be used by group or others: chmod 0600", path);
+}
+
+static void need_folder(struct conf_impl *ci, enum conf_section_id section, size_t i, const char *option,
+                        const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0)
+        conf_bad(ci, section, i, option, "%s: %s", path, strerror(errno));
+    else if (!S_ISDIR(st.st_mode))
+        conf_bad(ci, section, i, option, "%s: not a directory", path);
+    else if (access(path, W_OK | X_OK) != 0)
+        conf_bad(ci, section, i, option, "%s: %s", path, strerror(errno));
+}
+
+/* Something will be made there: its folder must be writable. */
+static void need_folder_of(struct conf_impl *ci, enum conf_section_id section, size_t i, const char *option,
+                           const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    need_folder(ci, section, i, option,
+                !slash          ? "."
+                : slash == path ? "/"
+                                : pke_arena_str(ci->conf.arena, PKE_BYTES(path, (size_t)(slash - path))));
+}
+
+static void check_named_files(struct conf_impl *ci)
+{
+    const struct conf *c = &ci->conf;
+
+    for (size_t i = 0; i < c->n_keys; i++) {
+        need_file(ci, CONF_KEYS, i, "module", c->keys[i].module);
+        need_secret(ci, CONF_KEYS, i, "pin-file", c->keys[i].pin_file);
+        if (c->keys[i].backend == CONF_BACKEND_FILE)
+            need_secret(ci, CONF_KEYS, i, "uri", c->keys[i].uri);
+    }
+    for (size_t i = 0; i < c->n_issuers; i++) {
+        need_file(ci, CONF_ISSUERS, i, "certificate", c->issuers[i].certificate);
+        need_file(ci, CONF_ISSUERS, i, "root", c->issuers[i].root);
+    }
+    for (size_t i = 0; i < c->n_listeners; i++) {
+        need_file(ci, CONF_LISTENERS, i, "tls-certificate", c->listeners[i].tls_certificate);
+        need_secret(ci, CONF_LISTENERS, i, "tls-key", c->listeners[i].tls_key);
+        need_file(ci, CONF_LISTENERS, i, "client-ca", c->listeners[i].client_ca);
+        if (c->listeners[i].unix_path)
+            need_folder_of(ci, CONF_LISTENERS, i, "unix", c->listeners[i].unix_path);
+    }
+}
+
+enum pke_err conf_check_files(const struct conf *conf, struct conf_errors *errors)
+{
+    struct conf_impl *ci = (struct conf_impl *)(uintptr_t)conf; /* marks and messages only */
+    struct pke_arena *scratch = pke_arena_new();
+    const struct conf_global *g = &conf->global;
+    struct conf_report report;
+    enum pke_err err;
+
+    conf_report_init(&report, conf->file, scratch);
+    ci->report = &report;
+    need_folder(ci, CONF_GLOBAL, 0, "state-directory", g->state_directory);
+    need_folder_of(ci, CONF_GLOBAL, 0, "control-socket", g->control_socket);
+    if (access(g->user_file, F_OK) == 0)
+        need_secret(ci, CONF_GLOBAL, 0, "user-file", g->user_file);
+    check_named_files(ci);
+    err = conf_report_done(&report, errors);
+    ci->report = NULL;
+    pke_arena_free(scratch);
+    return err;
+}
+
+static bool same_value(const struct pke_option *opt, const void *a, const void *b, struct pke_arena *arena)
+{
+    const struct pke_strings *x = conf_option_list(opt, a), *y = conf_option_list(opt, b);
+    const char *s, *t;
+
+    if (x) {
+        for (size_t i = 0; x->n == y->n && i < x->n; i++)
+            if (strcmp(x->v[i], y->v[i]) != 0)
+                return false;
+        return x->n == y->n;
+    }
+    s = pke_option_text(opt, a, arena);
+    t = pke_option_text(opt, b, arena);
+    return s && t ? strcmp(s, t) == 0 : s == t;
+}
+
+static void compare_options(struct conf_impl *ci, enum conf_section_id section, size_t i, const void *old)
+{
+    const void *fresh = conf_object(&ci->conf, section, i);
+
+    for (const struct pke_option *o = conf_sections[section].options; o->name; o++)
+        if (o->reload == PKE_RELOAD_RESTART && !same_value(o, old, fresh, ci->report->arena))
+            conf_bad(ci, section, i, o->name, "a change needs a restart of the daemon");
+}
+
+/* Processes are made for keys at start, so that their set is fixed until the next one. */
+static void compare_keys(struct conf_impl *ci, const struct conf *old)
+{
+    const struct conf *fresh = &ci->conf;
+
+    for (size_t i = 0; i < fresh->n_keys; i++) {
+        const struct conf_key *was = conf_find_key(old, fresh->keys[i].name);
+        if (was)
+            compare_options(ci, CONF_KEYS, i, was);
+        else
+            conf_report_add(ci->report, ci->nodes[CONF_KEYS][i]->kept, ci->nodes[CONF_KEYS][i]->path,
+                            "a new key needs a restart of the daemon");
+    }
+    for (size_t i = 0; i < old->n_keys; i++)
+        if (!conf_find_key(fresh, old->keys[i].name))
+            conf_report_add(ci->report, ci->root->mark, "keys", "removing %s needs a restart of the daemon",
+                            old->keys[i].name);
+}
+
+enum pke_err conf_check_reload(const struct conf *old, const struct conf *fresh, struct conf_errors *errors)
+{
+    struct conf_impl *ci = (struct conf_impl *)(uintptr_t)fresh; /* marks and messages only */
+    struct pke_arena *scratch = pke_arena_new();
+    struct conf_report report;
+    enum pke_err err;
+
+    conf_report_init(&report, fresh->file, scratch);
+    ci->report = &report;
+    compare_options(ci, CONF_GLOBAL, 0, &old->global);
+    compare_keys(ci, old);
+    err = conf_report_done(&report, errors);
+    ci->report = NULL;
+    pke_arena_free(scratch);
+    return err;
+}

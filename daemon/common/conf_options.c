@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The options of the daemon itself: global, keys, issuers, listeners. man/pkienrolld.conf.5 documents each.
+ */
+#include "daemon/common/conf_impl.h"
+
+#define F(type, field) PKE_FIELD(type, struct conf_global, field)
+
+const struct pke_option conf_global_options[] = {
+    {"state-directory", PKE_OPT_PATH, F(char *, state_directory), NULL, 1, 4000, .required = true,
+     .reload = PKE_RELOAD_RESTART, .help = "directory of the ledger and of what must survive a restart"},
+    {"tenant", PKE_OPT_STRING, F(char *, tenant), "default", 1, CONF_NAME_MAX, .reload = PKE_RELOAD_RESTART,
+     .help = "tenant that requests and certificates are recorded under"},
+    {"ledger-file", PKE_OPT_STRING, F(char *, ledger_file), "ledger.db", 1, 4000,
+     .reload = PKE_RELOAD_RESTART, .help = "ledger database; a relative path is below state-directory"},
+    {"retry-window", PKE_OPT_DURATION, F(int64_t, retry_window), "1h", 0, 86400000,
+     .help = "how long a repeated request is answered with the same certificate"},
+    {"user-file", PKE_OPT_PATH, F(char *, user_file), "users", 1, 4000,
+     .help = "users and password hashes of the credential kind username"},
+    {"auth-workers", PKE_OPT_UINT, F(uint64_t, auth_workers), "2", 1, 16, .reload = PKE_RELOAD_RESTART,
+     .help = "processes that verify credentials"},
+    {"request-deadline", PKE_OPT_DURATION, F(int64_t, request_deadline), "10s", 1000, 60000,
+     .help = "time for one request from its first byte to its answer"},
+    {"clock-backward-limit", PKE_OPT_DURATION, F(int64_t, clock_backward_limit), "60s", 0, 2592000000,
+     .help = "how far the clock may stand before the last time in the ledger"},
+    {"clock-forward-limit", PKE_OPT_DURATION, F(int64_t, clock_forward_limit), "400d", 86400000, 315360000000,
+     .help = "how far the clock may stand after the last time in the ledger"},
+    {"control-socket", PKE_OPT_PATH, F(char *, control_socket), NULL, 1, 107, .required = true,
+     .reload = PKE_RELOAD_RESTART, .help = "unix socket of pkienrollctl and other local clients"},
+    {"viewer-groups", PKE_OPT_STRINGS, F(struct pke_strings, viewer_groups), NULL, 1, 32,
+     .help = "groups that may look at everything on the control socket"},
+    {"officer-groups", PKE_OPT_STRINGS, F(struct pke_strings, officer_groups), NULL, 1, 32,
+     .help = "groups that may decide about requests, certificates and users"},
+    {"admin-groups", PKE_OPT_STRINGS, F(struct pke_strings, admin_groups), NULL, 1, 32,
+     .help = "groups that may do everything on the control socket"},
+    {"frontend-groups", PKE_OPT_STRINGS, F(struct pke_strings, frontend_groups), NULL, 1, 32,
+     .help = "groups of the MDM frontend"},
+    PKE_OPTION_END,
+};
+#undef F
+
+static const struct pke_enum_name backends[] = {
+    {"pkcs11", CONF_BACKEND_PKCS11}, {"file", CONF_BACKEND_FILE}, {NULL, 0}};
+
+#define F(type, field) PKE_FIELD(type, struct conf_key, field)
+
+const struct pke_option conf_key_options[] = {
+    {"backend", PKE_OPT_ENUM, F(int, backend), "pkcs11", .names = backends, .reload = PKE_RELOAD_RESTART,
+     .help = "pkcs11, or file (a PEM file, for tests only)"},
+    {"module", PKE_OPT_PATH, F(char *, module), NULL, 1, 4000, .reload = PKE_RELOAD_RESTART,
+     .help = "PKCS#11 module, a shared library"},
+    {"uri", PKE_OPT_STRING, F(char *, uri), NULL, 1, 2000, .required = true, .reload = PKE_RELOAD_RESTART,
+     .help = "RFC 7512 URI of the private key, or the path of the PEM file"},
+    {"pin-file", PKE_OPT_PATH, F(char *, pin_file), NULL, 1, 4000, .reload = PKE_RELOAD_RESTART,
+     .help = "file of mode 0600 that holds the PIN"},
+    {"pin-credential", PKE_OPT_STRING, F(char *, pin_credential), NULL, 1, 255, .reload = PKE_RELOAD_RESTART,
+     .help = "systemd credential that holds the PIN"},
+    {"instances", PKE_OPT_UINT, F(uint64_t, instances), "1", 1, 16, .reload = PKE_RELOAD_RESTART,
+     .help = "processes that sign with this key"},
+    {"deadline", PKE_OPT_DURATION, F(int64_t, deadline), "10s", 100, 300000, .reload = PKE_RELOAD_RESTART,
+     .help = "time for one device operation, after which its process is killed"},
+    {"allow-weak-key", PKE_OPT_BOOL, F(bool, allow_weak_key), "no", .reload = PKE_RELOAD_RESTART,
+     .help = "go on although the token says that the key can be extracted or does more than sign"},
+    PKE_OPTION_END,
+};
+#undef F
+
+#define F(type, field) PKE_FIELD(type, struct conf_issuer, field)
+
+const struct pke_option conf_issuer_options[] = {
+    {"certificate", PKE_OPT_PATH, F(char *, certificate), NULL, 1, 4000, .required = true,
+     .help = "PEM file of the CA certificate"},
+    {"root", PKE_OPT_PATH, F(char *, root), NULL, 1, 4000,
+     .help = "PEM file of the self-signed root above it; absent when the certificate is self-signed"},
+    {"key", PKE_OPT_STRING, F(char *, key), NULL, 1, CONF_NAME_MAX, .required = true,
+     .help = "name of its key in the section keys"},
+    {"max-validity", PKE_OPT_DURATION, F(int64_t, max_validity), "398d", 3600000, 315360000000,
+     .help = "longest validity, with the backdating, that the key may certify"},
+    {"max-backdate", PKE_OPT_DURATION, F(int64_t, max_backdate), "1h", 0, 86400000,
+     .help = "how far before its signature a certificate may begin"},
+    {"allowed-ekus", PKE_OPT_OIDS, F(struct pke_strings, allowed_ekus), "client-auth", .min = 1, .max = 64,
+     .help = "extended key usages that the key may certify"},
+    PKE_OPTION_END,
+};
+#undef F
+
+static const struct pke_enum_name client_certs[] = {{"off", CONF_CLIENT_CERT_OFF},
+                                                    {"optional", CONF_CLIENT_CERT_OPTIONAL},
+                                                    {"require", CONF_CLIENT_CERT_REQUIRE},
+                                                    {NULL, 0}};
+
+#define F(type, field) PKE_FIELD(type, struct conf_listener, field)
+
+const struct pke_option conf_listener_options[] = {
+    {"address", PKE_OPT_STRING, F(char *, address), NULL, 1, 45, .help = "IP address to listen on"},
+    {"port", PKE_OPT_UINT, F(uint64_t, port), "0", .min = 0, .max = 65535,
+     .help = "TCP port; 0 takes any free one, which status tells"},
+    {"unix", PKE_OPT_PATH, F(char *, unix_path), NULL, 1, 107,
+     .help = "unix socket to listen on, always a frontend listener"},
+    {"tls-certificate", PKE_OPT_PATH, F(char *, tls_certificate), NULL, 1, 4000,
+     .help = "PEM file of the server certificate and its chain"},
+    {"tls-key", PKE_OPT_PATH, F(char *, tls_key), NULL, 1, 4000,
+     .help = "PEM file of the server's private key"},
+    {"client-cert", PKE_OPT_ENUM, F(int, client_cert), "off", .names = client_certs,
+     .help = "whether clients are asked for a certificate"},
+    {"client-ca", PKE_OPT_PATH, F(char *, client_ca), NULL, 1, 4000,
+     .help = "PEM file of the CAs of client certificates"},
+    {"frontend", PKE_OPT_BOOL, F(bool, frontend), "no",
+     .help = "the peers are the MDM frontend: no back-off per source"},
+    {"public-url", PKE_OPT_STRING, F(char *, public_url), NULL, 1, 255,
+     .help = "https URL without a path under which clients reach this listener"},
+    {"max-connections", PKE_OPT_UINT, F(uint64_t, max_connections), "1024", 1, 65536,
+     .help = "connections at a time"},
+    {"idle-timeout", PKE_OPT_DURATION, F(int64_t, idle_timeout), "60s", 1000, 600000,
+     .help = "how long a connection may be idle between requests"},
+    PKE_OPTION_END,
+};
+#undef F

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "config.h"
+#include "daemon/control/control.h"
+#include "daemon/control/json.h"
+
+static void put_fail(json_t *o, const struct pke_fail *f)
+{
+    json_t *e;
+
+    if (f->err == PKE_OK) {
+        control_put(o, "error", NULL);
+        return;
+    }
+    e = json_object();
+    control_put(e, "code", pke_err_token(f->err));
+    control_put(e, "reason", f->reason);
+    control_put(e, "rule", f->rule);
+    control_put(e, "text", f->text);
+    json_object_set_new(o, "error", e);
+}
+
+json_t *view_request(const struct ledger_row *row, bool whole)
+{
+    json_t *o = json_object();
+
+    control_put(o, "request_id", row->request_id);
+    control_put(o, "state", row->state);
+    control_put_ms(o, "received_at", row->received_at);
+    control_put_ms(o, "finished_at", row->finished_at);
+    control_put(o, "tenant", row->tenant);
+    control_put(o, "principal", row->principal);
+    control_put(o, "credential", row->credential);
+    control_put(o, "endpoint", row->endpoint);
+    control_put(o, "template", row->template_name);
+    control_put(o, "operation", row->operation);
+    control_put(o, "stage", row->stage);
+    control_put(o, "source", row->source);
+    control_put(o, "device_id", row->device_id);
+    control_put(o, "enrollment_type", row->enrollment_type);
+    control_put(o, "device_name", row->device_name);
+    control_put(o, "hwdev_id", row->hwdev_id);
+    control_put(o, "ent_dmid", row->ent_dmid);
+    control_put(o, "serial", row->serial);
+    put_fail(o, &row->fail);
+    if (!whole)
+        return o;
+    control_put(o, "subject", row->subject);
+    control_put(o, "issuer_id", row->issuer_id);
+    control_put(o, "sha1", row->sha1);
+    control_put(o, "sha256", row->sha256);
+    control_put(o, "spki_sha256", row->spki_sha256);
+    control_put_seconds(o, "not_before", row->not_before);
+    control_put_seconds(o, "not_after", row->not_after);
+    json_object_set_new(o, "context", control_pairs(&row->context));
+    control_put_pem(o, "request_pem", "CERTIFICATE REQUEST", row->request);
+    return o;
+}
+
+json_t *view_certificate(const struct ledger_row *row, bool whole)
+{
+    json_t *o = json_object();
+
+    control_put(o, "serial", row->serial);
+    control_put(o, "subject", row->subject);
+    control_put(o, "state", row->state);
+    control_put_seconds(o, "not_before", row->not_before);
+    control_put_seconds(o, "not_after", row->not_after);
+    control_put(o, "principal", row->principal);
+    control_put(o, "device_id", row->device_id);
+    control_put(o, "template", row->template_name);
+    control_put(o, "request_id", row->request_id);
+    control_put_ms(o, "issued_at", row->finished_at);
+    control_put(o, "sha1", row->sha1);
+    control_put(o, "sha256", row->sha256);
+    if (!whole)
+        return o;
+    control_put(o, "spki_sha256", row->spki_sha256);
+    control_put(o, "issuer_id", row->issuer_id);
+    control_put(o, "tenant", row->tenant);
+    control_put(o, "endpoint", row->endpoint);
+    control_put(o, "enrollment_type", row->enrollment_type);
+    control_put(o, "device_name", row->device_name);
+    control_put(o, "ent_dmid", row->ent_dmid);
+    control_put_pem(o, "pem", "CERTIFICATE", row->certificate);
+    return o;
+}
+
+static json_t *strings(const struct pke_strings *list)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < list->n; i++)
+        json_array_append_new(array, json_string(list->v[i]));
+    return array;
+}
+
+/* Durations stay text with their unit ("365d"), as in the configuration. */
+static void put_option(json_t *o, const struct pke_option *opt, const void *base, struct pke_arena *arena)
+{
+    const char *at = (const char *)base + opt->offset;
+    PKE_CLEANUP(pke_free_p) char *name = pke_strdup(opt->name);
+
+    for (char *p = name; *p; p++)
+        if (*p == '-')
+            *p = '_';
+    switch (opt->type) {
+    case PKE_OPT_BOOL:
+        json_object_set_new(o, name, json_boolean(*(const bool *)at));
+        break;
+    case PKE_OPT_UINT:
+    case PKE_OPT_SIZE:
+        json_object_set_new(o, name, json_integer((json_int_t) * (const uint64_t *)at));
+        break;
+    case PKE_OPT_STRINGS:
+    case PKE_OPT_OIDS:
+        json_object_set_new(o, name, strings((const struct pke_strings *)at));
+        break;
+    default:
+        control_put(o, name, pke_option_text(opt, base, arena));
+    }
+}
+
+json_t *view_template(const struct policy_template *t)
+{
+    struct pke_arena *arena = pke_arena_new();
+    json_t *o = json_object();
+
+    control_put(o, "name", t->name);
+    for (const struct pke_option *opt = policy_template_options; opt->name; opt++)
+        put_option(o, opt, t, arena);
+    pke_arena_free(arena);
+    return o;
+}
+
+/* The cursor is the number of templates already given. */
+static enum pke_err template_list(const struct conf *conf, const struct pke_pairs *args, json_t **ret,
+                                  struct pke_fail *fail)
+{
+    const char *cursor = pke_pairs_get(args, "cursor");
+    size_t limit = control_request_limit(args), from = 0, i;
+    char next[24], *end;
+    json_t *items;
+
+    if (cursor) {
+        from = strtoul(cursor, &end, 10);
+        if (*end || *cursor == '-' || from > conf->n_templates)
+            return pke_fail_set(fail, PKE_MALFORMED, "control-cursor", "control API: listings",
+                                "cursor: not one of this listing");
+    }
+    items = json_array();
+    for (i = from; i < conf->n_templates && i - from < limit; i++)
+        json_array_append_new(items, view_template(&conf->templates[i]));
+    snprintf(next, sizeof next, "%zu", i);
+    *ret = control_list(items, i < conf->n_templates ? next : NULL);
+    return PKE_OK;
+}
+
+static enum pke_err template_show(const struct conf *conf, const struct pke_pairs *args, json_t **ret,
+                                  struct pke_fail *fail)
+{
+    const struct policy_template *t = conf_find_template(conf, pke_pairs_get(args, "name"));
+
+    if (!t)
+        return pke_fail_set(fail, PKE_NOT_FOUND, "control-template", "control API: templates",
+                            "no template of this name");
+    *ret = view_template(t);
+    return PKE_OK;
+}
+
+static enum pke_err open_ledger(struct control *c, struct pke_fail *fail)
+{
+    if (c->ledger)
+        return PKE_OK;
+    if (!c->role->conf->global.ledger_file)
+        return pke_fail_set(fail, PKE_STORE_DOWN, "control-ledger", "control API: ledger",
+                            "no ledger is configured");
+    return ledger_reader_open(c->role->conf->global.ledger_file, &c->ledger, fail);
+}
+
+/* A reader that failed is dropped: the next call opens the ledger again. */
+static enum pke_err ledger_result(struct control *c, enum pke_err err)
+{
+    if (err == PKE_STORE_DOWN || err == PKE_INTERNAL) {
+        ledger_reader_close(c->ledger);
+        c->ledger = NULL;
+    }
+    return err;
+}
+
+static enum pke_err row_list(struct control *c, bool certificates, const struct pke_pairs *args,
+                             struct pke_arena *arena, json_t **ret, struct pke_fail *fail)
+{
+    struct ledger_filter filter = {
+        .state = pke_pairs_get(args, "state"),
+        .principal = pke_pairs_get(args, "principal"),
+        .device_id = pke_pairs_get(args, "device"),
+        .template_name = pke_pairs_get(args, "template"),
+        .certificates_only = certificates,
+    };
+    struct ledger_row *rows = NULL;
+    const char *next = NULL;
+    size_t n = 0;
+    enum pke_err err = ledger_list(c->ledger, &filter, pke_pairs_get(args, "cursor"),
+                                   control_request_limit(args), arena, &rows, &n, &next, fail);
+    json_t *items;
+
+    if (err)
+        return err;
+    items = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(items, certificates ? view_certificate(&rows[i], false)
+                                                  : view_request(&rows[i], false));
+    *ret = control_list(items, next);
+    return PKE_OK;
+}
+
+static enum pke_err ledger_answer(struct control *c, enum verb_id id, const struct pke_pairs *args,
+                                  struct pke_arena *arena, json_t **ret, struct pke_fail *fail)
+{
+    struct ledger_row row;
+    enum pke_err err;
+
+    switch (id) {
+    case VERB_REQUEST_SHOW:
+        err = ledger_request_show(c->ledger, pke_pairs_get(args, "id"), arena, &row, fail);
+        if (!err)
+            *ret = view_request(&row, true);
+        return err;
+    case VERB_CERT_SHOW:
+        err = ledger_cert_show(c->ledger, pke_pairs_get(args, "key"), arena, &row, fail);
+        if (!err)
+            *ret = view_certificate(&row, true);
+        return err;
+    default:
+        return row_list(c, id == VERB_CERT_LIST, args, arena, ret, fail);
+    }
+}
+
+static json_t *version(void)
+{
+    json_t *o = json_object();
+
+    control_put(o, "name", PACKAGE_NAME);
+    control_put(o, "version", PACKAGE_VERSION);
+    control_put(o, "api", "v1");
+    return o;
+}
+
+enum pke_err view_answer(struct control *c, const struct verb *verb, const struct pke_pairs *args,
+                         json_t **ret, struct pke_fail *fail)
+{
+    struct pke_arena *arena;
+    enum pke_err err;
+
+    switch (verb->id) {
+    case VERB_VERSION:
+        *ret = version();
+        return PKE_OK;
+    case VERB_TEMPLATE_LIST:
+        return template_list(c->role->conf, args, ret, fail);
+    case VERB_TEMPLATE_SHOW:
+        return template_show(c->role->conf, args, ret, fail);
+    case VERB_REQUEST_LIST:
+    case VERB_REQUEST_SHOW:
+    case VERB_CERT_LIST:
+    case VERB_CERT_SHOW:
+        err = open_ledger(c, fail);
+        if (err)
+            return err;
+        arena = pke_arena_new();
+        err = ledger_result(c, ledger_answer(c, verb->id, args, arena, ret, fail));
+        pke_arena_free(arena);
+        return err;
+    default:
+        return pke_fail_set(fail, PKE_UNSUPPORTED, "control-verb", "control API: verbs",
+                            "%s is not answered here", verb->token);
+    }
+}
+
+void view_status(struct control *c, json_t *status)
+{
+    struct ledger_counts n = {0};
+    struct pke_fail fail = {0};
+    json_t *o = json_object();
+
+    if (open_ledger(c, &fail) || ledger_result(c, ledger_counts(c->ledger, &n, &fail))) {
+        control_put(o, "state", "down");
+        put_fail(o, &fail);
+    } else {
+        control_put(o, "state", "ready");
+        json_object_set_new(o, "issued", json_integer((json_int_t)n.issued));
+        json_object_set_new(o, "intent", json_integer((json_int_t)n.intent));
+        json_object_set_new(o, "failed", json_integer((json_int_t)n.failed));
+        json_object_set_new(o, "refused", json_integer((json_int_t)n.refused));
+        json_object_set_new(o, "abandoned", json_integer((json_int_t)n.abandoned));
+        json_object_set_new(o, "audit", json_integer((json_int_t)n.audit));
+    }
+    json_object_set_new(status, "ledger", o);
+}

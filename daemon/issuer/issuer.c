@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The issuer role: configuration, links, start and stop. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "daemon/common/log.h"
+#include "daemon/issuer/issuer.h"
+
+#define EXPIRE_MS 500
+
+static void send_catalogue(struct issuer *is)
+{
+    struct pke_arena *arena;
+    struct msg_catalogue m = {0};
+
+    if (!is->net || !is->setup)
+        return;
+    arena = pke_arena_new();
+    m.generation = PKE_BYTES(is->setup->conf->generation, CONF_GENERATION);
+    for (size_t i = 0; i < is->setup->n_cas; i++) {
+        const struct issuer_ca *ca = &is->setup->cas[i];
+        pke_pairs_add(&m.issuers, arena, ca->conf->name, ca->sha1_hex);
+        pke_blobs_add(&m.certificates, arena, ca_issuer_der(ca->ca));
+        pke_blobs_add(&m.roots, arena, ca_issuer_root_der(ca->ca));
+    }
+    chan_send_record(is->net, MSG_CATALOGUE, 0, msg_catalogue_fields, &m);
+    pke_arena_free(arena);
+}
+
+static void on_net_frame(struct chan *c, const struct ipc_frame *f, int fd, void *arg)
+{
+    struct issuer *is = arg;
+
+    (void)c;
+    (void)fd;
+    if (f->kind == MSG_PREPARE)
+        request_prepare(is, f);
+    else if (f->kind == MSG_COMMIT)
+        request_commit(is, f);
+    else if (f->kind == MSG_REFUSAL)
+        refusal_frame(is, f);
+}
+
+static void on_net_closed(struct chan *c, const char *why, void *arg)
+{
+    struct issuer *is = arg;
+
+    (void)why;
+    if (is->net == c) {
+        is->net = NULL;
+        request_forget_net(is);
+    }
+    chan_free(c);
+}
+
+static void on_control_frame(struct chan *c, const struct ipc_frame *f, int fd, void *arg)
+{
+    (void)c;
+    (void)fd;
+    verbs_control_frame(arg, f);
+}
+
+static void on_control_closed(struct chan *c, const char *why, void *arg)
+{
+    struct issuer *is = arg;
+
+    (void)why;
+    if (is->control == c) {
+        is->control = NULL;
+        verbs_forget_control(is);
+    }
+    chan_free(c);
+}
+
+static void link_net(struct issuer *is, int fd)
+{
+    static const struct chan_ops ops = {on_net_frame, on_net_closed};
+
+    if (is->net) {
+        request_forget_net(is);
+        chan_free(is->net);
+    }
+    is->net = chan_new(is->role->base, fd, IPC_MAX_REQUEST, &ops, is);
+    send_catalogue(is);
+}
+
+static void link_control(struct issuer *is, int fd)
+{
+    static const struct chan_ops ops = {on_control_frame, on_control_closed};
+
+    if (is->control) {
+        verbs_forget_control(is);
+        chan_free(is->control);
+    }
+    is->control = chan_new(is->role->base, fd, IPC_MAX_CONTROL, &ops, is);
+}
+
+static void issuer_link(struct role *r, const struct msg_link *link, int fd)
+{
+    struct issuer *is = r->state;
+
+    switch (link->peer) {
+    case ROLE_NET:
+        link_net(is, fd);
+        break;
+    case ROLE_CONTROL:
+        link_control(is, fd);
+        break;
+    case ROLE_KEY:
+        keys_link(is, link, fd);
+        break;
+    default:
+        evutil_closesocket(fd);
+    }
+}
+
+/* The first configuration opens the ledger; what a crash left half done is closed before anything is served.
+ */
+static enum pke_err open_ledger(struct issuer *is, const struct conf *conf, struct pke_fail *fail)
+{
+    unsigned abandoned = 0;
+    char count[16];
+    enum pke_err err;
+
+    if (is->ledger)
+        return PKE_OK;
+    err = ledger_open(conf->global.ledger_file, &is->ledger, fail);
+    if (err == PKE_OK)
+        err = ledger_wall_clock(is->ledger, &is->wall_seen, fail);
+    if (err == PKE_OK)
+        err = ledger_abandon_intents(is->ledger, role_wall_ms(), &abandoned, fail);
+    if (err != PKE_OK) {
+        ledger_close(is->ledger);
+        is->ledger = NULL;
+        return err;
+    }
+    snprintf(count, sizeof count, "%u", abandoned);
+    if (abandoned)
+        log_event(LOG_WARNING, "intents without a result were abandoned", "count", count, NULL);
+    return PKE_OK;
+}
+
+static enum pke_err issuer_prepare(struct role *r, const struct conf *conf, struct pke_bytes secret,
+                                   void **ret, struct pke_fail *fail)
+{
+    struct setup *s = NULL;
+    enum pke_err err = setup_load(conf, secret, &s, fail);
+
+    if (err == PKE_OK)
+        err = open_ledger(r->state, conf, fail);
+    if (err != PKE_OK) {
+        setup_unref(s);
+        return err;
+    }
+    *ret = s;
+    return PKE_OK;
+}
+
+static void issuer_commit(struct role *r, const struct conf *conf, void *candidate)
+{
+    struct issuer *is = r->state;
+    struct msg_state m = {.state = "ready"};
+    bool first = !is->setup;
+    char *detail = pke_asprintf("{\"generation\":\"%s\"}", conf->generation_hex);
+
+    setup_unref(is->setup);
+    is->setup = candidate;
+    batch_audit(is, first ? "start" : "configuration", "main", NULL, detail);
+    free(detail);
+    send_catalogue(is);
+    role_tell_state(r, &m);
+}
+
+static void issuer_abort(struct role *r, void *candidate)
+{
+    (void)r;
+    setup_unref(candidate);
+}
+
+static void on_expire(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    request_expire(arg);
+}
+
+static void issuer_start(struct role *r)
+{
+    struct issuer *is = r->state;
+    struct timeval tv = {0, EXPIRE_MS * 1000};
+
+    is->role = r;
+    batch_init(is);
+    is->expire = event_new(r->base, -1, EV_PERSIST, on_expire, is);
+    event_add(is->expire, &tv);
+}
+
+void issuer_check_stopped(struct issuer *is)
+{
+    if (!is->role->stopping || is->requests || is->ops || is->in_batch)
+        return;
+    if (is->net)
+        chan_flush(is->net, 1000);
+    ledger_close(is->ledger);
+    is->ledger = NULL;
+    role_stopped(is->role);
+}
+
+static void issuer_stop(struct role *r)
+{
+    struct issuer *is = r->state;
+
+    batch_audit(is, "stop", "main", NULL, NULL); /* its commit ends the role once nothing is in flight */
+}
+
+int role_issuer(unsigned index)
+{
+    static const struct role_ops ops = {.id = ROLE_ISSUER,
+                                        .start = issuer_start,
+                                        .prepare = issuer_prepare,
+                                        .commit = issuer_commit,
+                                        .abort = issuer_abort,
+                                        .link = issuer_link,
+                                        .stop = issuer_stop};
+
+    return role_run(&ops, index, NULL, pke_calloc(1, sizeof(struct issuer)));
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * Inside the issuer role: its state and the functions its files give each other. The only writer of the
+ * ledger; holds no CA key and no client socket.
+ */
+#ifndef DAEMON_ISSUER_ISSUER_H
+#define DAEMON_ISSUER_ISSUER_H
+
+#include "base/arena.h"
+#include "ca/cert.h"
+#include "ca/csr.h"
+#include "daemon/common/assertion.h"
+#include "daemon/common/role.h"
+#include "ledger/ledger.h"
+#include "policy/decide.h"
+
+/* ---- setup.c: one configuration, opened
+ * ------------------------------------------------------------------------- */
+
+struct issuer_ca {
+    const struct conf_issuer *conf;
+    struct ca_issuer *ca;
+    uint8_t sha1[20]; /* of the certificate: the ledger's issuer id */
+    char sha1_hex[41];
+};
+
+struct issuer_template {
+    const struct policy_template *policy;
+    const struct issuer_ca *ca;
+    struct ca_profile *profile; /* extensions encoded once */
+};
+
+struct setup {
+    unsigned refs;
+    struct conf *conf;
+    struct issuer_ca *cas;
+    size_t n_cas;
+    struct issuer_template *templates;
+    size_t n_templates;
+    struct pke_bytes *blocked; /* SHA-256 of the SPKIs that no CSR may carry: the CAs' own */
+    uint8_t assertion_key[ASSERTION_KEY_SIZE];
+};
+
+enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key, struct setup **ret,
+                        struct pke_fail *fail);
+struct setup *setup_ref(struct setup *s);
+void setup_unref(struct setup *s); /* accepts NULL */
+const struct issuer_template *setup_template(const struct setup *s, const char *name);
+
+/* ---- the role's state
+ * -------------------------------------------------------------------------------------------- */
+
+/** Who waits for the answer of a request; several when a retry attached. */
+struct waiter {
+    struct waiter *next;
+    struct chan *net; /* NULL once net is gone */
+    uint64_t frame_id;
+};
+
+enum request_state {
+    REQUEST_PREPARED, /* waits for COMMIT */
+    REQUEST_INTENT,   /* T1 in the next group */
+    REQUEST_SIGNING,  /* queued for or at a key */
+    REQUEST_RESULT,   /* T2 in the next group */
+};
+
+struct issuer;
+
+/** One enrollment request from PREPARE to its durable result. Everything in its arena. */
+struct request {
+    struct request *next; /* in issuer.requests */
+    struct issuer *issuer;
+    enum request_state state;
+    struct pke_arena *arena;
+    struct setup *setup;
+    struct waiter *waiters;
+    struct msg_prepare msg;
+    struct assertion who;
+    const struct conf_endpoint *endpoint;
+    const struct issuer_template *tmpl;
+    struct ca_csr csr;
+    uint8_t key[LEDGER_KEY_SIZE]; /* idempotency */
+    uint64_t prep_id;
+    const char *device_id, *enrollment_type, *device_owner;
+    const char *ent_dmid;
+    struct policy_decision decision;
+    uint8_t serial[CA_SERIAL_SIZE];
+    char serial_hex[2 * CA_SERIAL_SIZE + 1];
+    struct pke_bytes tbs, certificate;
+    int64_t now_ms; /* wall clock, read once */
+    struct pke_fail fail;
+    struct request *next_queued; /* in a key pool's queue */
+    uint64_t sign_id;
+};
+
+/** One change of the ledger in the next group. */
+struct batch_op {
+    struct batch_op *next;
+    enum pke_err (*apply)(struct issuer *is, struct batch_op *op, struct pke_fail *fail);
+    /** After the commit (err PKE_OK: durable). Frees whatever the op carries. */
+    void (*done)(struct issuer *is, struct batch_op *op, enum pke_err err, const struct pke_fail *fail);
+    void *arg;
+    enum pke_err err;
+    struct pke_fail fail;
+};
+
+#define KEY_MAX_POOLS     32
+#define KEY_MAX_INSTANCES 16
+
+struct key_client {
+    struct key_pool *pool;
+    unsigned index;
+    struct chan *chan; /* NULL: not there */
+    char state[16];
+    char algorithm[16];
+    struct pke_fail fail;
+    uint64_t raw, signatures, failures, last_micros;
+    struct request *signing;
+    struct event *timer; /* hard limit of one device operation */
+};
+
+struct key_pool {
+    struct issuer *issuer;
+    char *name;
+    struct key_client clients[KEY_MAX_INSTANCES];
+    struct request *first, *last; /* waiting for a key */
+    unsigned queued;
+    uint64_t ewma_micros; /* of one signature, as seen from here */
+};
+
+/** A verb that waits for another role's answer. */
+struct pending_verb {
+    struct pending_verb *next;
+    struct chan *control;
+    uint64_t control_id, id;
+    char *key_name;
+};
+
+struct issuer {
+    struct role *role;
+    struct setup *setup;
+    struct ledger *ledger;
+    struct chan *net, *control;
+    struct request *requests;
+    uint64_t next_id;
+    /* batch.c */
+    struct batch_op *ops, **ops_tail;
+    bool in_batch; /* results are being handed out: the ledger may not be closed */
+    struct event *turn_end;
+    struct event *idle; /* checkpoint off the request path */
+    /* keys.c */
+    struct key_pool *pools[KEY_MAX_POOLS];
+    size_t n_pools;
+    struct pending_verb *verbs;
+    /* refusal.c */
+    double refusal_tokens;
+    uint64_t refusal_at, refusals_suppressed;
+    int64_t wall_seen; /* largest wall clock ever recorded, ms */
+    struct event *expire;
+};
+
+/* ---- batch.c
+ * ------------------------------------------------------------------------------------------------------ */
+
+void batch_init(struct issuer *is);
+/** Queue a change; all changes of one loop turn are one transaction. */
+void batch_add(struct issuer *is,
+               enum pke_err (*apply)(struct issuer *, struct batch_op *, struct pke_fail *),
+               void (*done)(struct issuer *, struct batch_op *, enum pke_err, const struct pke_fail *),
+               void *arg);
+/** Queue an audit row; @p detail is JSON or NULL. */
+void batch_audit(struct issuer *is, const char *event, const char *actor, const char *request_id,
+                 const char *detail);
+
+/* ---- request.c
+ * ---------------------------------------------------------------------------------------------------- */
+
+void request_prepare(struct issuer *is, const struct ipc_frame *f);
+void request_commit(struct issuer *is, const struct ipc_frame *f);
+/** A key answered (or will never): @p signature empty means failure with @p fail. */
+void request_signed(struct request *req, struct pke_bytes signature, const struct pke_fail *fail);
+/** net is gone: nobody to answer, what is in flight is finished all the same. */
+void request_forget_net(struct issuer *is);
+/** Prepared requests whose deadline passed. */
+void request_expire(struct issuer *is);
+
+/* ---- check.c: everything before T1
+ * -------------------------------------------------------------------------------- */
+
+/** Who, what, may they: assertion, endpoint, idempotency key. */
+enum pke_err check_identity(struct request *req);
+/** The CSR: facts, screening, possession, ownership of key and device. */
+enum pke_err check_request(struct request *req);
+/** Decide, build the TBS, lint it. */
+enum pke_err check_build(struct request *req);
+
+/* ---- keys.c
+ * ------------------------------------------------------------------------------------------------------- */
+
+void keys_link(struct issuer *is, const struct msg_link *link, int fd);
+/** Is there any chance to sign with this issuer's key before @p deadline? PKE_OK, PKE_KEY_DOWN, PKE_BUSY. */
+enum pke_err keys_admit(struct issuer *is, const char *key, uint64_t deadline, struct pke_fail *fail);
+void keys_submit(struct issuer *is, const char *key, struct request *req);
+struct key_pool *keys_pool(struct issuer *is, const char *name);
+
+/* ---- refusal.c
+ * ---------------------------------------------------------------------------------------------------- */
+
+/** True when a refusal may be recorded now (they are rate-limited, so that nobody fills the disk). */
+bool refusal_allowed(struct issuer *is);
+void refusal_frame(struct issuer *is, const struct ipc_frame *f);
+
+/* ---- verbs.c
+ * ------------------------------------------------------------------------------------------------------ */
+
+void verbs_control_frame(struct issuer *is, const struct ipc_frame *f);
+void verbs_key_tested(struct issuer *is, uint64_t id, const struct msg_key_state *m);
+void verbs_forget_control(struct issuer *is);
+void verbs_key_lost(struct issuer *is, const char *name);
+
+/* ---- issuer.c
+ * ----------------------------------------------------------------------------------------------------- */
+
+/** A request ended: when draining this may have been the last. */
+void issuer_check_stopped(struct issuer *is);
+
+#endif

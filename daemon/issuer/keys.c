@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The issuer's side of the keys: one signature at a time per key process, a queue in front that belongs to
+ * us, so that order, deadlines and cancellation do too. A device that does not answer in time is ended by
+ * main.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "daemon/common/log.h"
+#include "daemon/issuer/issuer.h"
+
+#define FIRST_ESTIMATE_US 2000
+
+struct key_pool *keys_pool(struct issuer *is, const char *name)
+{
+    struct key_pool *p;
+
+    for (size_t i = 0; i < is->n_pools; i++)
+        if (strcmp(is->pools[i]->name, name) == 0)
+            return is->pools[i];
+    if (is->n_pools == KEY_MAX_POOLS)
+        return NULL;
+    p = pke_calloc(1, sizeof *p);
+    p->issuer = is;
+    p->name = pke_strdup(name);
+    p->ewma_micros = FIRST_ESTIMATE_US;
+    is->pools[is->n_pools++] = p;
+    return p;
+}
+
+static bool is_ready(const struct key_client *k)
+{
+    return k->chan && strcmp(k->state, "ready") == 0;
+}
+
+/* The best of the pool's states decides what a client is told. */
+enum pke_err keys_admit(struct issuer *is, const char *key, uint64_t deadline, struct pke_fail *fail)
+{
+    struct key_pool *p = keys_pool(is, key);
+    uint64_t now = role_monotonic_ms(), wait_ms;
+    unsigned ready = 0;
+
+    for (unsigned i = 0; p && i < KEY_MAX_INSTANCES; i++)
+        ready += is_ready(&p->clients[i]);
+    if (ready == 0)
+        return pke_fail_set(fail, PKE_KEY_DOWN, "key-down", "key state", "the signing key is not available");
+    wait_ms = (p->queued + 1) * p->ewma_micros / ready / 1000;
+    if (now + wait_ms >= deadline)
+        return pke_fail_set(fail, PKE_BUSY, "key-queue", "admission", "the signing key has too much to do");
+    return PKE_OK;
+}
+
+static void fail_request(struct request *req, enum pke_err err, const char *reason, const char *text)
+{
+    struct pke_fail fail;
+
+    pke_fail_set(&fail, err, reason, "key state", "%s", text);
+    request_signed(req, PKE_BYTES(NULL, 0), &fail);
+}
+
+static struct request *pop(struct key_pool *p)
+{
+    struct request *req = p->first;
+
+    p->first = req->next_queued;
+    if (!p->first)
+        p->last = NULL;
+    p->queued--;
+    req->next_queued = NULL;
+    return req;
+}
+
+static int64_t device_deadline(const struct key_pool *p)
+{
+    const struct conf_key *key = conf_find_key(p->issuer->setup->conf, p->name);
+
+    return key ? key->deadline : 5000;
+}
+
+static void start_one(struct key_client *k, struct request *req)
+{
+    struct msg_sign m = {.kind = "certificate", .tbs = req->tbs, .deadline = req->msg.deadline};
+    int64_t ms = device_deadline(k->pool);
+    struct timeval tv = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
+
+    k->signing = req;
+    req->sign_id = ++k->pool->issuer->next_id;
+    event_add(k->timer, &tv);
+    chan_send_record(k->chan, MSG_SIGN, req->sign_id, msg_sign_fields, &m);
+}
+
+/* Give work to idle instances. A request whose deadline passed in the queue costs no signature. */
+static void dispatch(struct key_pool *p)
+{
+    for (unsigned i = 0; i < KEY_MAX_INSTANCES && p->first; i++) {
+        struct key_client *k = &p->clients[i];
+        if (!is_ready(k) || k->signing)
+            continue;
+        while (p->first) {
+            struct request *req = pop(p);
+            if (req->msg.deadline > role_monotonic_ms()) {
+                start_one(k, req);
+                break;
+            }
+            fail_request(req, PKE_DEADLINE, "key-queue-deadline",
+                         "the signing key did not get to it in time");
+        }
+    }
+}
+
+/* Nobody left who could sign: whoever waits gets an answer now. */
+static void fail_queue_if_down(struct key_pool *p)
+{
+    for (unsigned i = 0; i < KEY_MAX_INSTANCES; i++)
+        if (is_ready(&p->clients[i]))
+            return;
+    while (p->first)
+        fail_request(pop(p), PKE_KEY_DOWN, "key-down", "the signing key is not available");
+}
+
+void keys_submit(struct issuer *is, const char *key, struct request *req)
+{
+    struct key_pool *p = keys_pool(is, key);
+
+    if (!p) {
+        fail_request(req, PKE_KEY_DOWN, "key-unknown", "no such key");
+        return;
+    }
+    if (p->last)
+        p->last->next_queued = req;
+    else
+        p->first = req;
+    p->last = req;
+    p->queued++;
+    dispatch(p);
+    fail_queue_if_down(p);
+}
+
+static void on_signed(struct key_client *k, const struct ipc_frame *f)
+{
+    struct request *req = k->signing;
+    struct pke_arena *arena = pke_arena_new();
+    struct msg_signed ok;
+    struct msg_failed no;
+    struct pke_fail fail;
+
+    if (!req || req->sign_id != f->id) {
+        pke_arena_free(arena);
+        return;
+    }
+    k->signing = NULL;
+    event_del(k->timer);
+    if (f->kind == MSG_SIGNED &&
+        ipc_record_read(msg_signed_fields, f->payload, arena, &ok, sizeof ok, &fail) == PKE_OK) {
+        k->pool->ewma_micros = (7 * k->pool->ewma_micros + ok.micros) / 8;
+        k->signatures++;
+        k->last_micros = ok.micros;
+        request_signed(req, ok.signature, NULL);
+    } else if (f->kind == MSG_FAILED &&
+               ipc_record_read(msg_failed_fields, f->payload, arena, &no, sizeof no, &fail) == PKE_OK) {
+        k->failures++;
+        request_signed(req, PKE_BYTES(NULL, 0), &no.fail);
+    } else {
+        fail_request(req, PKE_INTERNAL, "key-answer", "the key process answered nonsense");
+    }
+    pke_arena_free(arena);
+    dispatch(k->pool);
+}
+
+static void on_state(struct key_client *k, const struct ipc_frame *f)
+{
+    struct pke_arena *arena = pke_arena_new();
+    struct msg_key_state m;
+    struct pke_fail fail;
+
+    if (ipc_record_read(msg_key_state_fields, f->payload, arena, &m, sizeof m, &fail) == PKE_OK) {
+        snprintf(k->state, sizeof k->state, "%s", m.state);
+        snprintf(k->algorithm, sizeof k->algorithm, "%s", m.algorithm ? m.algorithm : "");
+        k->fail = m.fail;
+        k->raw = m.raw;
+        k->signatures = m.signatures;
+        k->failures = m.failures;
+        k->last_micros = m.last_micros;
+        if (f->id)
+            verbs_key_tested(k->pool->issuer, f->id, &m);
+    }
+    pke_arena_free(arena);
+    dispatch(k->pool);
+    fail_queue_if_down(k->pool);
+}
+
+static void on_key_frame(struct chan *c, const struct ipc_frame *f, int fd, void *arg)
+{
+    (void)c;
+    (void)fd;
+    if (f->kind == MSG_KEY_STATE)
+        on_state(arg, f);
+    else
+        on_signed(arg, f);
+}
+
+static void drop_client(struct key_client *k)
+{
+    struct request *req = k->signing;
+
+    chan_free(k->chan);
+    k->chan = NULL;
+    snprintf(k->state, sizeof k->state, "gone");
+    k->signing = NULL;
+    event_del(k->timer);
+    if (req)
+        fail_request(req, PKE_KEY_DOWN, "key-process", "the key process ended during the signature");
+    verbs_key_lost(k->pool->issuer, k->pool->name);
+    fail_queue_if_down(k->pool);
+}
+
+static void on_key_closed(struct chan *c, const char *why, void *arg)
+{
+    struct key_client *k = arg;
+
+    log_event(LOG_WARNING, "lost a key process", "key", k->pool->name, "why", why, NULL);
+    if (k->chan == c)
+        drop_client(k);
+    else
+        chan_free(c);
+}
+
+/* The device hangs: only SIGKILL ends a blocked PKCS#11 call, and only main may send it. */
+static void on_stuck(evutil_socket_t fd, short what, void *arg)
+{
+    struct key_client *k = arg;
+    struct msg_link m = {.peer = ROLE_KEY, .index = k->index, .name = k->pool->name};
+
+    (void)fd;
+    (void)what;
+    chan_send_record(k->pool->issuer->role->main, MSG_KILL_KEY, 0, msg_link_fields, &m);
+    drop_client(k);
+}
+
+void keys_link(struct issuer *is, const struct msg_link *link, int fd)
+{
+    static const struct chan_ops ops = {on_key_frame, on_key_closed};
+    struct key_pool *p = link->name ? keys_pool(is, link->name) : NULL;
+    struct key_client *k;
+
+    if (!p || link->index >= KEY_MAX_INSTANCES) {
+        evutil_closesocket(fd);
+        return;
+    }
+    k = &p->clients[link->index];
+    if (k->chan)
+        drop_client(k);
+    k->pool = p;
+    k->index = (unsigned)link->index;
+    if (!k->timer)
+        k->timer = event_new(is->role->base, -1, 0, on_stuck, k);
+    snprintf(k->state, sizeof k->state, "starting");
+    k->chan = chan_new(is->role->base, fd, IPC_MAX_REQUEST, &ops, k);
+}

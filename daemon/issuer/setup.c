@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One configuration, opened: issuing certificates, template profiles with their extensions encoded once. */
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/encode.h"
+#include "base/mem.h"
+#include "daemon/common/file.h"
+#include "daemon/issuer/issuer.h"
+
+#define MAX_PEM 65536
+
+static enum pke_err load_ca(const struct conf_issuer *conf, struct issuer_ca *ret, struct pke_fail *fail)
+{
+    struct pke_buf cert, root;
+    enum pke_err err;
+
+    ret->conf = conf;
+    pke_buf_init(&cert, MAX_PEM);
+    pke_buf_init(&root, MAX_PEM);
+    err = file_read(conf->certificate, &cert, fail);
+    if (err == PKE_OK && conf->root)
+        err = file_read(conf->root, &root, fail);
+    if (err == PKE_OK)
+        err = ca_issuer_load(pke_buf_bytes(&cert), pke_buf_bytes(&root), &ret->ca, fail);
+    if (err == PKE_OK) {
+        struct pke_bytes der = ca_issuer_der(ret->ca);
+        EVP_Digest(der.p, der.n, ret->sha1, NULL, EVP_sha1(), NULL);
+        pke_hex(PKE_BYTES(ret->sha1, sizeof ret->sha1), false, ret->sha1_hex);
+    }
+    pke_buf_done(&cert);
+    pke_buf_done(&root);
+    return err;
+}
+
+static const struct issuer_ca *find_ca(const struct setup *s, const char *name)
+{
+    for (size_t i = 0; i < s->n_cas; i++)
+        if (strcmp(s->cas[i].conf->name, name) == 0)
+            return &s->cas[i];
+    return NULL;
+}
+
+static enum pke_err load_template(struct setup *s, const struct policy_template *t,
+                                  struct issuer_template *ret, struct pke_fail *fail)
+{
+    struct ca_profile_spec spec = {.ekus = &t->ekus, .key_encipherment = t->key_encipherment};
+
+    ret->policy = t;
+    ret->ca = find_ca(s, t->issuer);
+    for (size_t i = 0; i < t->ekus.n; i++)
+        if (!pke_strings_has(&ret->ca->conf->allowed_ekus, t->ekus.v[i]))
+            return pke_fail_set(fail, PKE_CONFIG, "template-eku", "floor policy",
+                                "template %s: EKU %s is not in allowed-ekus of issuer %s", t->name,
+                                t->ekus.v[i], t->issuer);
+    if (t->validity > ret->ca->conf->max_validity)
+        return pke_fail_set(fail, PKE_CONFIG, "template-validity", "floor policy",
+                            "template %s: validity is longer than max-validity of issuer %s", t->name,
+                            t->issuer);
+    return ca_profile_new(ret->ca->ca, &spec, &ret->profile, fail);
+}
+
+enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key, struct setup **ret,
+                        struct pke_fail *fail)
+{
+    struct setup *s = pke_calloc(1, sizeof *s);
+    enum pke_err err = PKE_OK;
+
+    s->refs = 1;
+    s->conf = conf_ref(conf);
+    s->cas = pke_calloc(conf->n_issuers, sizeof *s->cas);
+    s->templates = pke_calloc(conf->n_templates, sizeof *s->templates);
+    s->blocked = pke_calloc(conf->n_issuers, sizeof *s->blocked);
+    if (assertion_key.n != ASSERTION_KEY_SIZE)
+        err =
+            pke_fail_set(fail, PKE_INTERNAL, "assertion-key", "process model", "main sent no assertion key");
+    else
+        memcpy(s->assertion_key, assertion_key.p, ASSERTION_KEY_SIZE);
+    for (size_t i = 0; err == PKE_OK && i < conf->n_issuers; i++) {
+        err = load_ca(&conf->issuers[i], &s->cas[s->n_cas++], fail);
+        if (err == PKE_OK)
+            s->blocked[i] = ca_issuer_spki_sha256(s->cas[i].ca);
+    }
+    for (size_t i = 0; err == PKE_OK && i < conf->n_templates; i++)
+        err = load_template(s, &conf->templates[i], &s->templates[s->n_templates++], fail);
+    if (err != PKE_OK) {
+        setup_unref(s);
+        return err;
+    }
+    *ret = s;
+    return PKE_OK;
+}
+
+struct setup *setup_ref(struct setup *s)
+{
+    s->refs++;
+    return s;
+}
+
+void setup_unref(struct setup *s)
+{
+    if (!s || --s->refs)
+        return;
+    for (size_t i = 0; i < s->n_templates; i++)
+        ca_profile_free(s->templates[i].profile);
+    for (size_t i = 0; i < s->n_cas; i++)
+        ca_issuer_free(s->cas[i].ca);
+    free(s->templates);
+    free(s->cas);
+    free(s->blocked);
+    conf_unref(s->conf);
+    explicit_bzero(s->assertion_key, sizeof s->assertion_key);
+    free(s);
+}
+
+const struct issuer_template *setup_template(const struct setup *s, const char *name)
+{
+    for (size_t i = 0; i < s->n_templates; i++)
+        if (strcmp(s->templates[i].policy->name, name) == 0)
+            return &s->templates[i];
+    return NULL;
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * The control API as one table: what can be asked of the daemon, by which path and by which words, who may
+ * ask and who answers. The dispatcher of the control role, the commands, help and completion of pkienrollctl
+ * and the check of the manual page all work from it; nothing about a verb is written down twice.
+ *
+ * To add a verb: one row in IPC_VERBS, one row per argument in IPC_VERB_ARGS, its answer in the role that it
+ * names, its text in man/pkienrollctl.8 and doc/control-api.md (tests/unit/test_verbs_documented.py
+ * compares).
+ */
+#ifndef IPC_VERBS_H
+#define IPC_VERBS_H
+
+#include "base/bytes.h"
+
+/**
+ * id, token (audit, msg_verb), method, path, words of pkienrollctl, role at least, who answers, shape of the
+ * answer, seconds until an answer is due, help.
+ * A path has at most one {name}, as its last but one or last segment.
+ */
+#define IPC_VERBS(X)                                                                                        \
+    X(STATUS, "status", "GET", "/v1/status", "status", VIEWER, MAIN, OBJECT, 5,                             \
+      "show the state of the daemon, its roles, listeners, keys and ledger")                                \
+    X(VERSION, "version", "GET", "/v1/version", "version", VIEWER, CONTROL, OBJECT, 5,                      \
+      "show the version of the running daemon")                                                             \
+    X(RELOAD, "reload", "POST", "/v1/reload", "reload", ADMIN, MAIN, OBJECT, 60,                            \
+      "read the configuration again: all of it takes effect, or none")                                      \
+    X(DRAIN, "drain", "POST", "/v1/drain", "drain", ADMIN, MAIN, OBJECT, 60,                                \
+      "stop taking enrollments, finish those in flight")                                                    \
+    X(ISSUER_LIST, "issuer-list", "GET", "/v1/issuers", "issuer list", VIEWER, ISSUER, LIST, 5,             \
+      "list the issuing certification authorities")                                                         \
+    X(ISSUER_SHOW, "issuer-show", "GET", "/v1/issuers/{name}", "issuer show", VIEWER, ISSUER, OBJECT, 5,    \
+      "show one issuer and its certificate")                                                                \
+    X(TEMPLATE_LIST, "template-list", "GET", "/v1/templates", "template list", VIEWER, CONTROL, LIST, 5,    \
+      "list the certificate templates")                                                                     \
+    X(TEMPLATE_SHOW, "template-show", "GET", "/v1/templates/{name}", "template show", VIEWER, CONTROL,      \
+      OBJECT, 5, "show every option of one certificate template")                                           \
+    X(KEY_LIST, "key-list", "GET", "/v1/keys", "key list", VIEWER, ISSUER, LIST, 5,                         \
+      "list the CA keys and their health")                                                                  \
+    X(KEY_TEST, "key-test", "POST", "/v1/keys/{name}/test", "key test", OFFICER, ISSUER, OBJECT, 30,        \
+      "ask one CA key for its health now")                                                                  \
+    X(REQUEST_LIST, "request-list", "GET", "/v1/requests", "request list", VIEWER, CONTROL, LIST, 5,        \
+      "list requests, newest first")                                                                        \
+    X(REQUEST_SHOW, "request-show", "GET", "/v1/requests/{id}", "request show", VIEWER, CONTROL, OBJECT, 5, \
+      "show one request: what was asked, what became of it and by which rule")                              \
+    X(CERT_LIST, "cert-list", "GET", "/v1/certificates", "cert list", VIEWER, CONTROL, LIST, 5,             \
+      "list issued certificates, newest first")                                                             \
+    X(CERT_SHOW, "cert-show", "GET", "/v1/certificates/{key}", "cert show", VIEWER, CONTROL, OBJECT, 5,     \
+      "show one certificate by serial, SHA-1, SHA-256, device or request")                                  \
+    X(USER_LIST, "user-list", "GET", "/v1/users", "user list", OFFICER, AUTH, LIST, 5,                      \
+      "list the users of the user file")                                                                    \
+    X(USER_ADD, "user-add", "POST", "/v1/users", "user add", ADMIN, AUTH, OBJECT, 15,                       \
+      "add a user with a password")                                                                         \
+    X(USER_REMOVE, "user-remove", "DELETE", "/v1/users/{name}", "user remove", ADMIN, AUTH, OBJECT, 5,      \
+      "remove a user")
+
+/** verb, name, where it stands, type, required, help. Order of PATH and BODY rows is the order of words. */
+#define IPC_VERB_ARGS(X)                                                                 \
+    X(ISSUER_LIST, "limit", QUERY, LIMIT, false, "rows at most")                         \
+    X(ISSUER_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")           \
+    X(ISSUER_SHOW, "name", PATH, NAME, true, "issuer of the configuration")              \
+    X(TEMPLATE_LIST, "limit", QUERY, LIMIT, false, "rows at most")                       \
+    X(TEMPLATE_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")         \
+    X(TEMPLATE_SHOW, "name", PATH, NAME, true, "template of the configuration")          \
+    X(KEY_LIST, "limit", QUERY, LIMIT, false, "rows at most")                            \
+    X(KEY_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")              \
+    X(KEY_TEST, "name", PATH, NAME, true, "key of the configuration")                    \
+    X(REQUEST_LIST, "limit", QUERY, LIMIT, false, "rows at most")                        \
+    X(REQUEST_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")          \
+    X(REQUEST_LIST, "state", QUERY, STATE, false, "only this state")                     \
+    X(REQUEST_LIST, "principal", QUERY, TEXT, false, "only this principal")              \
+    X(REQUEST_LIST, "device", QUERY, TEXT, false, "only this device id")                 \
+    X(REQUEST_LIST, "template", QUERY, NAME, false, "only this template")                \
+    X(REQUEST_SHOW, "id", PATH, TEXT, true, "request id (TraceId)")                      \
+    X(CERT_LIST, "limit", QUERY, LIMIT, false, "rows at most")                           \
+    X(CERT_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")             \
+    X(CERT_LIST, "state", QUERY, STATE, false, "only this state")                        \
+    X(CERT_LIST, "principal", QUERY, TEXT, false, "only this principal")                 \
+    X(CERT_LIST, "device", QUERY, TEXT, false, "only this device id")                    \
+    X(CERT_LIST, "template", QUERY, NAME, false, "only this template")                   \
+    X(CERT_SHOW, "key", PATH, TEXT, true, "serial, thumbprint, device id or request id") \
+    X(USER_LIST, "limit", QUERY, LIMIT, false, "rows at most")                           \
+    X(USER_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")             \
+    X(USER_ADD, "name", BODY, TEXT, true, "name of the user, usually a UPN")             \
+    X(USER_ADD, "password", BODY, SECRET, true, "password")                              \
+    X(USER_REMOVE, "name", PATH, TEXT, true, "name of the user")
+
+enum verb_id {
+#define X(id, ...) VERB_##id,
+    IPC_VERBS(X)
+#undef X
+        VERB__MAX
+};
+
+/** What a caller may be; a set. Admin includes officer includes viewer; frontend stands apart. */
+enum verb_role {
+    VERB_ROLE_NONE = 0,
+    VERB_ROLE_VIEWER = 1,
+    VERB_ROLE_OFFICER = 2,
+    VERB_ROLE_ADMIN = 4,
+    VERB_ROLE_FRONTEND = 8, /* no verb of this table yet: the signing API */
+};
+
+enum verb_target { VERB_TARGET_CONTROL, VERB_TARGET_MAIN, VERB_TARGET_ISSUER, VERB_TARGET_AUTH };
+
+/** OBJECT: one JSON object. LIST: {"items": [...], "next": cursor or null}. */
+enum verb_shape { VERB_SHAPE_OBJECT, VERB_SHAPE_LIST };
+
+enum verb_place { VERB_PLACE_PATH, VERB_PLACE_QUERY, VERB_PLACE_BODY };
+
+enum verb_arg_type {
+    VERB_ARG_NAME,   /* 1..64 of A-Z a-z 0-9 . _ -, not starting with a dot: a name of the configuration */
+    VERB_ARG_TEXT,   /* 1..256 bytes UTF-8 without control characters */
+    VERB_ARG_STATE,  /* a state of ledger/read.h: 1..32 lower-case letters */
+    VERB_ARG_LIMIT,  /* 1..VERB_LIMIT_MAX, decimal */
+    VERB_ARG_CURSOR, /* 1..256 printable ASCII characters; opaque */
+    VERB_ARG_SECRET, /* 1..1024 bytes UTF-8 without control characters; never in a path, a log or the audit */
+};
+
+#define VERB_LIMIT_DEFAULT 100
+#define VERB_LIMIT_MAX     500
+
+struct verb {
+    enum verb_id id;
+    const char *token, *method, *path, *words;
+    enum verb_role role;
+    enum verb_target target;
+    enum verb_shape shape;
+    unsigned seconds;
+    const char *help;
+};
+
+struct verb_arg {
+    enum verb_id verb;
+    const char *name;
+    enum verb_place place;
+    enum verb_arg_type type;
+    bool required;
+    const char *help;
+};
+
+extern const struct verb verbs[VERB__MAX];
+
+/** The verb with this token; NULL when there is none. */
+const struct verb *verb_by_token(const char *token);
+
+/**
+ * The verb whose words are the longest prefix of @p words; NULL when there is none. *used: words taken.
+ */
+const struct verb *verb_by_words(char *const *words, size_t n, size_t *used);
+
+/**
+ * The verb for a method and a path as sent. *value is the still percent-encoded {segment}, empty when there
+ * is none.
+ * @return PKE_OK; PKE_NOT_FOUND; PKE_UNSUPPORTED when the path exists, but not with this method: then *ret is
+ *         one that does.
+ */
+enum pke_err verb_match(struct pke_bytes method, struct pke_bytes path, const struct verb **ret,
+                        struct pke_bytes *value);
+
+/** Go through the arguments of a verb: start with NULL, ends with NULL. */
+const struct verb_arg *verb_arg_next(const struct verb *v, const struct verb_arg *previous);
+
+/** The argument @p name that stands in @p place; NULL when the verb has none. */
+const struct verb_arg *verb_arg_find(const struct verb *v, enum verb_place place, struct pke_bytes name);
+
+/** An argument that pkienrollctl takes as a word: what is in the path, or in the body and no secret. */
+bool verb_arg_is_word(const struct verb_arg *a);
+
+/** PKE_OK, or PKE_MALFORMED saying what the argument must look like (never repeating the value). */
+enum pke_err verb_arg_check(const struct verb_arg *a, struct pke_bytes value, struct pke_fail *fail);
+
+/** Append the path of @p v with @p value in the place of its {segment}, percent-encoded. */
+enum pke_err verb_path_write(const struct verb *v, const char *value, struct pke_buf *out);
+
+/** Append @p in, percent-encoded but for the unreserved characters of RFC 3986 2.3. */
+enum pke_err verb_pct_encode(struct pke_bytes in, struct pke_buf *out);
+
+/**
+ * Append @p in, percent-decoded; '+' stands for itself (RFC 3986).
+ * @return PKE_OK; PKE_MALFORMED for a '%' without two hexadecimal digits and for %00.
+ */
+enum pke_err verb_pct_decode(struct pke_bytes in, struct pke_buf *out);
+
+/** Highest role of a set: "admin", "officer", "viewer", "frontend" or "none". */
+const char *verb_role_name(unsigned roles);
+
+/** The set that a role of the ladder stands for: admin gives admin, officer and viewer. */
+unsigned verb_role_expand(unsigned roles);
+
+#endif

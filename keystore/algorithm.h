@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * Private to keystore/: the key algorithms a CA may use, and public keys made from what a token says about
+ * them.
+ */
+#ifndef KEYSTORE_ALGORITHM_H
+#define KEYSTORE_ALGORITHM_H
+
+#include "keystore/keystore.h"
+
+struct ks_algorithm_info {
+    enum ks_key_algorithm id;
+    const char *name; /* "RSA-2048" */
+    bool ec;
+    unsigned bits;           /* modulus bits, or field bits of the curve */
+    const char *group;       /* OpenSSL group name, EC only */
+    struct pke_bytes params; /* DER of CKA_EC_PARAMS (the named curve), EC only */
+};
+
+/** Entry of @p id; NULL when out of range. */
+const struct ks_algorithm_info *ks_algorithm_info(enum ks_key_algorithm id);
+
+/** The entry that describes @p pkey; NULL when a CA of ours may not use such a key. */
+const struct ks_algorithm_info *ks_algorithm_of(const EVP_PKEY *pkey);
+
+/** The curve whose CKA_EC_PARAMS are @p params; NULL when it is none of ours. */
+const struct ks_algorithm_info *ks_algorithm_of_params(struct pke_bytes params);
+
+/** RSA public key from big-endian modulus and exponent. NULL when they are not one. */
+EVP_PKEY *ks_public_rsa(struct pke_bytes modulus, struct pke_bytes exponent);
+
+/**
+ * EC public key from CKA_EC_POINT: the DER OCTET STRING that PKCS#11 asks for, or the bare uncompressed point
+ * that some modules give. NULL for other forms and points that are not on the curve.
+ */
+EVP_PKEY *ks_public_ec(const struct ks_algorithm_info *curve, struct pke_bytes point);
+
+#endif

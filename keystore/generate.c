@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <openssl/rand.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "keystore/p11.h"
+
+#define ID_OCTETS    16
+#define TEMPLATE_MAX 20
+
+static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+
+struct template
+{
+    CK_ATTRIBUTE a[TEMPLATE_MAX];
+    CK_ULONG n;
+};
+
+static void put(struct template *t, CK_ATTRIBUTE_TYPE type, const void *value, size_t n)
+{
+    t->a[t->n++] = (CK_ATTRIBUTE){type, (void *)value, n};
+}
+
+static void put_bool(struct template *t, CK_ATTRIBUTE_TYPE type, CK_BBOOL *value)
+{
+    put(t, type, value, sizeof *value);
+}
+
+/* @p effort 2: all that the ceremony asks for; 1: without what older modules refuse; 0: what no key may lack.
+ */
+static void private_template(struct template *t, const CK_MECHANISM_TYPE *mechanism, int effort)
+{
+    put_bool(t, CKA_TOKEN, &yes);
+    put_bool(t, CKA_PRIVATE, &yes);
+    put_bool(t, CKA_SENSITIVE, &yes);
+    put_bool(t, CKA_EXTRACTABLE, &no);
+    put_bool(t, CKA_SIGN, &yes);
+    if (effort >= 1) {
+        put_bool(t, CKA_DECRYPT, &no);
+        put_bool(t, CKA_UNWRAP, &no);
+        put_bool(t, CKA_DERIVE, &no);
+    }
+    if (effort >= 2) {
+        put_bool(t, CKA_SIGN_RECOVER, &no);
+        put_bool(t, CKA_MODIFIABLE, &no);
+        put_bool(t, CKA_COPYABLE, &no);
+        put(t, CKA_ALLOWED_MECHANISMS, mechanism, sizeof *mechanism);
+    }
+}
+
+static void public_template(struct template *t, const struct ks_algorithm_info *alg, const CK_ULONG *bits)
+{
+    static const CK_BYTE f4[] = {0x01, 0x00, 0x01};
+
+    put_bool(t, CKA_TOKEN, &yes);
+    put_bool(t, CKA_PRIVATE, &no);
+    put_bool(t, CKA_VERIFY, &yes);
+    if (alg->ec) {
+        put(t, CKA_EC_PARAMS, alg->params.p, alg->params.n);
+        return;
+    }
+    put_bool(t, CKA_ENCRYPT, &no);
+    put_bool(t, CKA_WRAP, &no);
+    put(t, CKA_MODULUS_BITS, bits, sizeof *bits);
+    put(t, CKA_PUBLIC_EXPONENT, f4, sizeof f4);
+}
+
+/* The template was refused, not the operation: fewer attributes may do. */
+static bool template_refused(CK_RV rv)
+{
+    return rv == CKR_TEMPLATE_INCONSISTENT || rv == CKR_ATTRIBUTE_TYPE_INVALID ||
+           rv == CKR_ATTRIBUTE_VALUE_INVALID || rv == CKR_ATTRIBUTE_READ_ONLY;
+}
+
+static int generate_pair(struct p11 *p, const struct ks_algorithm_info *alg, struct pke_bytes id,
+                         struct ks_error *error)
+{
+    CK_MECHANISM_TYPE sign = alg->ec ? CKM_ECDSA : CKM_RSA_PKCS;
+    CK_MECHANISM mechanism = {alg->ec ? CKM_EC_KEY_PAIR_GEN : CKM_RSA_PKCS_KEY_PAIR_GEN, NULL, 0};
+    CK_OBJECT_HANDLE pub, priv;
+    CK_ULONG bits = alg->bits;
+    CK_RV rv = CKR_TEMPLATE_INCONSISTENT;
+
+    for (int effort = 2; effort >= 0 && template_refused(rv); effort--) {
+        struct template pu = {.n = 0}, pr = {.n = 0};
+
+        public_template(&pu, alg, &bits);
+        private_template(&pr, &sign, effort);
+        put(&pu, CKA_LABEL, p->uri.label.p, p->uri.label.n);
+        put(&pr, CKA_LABEL, p->uri.label.p, p->uri.label.n);
+        put(&pu, CKA_ID, id.p, id.n);
+        put(&pr, CKA_ID, id.p, id.n);
+        rv = p->f->C_GenerateKeyPair(p->session, &mechanism, pu.a, pu.n, pr.a, pr.n, &pub, &priv);
+    }
+    return rv == CKR_OK ? 0 : ks_rv_fail(error, "C_GenerateKeyPair", rv);
+}
+
+/* A second key of the same name would make both unusable: exactly one may match. */
+static int refuse_existing(struct p11 *p, CK_ATTRIBUTE name, struct ks_error *error)
+{
+    static const CK_OBJECT_CLASS classes[] = {CKO_PRIVATE_KEY, CKO_PUBLIC_KEY};
+
+    for (size_t i = 0; i < PKE_LEN(classes); i++) {
+        CK_OBJECT_CLASS class = classes[i];
+        CK_ATTRIBUTE match[] = {{CKA_CLASS, &class, sizeof class}, name};
+        CK_OBJECT_HANDLE found;
+        CK_ULONG n = 0;
+
+        if (p11_find(p, match, 2, &found, 1, &n, error) != 0)
+            return -1;
+        if (n > 0) {
+            ks_fail(error, KS_PERMANENT, "key-exists", "exactly one key",
+                    "the token already holds %lu %s key(s) with that %s", n, i == 0 ? "private" : "public",
+                    name.type == CKA_LABEL ? "label" : "id");
+            error->fail.err = PKE_EXISTS;
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int generate(struct p11 *p, const struct ks_algorithm_info *alg, struct ks_error *error)
+{
+    uint8_t random[ID_OCTETS];
+    struct pke_bytes id = p->uri.id;
+
+    if (p->uri.label.n == 0)
+        return ks_fail(error, KS_PERMANENT, "key-uri", "RFC 7512 2.3",
+                       "a new key needs a label (object=) in the URI");
+    if (id.n == 0) {
+        if (RAND_bytes(random, sizeof random) != 1)
+            return ks_fail(error, KS_PERMANENT, "key-random", "RAND_bytes", "no random numbers");
+        id = PKE_BYTES(random, sizeof random);
+    }
+    if (p11_start(p, error) != 0 || p11_session_open(p, true, error) != 0)
+        return -1;
+    if (refuse_existing(p, (CK_ATTRIBUTE){CKA_LABEL, (void *)p->uri.label.p, p->uri.label.n}, error) != 0 ||
+        refuse_existing(p, (CK_ATTRIBUTE){CKA_ID, (void *)id.p, id.n}, error) != 0)
+        return -1;
+    return generate_pair(p, alg, id, error);
+}
+
+int ks_generate(const struct ks_config *config, enum ks_key_algorithm algorithm, struct ks_error *error)
+{
+    const struct ks_algorithm_info *alg = ks_algorithm_info(algorithm);
+    struct p11 *p;
+    int rc;
+
+    *error = (struct ks_error){.cls = KS_OK};
+    if (config->backend != KS_PKCS11 || !alg)
+        return ks_fail(error, KS_PERMANENT, "key-generate", "CA key algorithms",
+                       "keys are made inside a PKCS#11 token only, RSA or on P-256, P-384");
+    p = pke_calloc(1, sizeof *p);
+    rc = p11_load(p, config, error);
+    if (rc == 0)
+        rc = generate(p, alg, error);
+    p11_free(p);
+    return rc;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * The reader's insides, shared by the files that implement read.h. Private to ledger/.
+ */
+#ifndef LEDGER_READER_H
+#define LEDGER_READER_H
+
+#include "ledger/read.h"
+#include "ledger/store.h"
+
+/* Columns of struct ledger_row, in the order that row_load() reads them; certificate and request bytes last.
+ */
+#define READER_COLUMNS                                                                                      \
+    "r.request_id, r.state, r.tenant, r.principal, r.credential, r.endpoint, r.template_name, r.operation," \
+    " r.stage, r.device_id, r.enrollment_type, r.device_name, r.hwdev_id, r.source, c.ent_dmid, r.context," \
+    " r.fail_err, r.fail_reason, r.fail_rule, r.fail_text, r.received_at, r.finished_at, c.serial,"         \
+    " c.subject, c.issuer_id, c.sha1, c.sha256, c.spki_sha256, c.not_before, c.not_after, "
+#define READER_WHOLE "SELECT " READER_COLUMNS "c.der, r.request FROM "
+#define READER_ISSUED(where)                                                     \
+    READER_WHOLE "certificate c JOIN request r ON r.id = c.request WHERE " where \
+                 " AND c.der IS NOT NULL ORDER BY c.request DESC LIMIT 1"
+
+#define READER_STATEMENTS(X)                                                                            \
+    X(BY_REQUEST,                                                                                       \
+      READER_WHOLE "request r LEFT JOIN certificate c ON c.request = r.id WHERE r.request_id = ?")      \
+    X(BY_SHA256, READER_ISSUED("c.sha256 = ?"))                                                         \
+    X(BY_SHA1, READER_ISSUED("c.sha1 = ?"))                                                             \
+    X(BY_SERIAL, READER_ISSUED("c.serial = ?"))                                                         \
+    X(BY_DEVICE, READER_ISSUED("c.device_id = ?"))                                                      \
+    X(BY_ID, READER_ISSUED("r.request_id = ?"))                                                         \
+    X(COUNTS, "SELECT state, n FROM counter")                                                           \
+    X(META, "SELECT value FROM meta WHERE name = ?")                                                    \
+    X(AUDIT,                                                                                            \
+      "SELECT seq, at, event, actor, request_id, serial, digest, detail, hash FROM audit ORDER BY seq") \
+    X(DER_OF, "SELECT c.der FROM certificate c JOIN request r ON r.id = c.request"                      \
+              " WHERE c.sha256 = ? AND r.request_id = ? AND c.serial = ? AND r.state = 'issued'")       \
+    X(COUNT_DER, "SELECT count(*) FROM certificate WHERE sha256 IS NOT NULL")
+
+enum reader_statement {
+#define X(name, sql) READER_##name,
+    READER_STATEMENTS(X)
+#undef X
+        READER_N
+};
+
+struct ledger_reader {
+    struct store store;
+};
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ledger/schema.h"
+
+#include <inttypes.h>
+#include <openssl/rand.h>
+#include <stdlib.h>
+
+#include "base/encode.h"
+#include "base/mem.h"
+#include "ledger/ledger.h"
+
+/*
+ * Principals and device ids compare ASCII case-insensitively (NOCASE): a DeviceID that differs in case only
+ * must not count as a device without an owner. Tables are STRICT: a value of the wrong type is refused, not
+ * converted.
+ */
+static const char tables[] =
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;"
+
+    "CREATE TABLE request ("
+    "  id INTEGER PRIMARY KEY,"
+    "  request_id TEXT NOT NULL COLLATE NOCASE UNIQUE CHECK (length(request_id) BETWEEN 1 AND 64),"
+    "  state TEXT NOT NULL CHECK (state IN ('intent','issued','failed','abandoned','refused')),"
+    "  tenant TEXT, principal TEXT COLLATE NOCASE, credential TEXT, endpoint TEXT, template_name TEXT,"
+    "  operation TEXT, stage TEXT,"
+    "  device_id TEXT COLLATE NOCASE, enrollment_type TEXT, device_name TEXT, hwdev_id TEXT, source TEXT,"
+    "  context BLOB, request BLOB,"
+    "  idempotency_key BLOB CHECK (length(idempotency_key) = 32),"
+    "  received_at INTEGER NOT NULL,"
+    "  finished_at INTEGER NOT NULL DEFAULT 0,"
+    "  fail_err TEXT, fail_reason TEXT, fail_rule TEXT, fail_text TEXT,"
+    "  CHECK ((state = 'intent') = (finished_at = 0)),"
+    "  CHECK ((state IN ('failed','refused')) = (fail_err IS NOT NULL)),"
+    "  CHECK (state = 'refused' OR idempotency_key IS NOT NULL)"
+    ") STRICT;"
+    /* the live slot: at most one request per idempotency key is on its way to a key */
+    "CREATE UNIQUE INDEX request_slot ON request (idempotency_key) WHERE state = 'intent';"
+    "CREATE INDEX request_key ON request (idempotency_key) WHERE idempotency_key IS NOT NULL;"
+    "CREATE INDEX request_received ON request (received_at);"
+    "CREATE INDEX request_state ON request (state, received_at);"
+    "CREATE INDEX request_principal ON request (principal, received_at);"
+    "CREATE INDEX request_device ON request (device_id, received_at);"
+
+    /* one row per serial ever given out, for good: der is NULL until (and unless) the certificate was issued
+     */
+    "CREATE TABLE certificate ("
+    "  request INTEGER PRIMARY KEY REFERENCES request (id),"
+    "  issuer_id BLOB NOT NULL, serial BLOB NOT NULL CHECK (length(serial) <= 20 AND substr(serial, 1, 1) <> "
+    "x'00'),"
+    "  tbs BLOB NOT NULL,"
+    "  spki_sha256 BLOB NOT NULL CHECK (length(spki_sha256) = 32),"
+    "  subject TEXT NOT NULL, ent_dmid TEXT,"
+    "  not_before INTEGER NOT NULL, not_after INTEGER NOT NULL,"
+    "  tenant TEXT NOT NULL, principal TEXT NOT NULL, device_id TEXT COLLATE NOCASE,"
+    "  der BLOB, sha1 BLOB CHECK (length(sha1) = 20), sha256 BLOB CHECK (length(sha256) = 32),"
+    "  UNIQUE (issuer_id, serial),"
+    "  CHECK ((der IS NULL) = (sha256 IS NULL) AND (der IS NULL) = (sha1 IS NULL))"
+    ") STRICT;"
+    "CREATE INDEX certificate_serial ON certificate (serial);"
+    "CREATE INDEX certificate_sha1 ON certificate (sha1) WHERE sha1 IS NOT NULL;"
+    "CREATE UNIQUE INDEX certificate_sha256 ON certificate (sha256) WHERE sha256 IS NOT NULL;"
+    "CREATE INDEX certificate_device ON certificate (device_id, tenant) WHERE device_id IS NOT NULL;"
+    "CREATE INDEX certificate_spki ON certificate (spki_sha256, tenant);"
+
+    "CREATE TABLE audit ("
+    "  seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, event TEXT NOT NULL, actor TEXT, request_id TEXT,"
+    "  serial BLOB, digest BLOB, detail TEXT, hash BLOB NOT NULL CHECK (length(hash) = 32)"
+    ") STRICT;"
+
+    /* counters, so that status costs the same at a million requests */
+    "CREATE TABLE counter (state TEXT PRIMARY KEY, n INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "INSERT INTO counter VALUES ('intent',0),('issued',0),('failed',0),('abandoned',0),('refused',0);"
+    "CREATE TRIGGER request_added AFTER INSERT ON request BEGIN"
+    "  UPDATE counter SET n = n + 1 WHERE state = new.state; END;"
+    "CREATE TRIGGER request_moved AFTER UPDATE OF state ON request BEGIN"
+    "  UPDATE counter SET n = n - 1 WHERE state = old.state;"
+    "  UPDATE counter SET n = n + 1 WHERE state = new.state; END;";
+
+enum pke_err schema_version(struct store *s, int64_t *version, struct pke_fail *fail)
+{
+    int64_t application, objects;
+    enum pke_err err = store_number(s, "PRAGMA application_id", &application, fail);
+
+    if (err == PKE_OK)
+        err = store_number(s, "PRAGMA user_version", version, fail);
+    if (err == PKE_OK)
+        err = store_number(s, "SELECT count(*) FROM sqlite_schema", &objects, fail);
+    if (err != PKE_OK)
+        return err;
+    if (application == 0 && *version == 0 && objects == 0)
+        return PKE_OK;
+    if (application != STORE_APPLICATION)
+        return pke_fail_set(fail, PKE_CONFIG, "ledger-foreign", STORE_RULE_SCHEMA,
+                            "the file is an SQLite database but not a ledger");
+    if (*version < 1 || *version > LEDGER_SCHEMA)
+        return pke_fail_set(fail, PKE_CONFIG, "ledger-schema", STORE_RULE_SCHEMA,
+                            "the ledger has schema %" PRId64
+                            ", this program knows up to %d: install the newer program",
+                            *version, LEDGER_SCHEMA);
+    return PKE_OK;
+}
+
+static void random_bytes(uint8_t *p, size_t n)
+{
+    if (RAND_bytes(p, (int)n) != 1)
+        abort(); /* no randomness ends the process, as for serials */
+}
+
+/* The node prefix keeps two ledgers apart; the genesis value makes their audit chains unmistakable. */
+static enum pke_err first_rows(struct store *s, struct pke_fail *fail)
+{
+    uint8_t genesis[STORE_DIGEST], node;
+    char hex[2 * STORE_DIGEST + 1];
+
+    random_bytes(genesis, sizeof genesis);
+    do
+        random_bytes(&node, 1);
+    while (node < 0x01 || node > 0x7f);
+    pke_hex(PKE_BYTES(genesis, sizeof genesis), false, hex);
+    PKE_CLEANUP(pke_free_p)
+    char *sql = pke_asprintf("INSERT INTO meta VALUES ('wall-clock', 0), ('node', %u), ('genesis', x'%s'),"
+                             " ('audit-seq', 0), ('audit-head', x'%s');"
+                             "PRAGMA application_id=%d; PRAGMA user_version=%d",
+                             node, hex, hex, STORE_APPLICATION, LEDGER_SCHEMA);
+    return store_exec(s, sql, fail);
+}
+
+enum pke_err schema_create(struct store *s, struct pke_fail *fail)
+{
+    enum pke_err err = store_exec(s, "BEGIN IMMEDIATE", fail);
+
+    if (err == PKE_OK)
+        err = store_exec(s, tables, fail);
+    if (err == PKE_OK)
+        err = first_rows(s, fail);
+    if (err == PKE_OK)
+        err = store_exec(s, "COMMIT", fail);
+    if (err != PKE_OK && !sqlite3_get_autocommit(s->db))
+        (void)store_exec(s, "ROLLBACK", NULL);
+    return err;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * The tables of the ledger: doc/ledger.md. Private to ledger/.
+ */
+#ifndef LEDGER_SCHEMA_H
+#define LEDGER_SCHEMA_H
+
+#include "ledger/store.h"
+
+/** What the file holds: 0 a new empty file, LEDGER_SCHEMA or older, or a refusal (foreign file, newer
+ * schema). */
+enum pke_err schema_version(struct store *s, int64_t *version, struct pke_fail *fail);
+
+/** Make the tables of a new file, in one transaction. */
+enum pke_err schema_create(struct store *s, struct pke_fail *fail);
+
+#endif

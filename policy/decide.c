@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/decide.h"
+
+#include <string.h>
+
+#include "base/encode.h"
+#include "base/mem.h"
+#include "policy/placeholder.h"
+
+#define RULE_IDENTITY  "template: allow"
+#define RULE_CONTEXT   "MS-MDE2 3.4.4.1.1.1.1"
+#define NAME_MAX_CHARS 64           /* RFC 5280 A.1 ub-common-name */
+#define TIME_MAX       253402300799 /* 9999-12-31T23:59:59Z: RFC 5280 4.1.2.5 */
+
+/* ASCII only and locale-independent: no two names that differ in other letters are ever taken for one. */
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static bool same_name(const char *a, const char *b)
+{
+    while (*a && lower(*a) == lower(*b)) {
+        a++;
+        b++;
+    }
+    return lower(*a) == lower(*b);
+}
+
+bool policy_match_principal(const char *pattern, const char *principal)
+{
+    const char *at;
+
+    if (!principal || !*principal || !pattern)
+        return false;
+    if (strcmp(pattern, "*") == 0)
+        return true;
+    if (strncmp(pattern, "*@", 2) != 0)
+        return same_name(pattern, principal);
+    /* "eve@other.example@corp.example" is not somebody of corp.example */
+    at = strchr(principal, '@');
+    return at && at != principal && !strchr(at + 1, '@') && same_name(pattern + 1, at);
+}
+
+bool policy_device_id_valid(const char *device_id)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._{}-";
+    size_t n = device_id ? strlen(device_id) : 0;
+
+    return n >= 1 && n <= 64 && strspn(device_id, allowed) == n;
+}
+
+/* The character at *s (valid UTF-8), and step over it. */
+static uint32_t next_char(const unsigned char **s)
+{
+    uint32_t c = *(*s)++;
+    unsigned more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : c >= 0xc0 ? 1 : 0;
+
+    if (more)
+        c &= 0x3fu >> more;
+    while (more--)
+        c = c << 6 | (*(*s)++ & 0x3f);
+    return c;
+}
+
+/*
+ * What a person or a name comparison cannot see, or reads in another order: controls, format characters,
+ * line separators, private use (U+F000 separates values in Windows' certificate search), noncharacters.
+ */
+static bool unusable(uint32_t c)
+{
+    static const struct {
+        uint32_t first, last;
+    } ranges[] = {{0x00, 0x1f},     {0x7f, 0x9f},     {0xad, 0xad},       {0x61c, 0x61c},
+                  {0x115f, 0x1160}, {0x180e, 0x180e}, {0x200b, 0x200f},   {0x2028, 0x202e},
+                  {0x2060, 0x206f}, {0x3164, 0x3164}, {0xe000, 0xf8ff},   {0xfdd0, 0xfdef},
+                  {0xfeff, 0xfeff}, {0xfff0, 0xfffb}, {0xe0000, 0xe0fff}, {0xf0000, 0x10ffff}};
+
+    for (size_t i = 0; i < PKE_LEN(ranges); i++)
+        if (c >= ranges[i].first && c <= ranges[i].last)
+            return true;
+    return (c & 0xfffe) == 0xfffe;
+}
+
+bool policy_common_name_valid(const char *name)
+{
+    const unsigned char *s = (const unsigned char *)name;
+    size_t n = 0;
+
+    if (!name || !*name || !pke_utf8_valid(pke_bytes_str(name)))
+        return false;
+    if (name[0] == ' ' || name[strlen(name) - 1] == ' ')
+        return false;
+    while (*s) {
+        if (unusable(next_char(&s)) || ++n > NAME_MAX_CHARS)
+            return false;
+    }
+    return true;
+}
+
+enum pke_err policy_visible(const struct policy_template *t, const struct policy_identity *identity,
+                            struct pke_fail *fail)
+{
+    if (!t || !t->enabled)
+        return pke_fail_set(fail, PKE_TEMPLATE, "template-not-enabled", "template: enabled",
+                            "the certificate template does not exist or is not enabled");
+    if (!identity || !identity->principal || !*identity->principal || !identity->tenant || !*identity->tenant)
+        return pke_fail_set(fail, PKE_DENIED, "identity-missing", RULE_IDENTITY,
+                            "there is no authenticated identity");
+    for (size_t i = 0; i < t->allow.n; i++)
+        if (policy_match_principal(t->allow.v[i], identity->principal))
+            return PKE_OK;
+    return pke_fail_set(fail, PKE_DENIED, "principal-not-allowed", RULE_IDENTITY,
+                        "the template does not allow this principal");
+}
+
+/* Full or Device: sets the source of the subject. */
+static enum pke_err decide_type(const struct policy_template *t, const char *type, int *source,
+                                struct pke_fail *fail)
+{
+    bool full = type && strcmp(type, "Full") == 0;
+
+    if (!full && (!type || strcmp(type, "Device") != 0))
+        return pke_fail_set(fail, PKE_ENROLLMENT_DATA, "enrollment-type", RULE_CONTEXT,
+                            "EnrollmentType must be Full or Device");
+    if (full ? !t->allow_full : !t->allow_device)
+        return pke_fail_set(fail, PKE_DENIED, "enrollment-type-not-allowed",
+                            full ? "template: allow-full" : "template: allow-device",
+                            "the template does not allow %s enrollments", type);
+    *source = full ? t->subject_full : t->subject_device;
+    return PKE_OK;
+}
+
+static enum pke_err decide_device(const struct policy_template *t, const struct policy_request *req,
+                                  struct pke_fail *fail)
+{
+    if (!policy_device_id_valid(req->device_id))
+        return pke_fail_set(fail, PKE_ENROLLMENT_DATA, "device-id", RULE_CONTEXT,
+                            "DeviceID must be 1 to 64 of A-Z a-z 0-9 . _ { } -");
+    if (req->device_owner && !t->device_takeover && !same_name(req->device_owner, req->identity->principal))
+        return pke_fail_set(fail, PKE_DENIED, "device-of-another", "template: device-takeover",
+                            "the device has a live certificate of another principal");
+    return PKE_OK;
+}
+
+static enum pke_err weak(struct pke_fail *fail, const char *reason, const char *rule, const char *text)
+{
+    return pke_fail_set(fail, PKE_KEY_WEAK, reason, rule, "%s", text);
+}
+
+static enum pke_err decide_key(const struct policy_template *t, const struct policy_key *key,
+                               struct pke_fail *fail)
+{
+    if (key->rsa && key->bits < t->rsa_min_bits)
+        return weak(fail, "key-too-small", "template: rsa-min-bits", "the RSA key is smaller than allowed");
+    if (key->rsa && key->bits > t->rsa_max_bits)
+        return weak(fail, "key-too-large", "template: rsa-max-bits", "the RSA key is larger than allowed");
+    if (!key->rsa && !t->allow_ec)
+        return weak(fail, "key-type", "template: allow-ec", "the template does not allow EC keys");
+    if (!key->rsa && key->bits != 256 && key->bits != 384)
+        return weak(fail, "key-curve", "template: allow-ec", "EC keys must be on P-256 or P-384");
+    if (key->sha1_signature && !t->allow_sha1_csr)
+        return pke_fail_set(fail, PKE_CSR_BAD, "csr-sha1", "template: allow-sha1-csr",
+                            "the certificate request is signed with SHA-1");
+    return PKE_OK;
+}
+
+static enum pke_err decide_subject(int source, const struct policy_request *req, struct pke_arena *arena,
+                                   const char **cn, struct pke_fail *fail)
+{
+    const char *value = source == POLICY_SOURCE_PRINCIPAL   ? req->identity->principal
+                        : source == POLICY_SOURCE_DEVICE_ID ? req->device_id
+                                                            : NULL;
+
+    if (!policy_common_name_valid(value))
+        return pke_fail_set(fail, PKE_POLICY, "subject-value", "RFC 5280 A.1 ub-common-name",
+                            "the subject's name must be 1 to 64 visible characters");
+    *cn = pke_arena_strdup(arena, value);
+    return PKE_OK;
+}
+
+/* san-uri with the DeviceID in it. Braces, the only characters of a DeviceID that RFC 3986 forbids, are
+ * escaped. */
+static const char *fill_san_uri(const char *pattern, const char *device_id, struct pke_arena *arena)
+{
+    const char *ret;
+    struct pke_buf b;
+
+    if (!pattern)
+        return NULL;
+    pke_buf_init(&b, 32 * 1024); /* 256 characters hold at most 23 placeholders of 3 * 64 */
+    while (*pattern) {
+        enum placeholder which;
+        size_t n = placeholder_at(pattern, &which);
+
+        if (n && which == PLACEHOLDER_IS_DEVICE_ID) {
+            for (const char *c = device_id; *c; c++)
+                (void)pke_buf_printf(&b, *c == '{' || *c == '}' ? "%%%02X" : "%c", *c);
+        } else {
+            n = n ? n : 1; /* {ent-dmid} stays for the issuer */
+            (void)pke_buf_add(&b, pattern, n);
+        }
+        pattern += n;
+    }
+    ret = pke_arena_str(arena, pke_buf_bytes(&b));
+    pke_buf_done(&b);
+    return ret;
+}
+
+static enum pke_err decide_times(const struct policy_template *t, int64_t now, struct policy_decision *ret,
+                                 struct pke_fail *fail)
+{
+    int64_t backdate = t->backdate / 1000, validity = t->validity / 1000;
+
+    if (now < backdate || validity <= 0 || now > TIME_MAX - validity)
+        return pke_fail_set(fail, PKE_POLICY, "validity", "RFC 5280 4.1.2.5",
+                            "the validity cannot be expressed in a certificate");
+    ret->not_before = now - backdate;
+    ret->not_after = ret->not_before + validity;
+    return PKE_OK;
+}
+
+enum pke_err policy_decide(const struct policy_template *t, const struct policy_request *req, int64_t now,
+                           struct pke_arena *arena, struct policy_decision *ret, struct pke_fail *fail)
+{
+    struct policy_decision d = {0};
+    int source = POLICY_SOURCE_NONE;
+    enum pke_err err = policy_visible(t, req->identity, fail);
+
+    if (err == PKE_OK)
+        err = decide_type(t, req->enrollment_type, &source, fail);
+    if (err == PKE_OK)
+        err = decide_device(t, req, fail);
+    if (err == PKE_OK)
+        err = decide_key(t, &req->key, fail);
+    if (err == PKE_OK)
+        err = decide_subject(source, req, arena, &d.subject_cn, fail);
+    if (err == PKE_OK)
+        err = decide_times(t, now, &d, fail);
+    if (err != PKE_OK)
+        return err;
+    d.san_uri = fill_san_uri(t->san_uri, req->device_id, arena);
+    d.key_encipherment = t->key_encipherment;
+    d.ekus = &t->ekus;
+    *ret = d;
+    return PKE_OK;
+}
