@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/mem.h"
 #include "proto/provdoc.h"
@@ -54,7 +55,7 @@ static void map_request(const struct provision_input *in, struct provdoc *doc)
 {
     const char *type = pke_pairs_get(in->context, "EnrollmentType");
 
-    doc->device_store = type && strcmp(type, "Device") == 0;
+    doc->device_store = type && strcasecmp(type, "Device") == 0;
     doc->ent_device_name = pke_pairs_get(in->context, "DeviceName");
     if (doc->ent_device_name && !*doc->ent_device_name)
         doc->ent_device_name = NULL;

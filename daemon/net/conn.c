@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/net/conn.h"
+
+#include <arpa/inet.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/mem.h"
+#include "daemon/common/http.h"
+#include "daemon/common/log.h"
+#include "daemon/net/route.h"
+#include "daemon/net/txn.h"
+
+#define HANDSHAKE_MS 5000
+#define HEAD_MS      5000
+#define BODY_MS      15000
+#define WRITE_MS     15000
+#define LINGER_MS    2000
+#define INPUT_MAX    (64u << 10) /* read ahead; what is there is always consumed, so it never fills */
+#define LINGER_MAX   (1u << 20)  /* thrown away behind a refused request */
+#define HEAD_ROOM    1024
+
+enum conn_state {
+    CONN_HANDSHAKE,
+    CONN_IDLE,    /* between requests */
+    CONN_HEAD,    /* a request has begun */
+    CONN_BODY,    /* its head is complete */
+    CONN_HANDLER, /* a transaction works; nothing is read */
+    CONN_WRITE,   /* the reply is on its way; nothing is read */
+    CONN_LINGER,  /* the reply is out, input is thrown away: a reset would overtake the reply */
+};
+
+struct conn {
+    struct conn *next, **prev;
+    struct net *net;
+    struct listener *listener;
+    struct bufferevent *bev;
+    struct event *timer;
+    struct http_reader *reader;
+    struct txn *txn;
+    enum conn_state state;
+    bool close_after; /* no request after this one */
+    bool discard;     /* input was left unread: linger before closing */
+    size_t discarded;
+    char source[INET6_ADDRSTRLEN]; /* "" on frontend listeners */
+    struct ucred peer;             /* unix socket: who connected */
+};
+
+static void conn_free(struct conn *c)
+{
+    struct net *net = c->net;
+
+    txn_forget(c->txn);
+    bufferevent_free(c->bev);
+    event_free(c->timer);
+    http_reader_free(c->reader);
+    *c->prev = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+    listener_conn_ended(c->listener);
+    free(c);
+    net->n_conns--;
+    net_work_ended(net);
+}
+
+/* One deadline per state, not per read: a byte now and then does not extend it. */
+static void enter(struct conn *c, enum conn_state state, int64_t ms)
+{
+    struct timeval tv = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
+
+    c->state = state;
+    if (ms > 0)
+        event_add(c->timer, &tv);
+    else
+        event_del(c->timer);
+}
+
+static bool closing(const struct conn *c)
+{
+    return c->close_after || c->net->stopping || !c->listener->ev;
+}
+
+static void http_date(char out[48])
+{
+    time_t now = (time_t)(role_wall_ms() / 1000);
+    struct tm tm;
+
+    gmtime_r(&now, &tm);
+    strftime(out, 48, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm);
+}
+
+/* The whole reply in one write. The connection stays when both sides want it. */
+static void reply(struct conn *c, unsigned status, const char *type, struct pke_bytes body, const char *extra)
+{
+    struct pke_buf out;
+    char head[128];
+
+    http_date(head);
+    if (extra)
+        strncat(head, extra, sizeof head - strlen(head) - 1);
+    if (closing(c) || !http_reader_request(c->reader)->keep_alive)
+        c->close_after = true;
+    pke_buf_init(&out, body.n + HEAD_ROOM);
+    (void)http_reply_write(&out, status, type, body, !c->close_after, head);
+    bufferevent_disable(c->bev, EV_READ);
+    enter(c, CONN_WRITE, WRITE_MS);
+    bufferevent_write(c->bev, out.p, out.n);
+    pke_buf_wipe(&out);
+}
+
+/* Never an empty answer: who reads it may be an administrator with curl. */
+static void reply_text(struct conn *c, unsigned status, const char *why, const char *extra)
+{
+    char text[192];
+    int n = snprintf(text, sizeof text, "%u %s\n%s%s", status, http_reason(status), why, *why ? "\n" : "");
+
+    reply(c, status, "text/plain; charset=utf-8", PKE_BYTES(text, (size_t)n), extra);
+}
+
+static void on_txn_done(unsigned status, struct pke_bytes body, void *arg)
+{
+    struct conn *c = arg;
+
+    c->txn = NULL;
+    reply(c, status, SOAP_CONTENT_TYPE, body, NULL);
+}
+
+static struct net_endpoint *endpoint_of(const struct conn *c)
+{
+    return route_find(c->net->snap, c->listener->conf->name, http_reader_request(c->reader)->path);
+}
+
+static void start_txn(struct conn *c, struct net_endpoint *ep, const struct pke_fail *refused)
+{
+    struct txn_request req = {
+        .endpoint = ep,
+        .body = refused ? PKE_BYTES(NULL, 0) : http_reader_body(c->reader),
+        .source = *c->source ? c->source : NULL,
+        .refused = refused,
+    };
+    struct txn *t;
+
+    bufferevent_disable(c->bev, EV_READ);
+    enter(c, CONN_HANDLER, 0); /* the transaction keeps the deadline */
+    t = txn_start(c->net, &req, on_txn_done, c);
+    if (t)
+        c->txn = t;
+}
+
+/* False: answered already. */
+static bool check_route(struct conn *c, struct net_endpoint **ep)
+{
+    const struct http_request *req = http_reader_request(c->reader);
+
+    *ep = endpoint_of(c);
+    if (!*ep)
+        reply_text(c, 404, "nothing is served at this path", NULL);
+    else if (route_method(req) != 0)
+        reply_text(c, 405, "this endpoint takes POST", "Allow: POST\r\n");
+    else
+        return true;
+    return false;
+}
+
+static void on_head(struct conn *c)
+{
+    struct net_endpoint *ep;
+
+    enter(c, CONN_BODY, BODY_MS);
+    if (!http_reader_request(c->reader)->expect_continue)
+        return;
+    /* refused before the body comes; whether it comes at all is not known, so this is the last request */
+    c->close_after = c->discard = true;
+    if (!check_route(c, &ep))
+        return;
+    c->close_after = c->discard = false;
+    bufferevent_write(c->bev, HTTP_CONTINUE, sizeof HTTP_CONTINUE - 1);
+}
+
+static void on_request(struct conn *c)
+{
+    struct net_endpoint *ep;
+
+    if (check_route(c, &ep))
+        start_txn(c, ep, NULL);
+}
+
+/* Framing is lost: answer and close. Too large a body on an endpoint gets its fault (MS-MDE2 clients read no
+ * other form). */
+static void on_bad_request(struct conn *c)
+{
+    unsigned status = http_reader_status(c->reader);
+    struct net_endpoint *ep = status == 413 ? endpoint_of(c) : NULL;
+    struct pke_fail fail;
+
+    c->close_after = c->discard = true;
+    if (ep && route_method(http_reader_request(c->reader)) == 0) {
+        pke_fail_set(&fail, PKE_LIMIT, "body-too-large", "architecture 5: body 256 KiB",
+                     "the request is larger than allowed");
+        start_txn(c, ep, &fail);
+        return;
+    }
+    reply_text(c, status, http_reader_why(c->reader), NULL);
+}
+
+/* Give the reader the next contiguous piece of input; nothing left gives it an empty one. */
+static enum http_result feed_piece(struct conn *c)
+{
+    struct evbuffer *in = bufferevent_get_input(c->bev);
+    struct evbuffer_iovec v = {0};
+    enum http_result result;
+    size_t used;
+
+    if (evbuffer_peek(in, -1, NULL, &v, 1) < 1)
+        v.iov_len = 0;
+    result = http_reader_feed(c->reader, PKE_BYTES(v.iov_base, v.iov_len), &used);
+    if (used) {
+        explicit_bzero(v.iov_base, used); /* it may have been a password */
+        evbuffer_drain(in, used);
+    }
+    return result;
+}
+
+static bool is_reading(const struct conn *c)
+{
+    return c->state == CONN_IDLE || c->state == CONN_HEAD || c->state == CONN_BODY;
+}
+
+static void process_input(struct conn *c)
+{
+    enum http_result result = HTTP_MORE;
+
+    /* a request without a body is complete with its head, though no input may be left */
+    while (is_reading(c) &&
+           (result == HTTP_HEAD_DONE || evbuffer_get_length(bufferevent_get_input(c->bev)) > 0)) {
+        result = feed_piece(c);
+        if (c->state == CONN_IDLE && http_reader_started(c->reader))
+            enter(c, CONN_HEAD, HEAD_MS);
+        if (result == HTTP_HEAD_DONE)
+            on_head(c);
+        else if (result == HTTP_DONE)
+            on_request(c);
+        else if (result == HTTP_ERROR)
+            on_bad_request(c);
+    }
+}
+
+static void discard_input(struct conn *c)
+{
+    struct evbuffer *in = bufferevent_get_input(c->bev);
+    size_t n = evbuffer_get_length(in);
+
+    c->discarded += n;
+    evbuffer_drain(in, n);
+    if (c->discarded > LINGER_MAX)
+        conn_free(c);
+}
+
+static void on_read(struct bufferevent *bev, void *arg)
+{
+    struct conn *c = arg;
+
+    (void)bev;
+    if (c->state == CONN_LINGER)
+        discard_input(c);
+    else
+        process_input(c);
+}
+
+/* Half-close and wait for the client's end, so that the reply is not lost to a reset (RFC 9112 9.6). */
+static void start_linger(struct conn *c)
+{
+    SSL *ssl = bufferevent_openssl_get_ssl(c->bev); /* NULL on a plain connection */
+
+    if (ssl)
+        SSL_shutdown(ssl);
+    ERR_clear_error();
+    shutdown(bufferevent_getfd(c->bev), SHUT_WR);
+    enter(c, CONN_LINGER, LINGER_MS);
+    bufferevent_enable(c->bev, EV_READ);
+    discard_input(c);
+}
+
+static void next_request(struct conn *c)
+{
+    http_reader_wipe(c->reader);
+    enter(c, CONN_IDLE, c->listener->conf->idle_timeout);
+    bufferevent_enable(c->bev, EV_READ);
+    process_input(c); /* bytes that came behind the request that was just answered */
+}
+
+static void on_written(struct bufferevent *bev, void *arg)
+{
+    struct conn *c = arg;
+
+    if (c->state != CONN_WRITE || evbuffer_get_length(bufferevent_get_output(bev)) > 0)
+        return; /* a 100-continue */
+    if (!c->close_after && !closing(c))
+        next_request(c);
+    else if (c->discard || evbuffer_get_length(bufferevent_get_input(bev)) > 0)
+        start_linger(c);
+    else
+        conn_free(c);
+}
+
+static void on_event(struct bufferevent *bev, short what, void *arg)
+{
+    struct conn *c = arg;
+
+    (void)bev;
+    if (what & BEV_EVENT_CONNECTED) {
+        if (c->state == CONN_HANDSHAKE)
+            enter(c, CONN_IDLE, c->listener->conf->idle_timeout);
+        return;
+    }
+    ERR_clear_error();
+    if ((what & BEV_EVENT_EOF) && (c->state == CONN_HANDLER || c->state == CONN_WRITE)) {
+        c->close_after = true; /* it has half-closed and still reads */
+        return;
+    }
+    conn_free(c);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct conn *c = arg;
+
+    (void)fd;
+    (void)what;
+    if (c->state != CONN_HEAD && c->state != CONN_BODY) {
+        conn_free(c);
+        return;
+    }
+    c->close_after = c->discard = true;
+    reply_text(c, 408, "the request did not arrive in time", NULL);
+}
+
+static void note_peer(struct conn *c, int fd, const struct sockaddr *peer)
+{
+    const int on = 1;
+
+    if (c->listener->conf->unix_path) {
+        socklen_t len = sizeof c->peer;
+        char uid[24], pid[24];
+
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c->peer, &len) == 0) {
+            snprintf(uid, sizeof uid, "%u", c->peer.uid);
+            snprintf(pid, sizeof pid, "%d", c->peer.pid);
+            log_event(LOG_DEBUG, "frontend connected", "listener", c->listener->conf->name, "uid", uid, "pid",
+                      pid, NULL);
+        }
+        return;
+    }
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (c->listener->conf->frontend)
+        return; /* the frontend's address says nothing about the client */
+    if (peer->sa_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)peer)->sin_addr, c->source, sizeof c->source);
+    else
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)peer)->sin6_addr, c->source, sizeof c->source);
+}
+
+static struct bufferevent *make_stream(struct listener *l, int fd)
+{
+    const int options = BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS;
+    struct bufferevent *bev;
+    SSL *ssl;
+
+    if (!l->tls) {
+        bev = bufferevent_socket_new(l->net->base, fd, options);
+    } else {
+        ssl = SSL_new(l->tls);
+        if (!ssl)
+            pke_oom();
+        bev = bufferevent_openssl_socket_new(l->net->base, fd, ssl, BUFFEREVENT_SSL_ACCEPTING, options);
+        if (bev)
+            bufferevent_openssl_set_allow_dirty_shutdown(bev, 1); /* HTTP framing says what is complete */
+    }
+    if (!bev)
+        pke_oom();
+    return bev;
+}
+
+void conn_new(struct listener *l, int fd, const struct sockaddr *peer)
+{
+    struct conn *c = pke_calloc(1, sizeof *c);
+
+    c->net = l->net;
+    c->listener = l;
+    c->reader = http_reader_new(&http_client_limits);
+    c->timer = event_new(l->net->base, -1, 0, on_timer, c);
+    if (!c->timer)
+        pke_oom();
+    listener_conn_began(l);
+    note_peer(c, fd, peer);
+    c->bev = make_stream(l, fd);
+    c->next = l->net->conns;
+    c->prev = &l->net->conns;
+    if (c->next)
+        c->next->prev = &c->next;
+    l->net->conns = c;
+    l->net->n_conns++;
+    bufferevent_setcb(c->bev, on_read, on_written, on_event, c);
+    bufferevent_setwatermark(c->bev, EV_READ, 0, INPUT_MAX);
+    if (l->tls)
+        enter(c, CONN_HANDSHAKE, HANDSHAKE_MS);
+    else
+        enter(c, CONN_IDLE, l->conf->idle_timeout);
+    bufferevent_enable(c->bev, EV_READ | EV_WRITE);
+}
+
+void conns_close_idle(struct net *net)
+{
+    struct conn *next;
+
+    for (struct conn *c = net->conns; c; c = next) {
+        next = c->next;
+        if ((c->state == CONN_IDLE || c->state == CONN_HANDSHAKE) && closing(c))
+            conn_free(c);
+    }
+}

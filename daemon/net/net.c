@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The net role: what main tells it, and what it tells main. Requests are txn.c's business. */
+#include "daemon/net/net.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "daemon/common/log.h"
+#include "daemon/net/conn.h"
+#include "daemon/net/listener.h"
+
+/* A configuration that is opened but not served yet. */
+struct candidate {
+    struct snapshot *snap;
+    struct listener_set *listeners;
+};
+
+void net_work_ended(struct net *net)
+{
+    if (net->idle)
+        net->idle(net);
+}
+
+static void tell_state(struct net *net)
+{
+    struct pke_arena *arena = pke_arena_new();
+    struct msg_state m = {.state = net->draining || net->stopping ? "draining" : "ready"};
+
+    for (const struct listener *l = net->listeners; l; l = l->next) {
+        PKE_CLEANUP(pke_free_p) char *text = listener_text(l);
+
+        pke_pairs_add(&m.facts, arena, pke_arena_printf(arena, "listener %s", l->conf->name), text);
+    }
+    for (size_t i = 0; net->snap && i < net->snap->n_endpoints; i++) {
+        const struct net_endpoint *ep = &net->snap->endpoints[i];
+
+        if (ep->url)
+            pke_pairs_add(&m.facts, arena, pke_arena_printf(arena, "url %s", ep->conf->name), ep->url);
+    }
+    role_tell_state(net->role, &m);
+    pke_arena_free(arena);
+}
+
+static void report_policies(const struct snapshot *s)
+{
+    for (size_t i = 0; i < s->n_endpoints; i++)
+        if (s->endpoints[i].no_policy.err != PKE_OK)
+            log_fail(LOG_ERR, "policy cannot be served", &s->endpoints[i].no_policy, "endpoint",
+                     s->endpoints[i].conf->name, NULL);
+}
+
+/* The only frame that issuer sends unasked. */
+static void on_unasked(const struct ipc_frame *f, void *arg)
+{
+    struct net *net = arg;
+    struct catalogue *c;
+    struct pke_fail fail;
+
+    if (f->kind != MSG_CATALOGUE)
+        return;
+    if (catalogue_read(f->payload, &c, &fail) != PKE_OK) {
+        log_fail(LOG_ERR, "catalogue refused", &fail, NULL);
+        return;
+    }
+    catalogue_unref(net->catalogue);
+    net->catalogue = c;
+    if (net->snap) {
+        snapshot_set_catalogue(net->snap, c);
+        report_policies(net->snap);
+    }
+}
+
+static void on_start(struct role *r)
+{
+    struct net *net = r->state;
+
+    net->role = r;
+    net->base = r->base;
+    net->links = links_new(r->base, on_unasked, net);
+    net->parser = soap_parser_new();
+}
+
+static enum pke_err on_prepare(struct role *r, const struct conf *conf, struct pke_bytes secret, void **ret,
+                               struct pke_fail *fail)
+{
+    struct net *net = r->state;
+    struct candidate *c;
+    struct listener_set *set;
+    enum pke_err err = listeners_prepare(net, conf, &set, fail);
+
+    (void)secret; /* net holds none */
+    if (err != PKE_OK)
+        return err;
+    c = pke_calloc(1, sizeof *c);
+    c->listeners = set;
+    c->snap = snapshot_new(conf);
+    *ret = c;
+    return PKE_OK;
+}
+
+static void on_abort(struct role *r, void *candidate)
+{
+    struct candidate *c = candidate;
+
+    (void)r;
+    listeners_abort(c->listeners);
+    snapshot_unref(c->snap);
+    free(c);
+}
+
+static unsigned port_of(void *arg, const struct conf_listener *l)
+{
+    const struct listener *bound = listener_find(arg, l->name);
+
+    return bound ? bound->port : (unsigned)l->port;
+}
+
+static void on_commit(struct role *r, const struct conf *conf, void *candidate)
+{
+    struct net *net = r->state;
+    struct candidate *c = candidate;
+
+    (void)conf; /* the snapshot is one of its owners */
+    if (net->stopping) {
+        on_abort(r, candidate);
+        return;
+    }
+    listeners_commit(net, c->listeners);
+    snapshot_unref(net->snap);
+    net->snap = c->snap;
+    free(c);
+    snapshot_set_urls(net->snap, port_of, net);
+    snapshot_set_catalogue(net->snap, net->catalogue);
+    report_policies(net->snap);
+    conns_close_idle(net);
+    tell_state(net);
+}
+
+static void on_link(struct role *r, const struct msg_link *link, int fd)
+{
+    struct net *net = r->state;
+
+    links_add(net->links, link, fd);
+}
+
+static void on_frame(struct role *r, const struct ipc_frame *f)
+{
+    struct net *net = r->state;
+    struct pke_arena *arena = pke_arena_new();
+    struct msg_drain m;
+    struct pke_fail fail;
+
+    if (f->kind == MSG_DRAIN &&
+        ipc_record_read(msg_drain_fields, f->payload, arena, &m, sizeof m, &fail) == PKE_OK) {
+        net->draining = m.on != 0;
+        tell_state(net);
+    }
+    pke_arena_free(arena);
+}
+
+static void end_when_idle(struct net *net)
+{
+    if (net->n_conns > 0 || net->n_txns > 0)
+        return;
+    net->idle = NULL;
+    role_stopped(net->role);
+}
+
+/* No new connections; requests on those that exist are answered with InMaintenance, work in flight ends. */
+static void on_stop(struct role *r)
+{
+    struct net *net = r->state;
+
+    net->stopping = true;
+    tell_state(net);
+    listeners_stop(net);
+    conns_close_idle(net);
+    net->idle = end_when_idle;
+    end_when_idle(net);
+}
+
+int role_net(unsigned index)
+{
+    static const struct role_ops ops = {
+        .id = ROLE_NET,
+        .start = on_start,
+        .prepare = on_prepare,
+        .commit = on_commit,
+        .abort = on_abort,
+        .link = on_link,
+        .frame = on_frame,
+        .stop = on_stop,
+    };
+    static struct net net;
+
+    return role_run(&ops, index, NULL, &net);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * The state of the net role that its parts share. One instance per process, on one event loop.
+ */
+#ifndef DAEMON_NET_NET_H
+#define DAEMON_NET_NET_H
+
+#include "daemon/common/role.h"
+#include "daemon/net/links.h"
+#include "daemon/net/snapshot.h"
+#include "proto/soap.h"
+
+struct conn;
+struct listener;
+struct txn;
+
+struct net {
+    struct event_base *base;
+    struct role *role; /* NULL in unit tests */
+    struct links *links;
+    struct snapshot *snap;         /* in force; NULL before the first commit */
+    struct catalogue *catalogue;   /* the newest that issuer told */
+    struct soap_parser *parser;    /* reused; holds a request's secrets until soap_request_wipe() */
+    struct listener *listeners;    /* bound sockets of snap */
+    struct conn *conns;            /* every client connection */
+    size_t n_conns, n_txns;        /* txns may outlive their connection */
+    struct txn *txn_started;       /* inside txn_start(): NULL again when it ended there */
+    bool draining;                 /* MSG_DRAIN: requests are refused with InMaintenance */
+    bool stopping;                 /* nothing is accepted any more */
+    void (*idle)(struct net *net); /* a connection or transaction ended; NULL: nobody waits */
+};
+
+/** Tell whoever waits for the end that one more piece of work is done. */
+void net_work_ended(struct net *net);
+
+#endif

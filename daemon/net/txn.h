@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * One request on an MDM endpoint, from its body to the reply: a table of steps per stage. A step goes on,
+ * waits for an answer of another role, or refuses; a refusal is recorded by issuer before the client hears of
+ * it, so that `request show TRACEID` finds it.
+ */
+#ifndef DAEMON_NET_TXN_H
+#define DAEMON_NET_TXN_H
+
+#include "daemon/net/net.h"
+
+struct txn;
+
+/** The reply's SOAP envelope, borrowed for the call. May be called inside txn_start(). */
+typedef void txn_done_fn(unsigned status, struct pke_bytes body, void *arg);
+
+struct txn_request {
+    struct net_endpoint *endpoint;  /* of net->snap */
+    struct pke_bytes body;          /* borrowed for the call only: it may be wiped afterwards */
+    const char *source;             /* client address without port; NULL on frontend listeners */
+    const struct pke_fail *refused; /* the HTTP layer refuses already (body too large); NULL: go on */
+};
+
+/** @return the transaction, or NULL when @p done was called already. */
+struct txn *txn_start(struct net *net, const struct txn_request *req, txn_done_fn *done, void *arg);
+
+/** The client is gone: what was asked for goes on (it may be durable already), nobody is told. */
+void txn_forget(struct txn *t); /* accepts NULL */
+
+#endif

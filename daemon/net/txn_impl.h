@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file The inside of a transaction, shared by txn.c (running, refusing, answering) and txn_steps.c. */
+#ifndef DAEMON_NET_TXN_IMPL_H
+#define DAEMON_NET_TXN_IMPL_H
+
+#include "base/encode.h"
+#include "daemon/net/txn.h"
+#include "proto/wstep.h"
+#include "proto/xcep.h"
+
+enum step_result {
+    STEP_NEXT, /* go on with the next step */
+    STEP_WAIT, /* txn_resume() comes later */
+    STEP_FAIL, /* t->fail says why */
+};
+
+struct txn_step {
+    const char *name;
+    enum step_result (*run)(struct txn *t); /* NULL ends the table */
+};
+
+/** The answer to txn_ask(); MSG_FAILED included. */
+typedef enum step_result txn_answer_fn(struct txn *t, const struct ipc_frame *f);
+
+struct txn {
+    struct net *net;
+    struct snapshot *snap;
+    struct net_endpoint *ep;
+    const struct txn_step *step;
+    struct pke_arena *arena;
+    txn_done_fn *done; /* NULL: the client is gone */
+    void *arg;
+
+    char trace_id[PKE_UUID_LEN + 1]; /* ActivityId, CorrelationId and TraceId */
+    uint64_t started, deadline;      /* CLOCK_MONOTONIC ms */
+    const char *source;
+
+    struct pke_bytes input; /* the body; only until txn_start() returns */
+    struct soap_request soap;
+    struct wstep_request rst;
+    const char *kind;      /* credential kind, as configuration names it */
+    const char *principal; /* claimed, later authenticated */
+    bool authenticated;
+    uint8_t request_hash[32];
+    bool has_hash;
+    struct msg_auth_ok auth;
+    struct msg_issued issued;
+
+    struct link_call *call; /* what we wait for, and who reads the answer */
+    txn_answer_fn *answer;
+    struct event *timer;
+    bool stale_retried;
+    bool issuer_knows;       /* issuer saw this request itself: it keeps the record of the refusal */
+    struct pke_fail fail;    /* err PKE_OK: answered well */
+    struct pke_buf body;     /* what goes into the envelope */
+    struct pke_buf envelope; /* the reply */
+};
+
+extern const struct txn_step txn_policy_steps[], txn_enroll_steps[];
+
+/** Go on after STEP_WAIT: the waiting step is done (PKE_OK in t->fail) or refused. */
+void txn_resume(struct txn *t, enum step_result result);
+
+/** Ask another role; STEP_WAIT, or STEP_FAIL when it cannot be asked. */
+enum step_result txn_ask(struct txn *t, const struct link_question *q, txn_answer_fn *answer);
+
+/** Decode an answer that is no success into t->fail. */
+enum step_result txn_read_failed(struct txn *t, const struct ipc_frame *f);
+
+/** Wake up after @p ms instead of at the deadline: @p fn runs unless the transaction moved on. */
+void txn_set_timer(struct txn *t, uint64_t ms, event_callback_fn fn);
+
+/** The timer's usual meaning: the request's deadline. */
+void txn_arm_deadline(struct txn *t);
+
+/** Take over the snapshot in force, for a request that issuer found stale. False: its endpoint is gone. */
+bool txn_adopt_snapshot(struct txn *t);
+
+#endif

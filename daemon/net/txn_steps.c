@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The steps of the two stages, in the order in which they run. */
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+#include "daemon/net/provision.h"
+#include "daemon/net/txn_impl.h"
+#include "policy/decide.h"
+
+#define STALE_PAUSE    100 /* ms: the other half of a configuration switch is under way */
+#define PROVISIONS_MAX (512u << 10)
+
+static enum step_result done(enum pke_err err)
+{
+    return err == PKE_OK ? STEP_NEXT : STEP_FAIL;
+}
+
+/* First of all, so that every later refusal can relate to the request's MessageID. */
+static enum step_result step_parse(struct txn *t)
+{
+    enum soap_stage want =
+        t->ep->conf->stage == CONF_STAGE_POLICY ? SOAP_GET_POLICIES : SOAP_REQUEST_SECURITY_TOKEN;
+    enum pke_err err = soap_request_parse(t->net->parser, t->input, t->arena, &t->soap, &t->fail);
+
+    if (err == PKE_OK && t->soap.stage != want)
+        err = pke_fail_set(&t->fail, PKE_MALFORMED, "wrong-stage",
+                           want == SOAP_GET_POLICIES ? "MS-MDE2 3.3.4.1" : "MS-MDE2 3.4.4.1",
+                           "the body is not what this endpoint takes");
+    return done(err);
+}
+
+static enum step_result step_admit(struct txn *t)
+{
+    if (!t->net->draining && !t->net->stopping)
+        return STEP_NEXT;
+    return done(pke_fail_set(&t->fail, PKE_MAINTENANCE, "draining", "MS-MDE2 2.2.10 InMaintenance",
+                             "the service is in maintenance, try again later"));
+}
+
+/* mdm.md 4.6 step 6 in the specification's words: no header at all differs from a useless one. */
+static enum step_result step_security(struct txn *t)
+{
+    t->principal = t->soap.credential.username;
+    if (t->soap.credential.kind == SOAP_CRED_NONE)
+        return done(pke_fail_set(&t->fail, PKE_INVALID_SECURITY, "security-missing",
+                                 "MS-MDE2 3.1.1 wsse:Security", "the Security header is missing"));
+    if (t->soap.credential.kind == SOAP_CRED_EMPTY)
+        return done(pke_fail_set(&t->fail, PKE_UNAUTHENTICATED, "credential-missing",
+                                 "MS-MDE2 3.1.1 wsse:Security",
+                                 "the Security header holds no token that is known"));
+    return STEP_NEXT;
+}
+
+static enum step_result step_read_policies(struct txn *t)
+{
+    struct xcep_request x;
+
+    return done(xcep_request_read(t->soap.body, t->arena, &x, &t->fail));
+}
+
+static enum step_result step_read_token(struct txn *t)
+{
+    enum pke_err err = wstep_request_read(t->soap.body, t->arena, &t->rst, &t->fail);
+
+    if (err == PKE_OK && t->rst.operation != WSTEP_ISSUE)
+        err = pke_fail_set(&t->fail, PKE_UNSUPPORTED, "operation-disabled", "MS-MDE2 3.4.4.1.1.2 RequestType",
+                           t->rst.operation == WSTEP_RENEW ? "renewal is not enabled"
+                                                           : "recovery is not enabled");
+    if (err != PKE_OK)
+        return STEP_FAIL;
+    /* the assertion of auth is bound to this request: another CSR cannot ride on it */
+    if (EVP_Digest(t->rst.request.p, t->rst.request.n, t->request_hash, NULL, EVP_sha256(), NULL) != 1)
+        abort();
+    t->has_hash = true;
+    return STEP_NEXT;
+}
+
+static const char *const kind_names[] = {
+    [SOAP_CRED_USERNAME] = "username",
+    [SOAP_CRED_USERNAME_EMPTY] = "username",
+    [SOAP_CRED_JWT] = "jwt",
+    [SOAP_CRED_DEVICE_TOKEN] = "device-token",
+    [SOAP_CRED_CERTIFICATE] = "certificate",
+};
+
+static enum step_result step_credential(struct txn *t)
+{
+    enum soap_credential_kind kind = t->soap.credential.kind;
+    enum pke_err err = PKE_OK;
+
+    t->kind = kind_names[kind];
+    if (kind == SOAP_CRED_USERNAME_EMPTY)
+        err = pke_fail_set(&t->fail, PKE_UNAUTHENTICATED, "password-empty", "MS-MDE2 3.4.4.1.1.1",
+                           "an empty password is only for renewal");
+    else if (!pke_strings_has(&t->ep->conf->credentials, t->kind))
+        err = pke_fail_set(&t->fail, PKE_UNAUTHENTICATED, "credential-disabled",
+                           "pkienrolld.conf endpoints credentials",
+                           "credentials of kind %s are not enabled here", t->kind);
+    return done(err);
+}
+
+static enum step_result on_authenticated(struct txn *t, const struct ipc_frame *f)
+{
+    if (f->kind != MSG_AUTH_OK)
+        return txn_read_failed(t, f);
+    if (ipc_record_read(msg_auth_ok_fields, f->payload, t->arena, &t->auth, sizeof t->auth, &t->fail) !=
+        PKE_OK) {
+        t->fail.err = PKE_INTERNAL;
+        return STEP_FAIL;
+    }
+    t->principal = t->auth.principal;
+    t->authenticated = true;
+    return STEP_NEXT;
+}
+
+static enum step_result step_authenticate(struct txn *t)
+{
+    const struct soap_credential *c = &t->soap.credential;
+    struct msg_auth m = {
+        .tenant = t->snap->conf->global.tenant,
+        .endpoint = t->ep->conf->name,
+        .stage = t->ep->conf->stage == CONF_STAGE_POLICY ? "policy" : "enroll",
+        .kind = t->kind,
+        .username = c->username,
+        .password = c->password,
+        .source = t->source,
+        .request_hash = PKE_BYTES(t->request_hash, t->has_hash ? sizeof t->request_hash : 0),
+        .deadline = t->deadline,
+    };
+    struct link_question q = {ROLE_AUTH, MSG_AUTH, msg_auth_fields, &m, role_monotonic_ms(), t->deadline};
+
+    return txn_ask(t, &q, on_authenticated);
+}
+
+/* MS-XCEP 3.1.4.1.3.24: only policies that the client may use; the same rule decides again at enrollment. */
+static enum step_result step_visible(struct txn *t)
+{
+    struct policy_identity id = {t->snap->conf->global.tenant, t->principal, t->kind};
+
+    if (!t->ep->conf->template_ref)
+        return done(pke_fail_set(&t->fail, PKE_TEMPLATE, "template-missing", "MS-XCEP 3.1.4.1.3.23",
+                                 "the endpoint has no certificate template"));
+    return done(policy_visible(t->ep->conf->template_ref, &id, &t->fail));
+}
+
+static enum step_result step_policies(struct txn *t)
+{
+    if (t->ep->no_policy.err != PKE_OK) {
+        t->fail = t->ep->no_policy;
+        return STEP_FAIL;
+    }
+    pke_buf_add_bytes(&t->body, pke_buf_bytes(&t->ep->policy));
+    return STEP_NEXT;
+}
+
+static enum step_result send_prepare(struct txn *t);
+
+static void on_stale_pause(evutil_socket_t fd, short what, void *arg)
+{
+    struct txn *t = arg;
+
+    (void)fd;
+    (void)what;
+    if (!txn_adopt_snapshot(t)) {
+        txn_resume(t, STEP_FAIL); /* still the issuer's STALE */
+        return;
+    }
+    t->fail = (struct pke_fail){0};
+    txn_arm_deadline(t);
+    txn_resume(t, send_prepare(t));
+}
+
+static enum step_result on_prepared(struct txn *t, const struct ipc_frame *f)
+{
+    if (f->kind != MSG_ISSUED) {
+        txn_read_failed(t, f);
+        if (t->fail.err != PKE_STALE || t->stale_retried)
+            return STEP_FAIL;
+        t->stale_retried = true;
+        txn_set_timer(t, STALE_PAUSE, on_stale_pause);
+        return STEP_WAIT;
+    }
+    if (ipc_record_read(msg_issued_fields, f->payload, t->arena, &t->issued, sizeof t->issued, &t->fail) !=
+        PKE_OK) {
+        t->fail.err = PKE_INTERNAL;
+        return STEP_FAIL;
+    }
+    return STEP_NEXT;
+}
+
+static enum step_result send_prepare(struct txn *t)
+{
+    struct msg_prepare m = {
+        .generation = PKE_BYTES(t->snap->conf->generation, CONF_GENERATION),
+        .commit = 1,
+        .deadline = t->deadline,
+        .trace_id = t->trace_id,
+        .endpoint = t->ep->conf->name,
+        .operation = "issue",
+        .assertion = t->auth.assertion,
+        .request = t->rst.request,
+        .context = t->rst.context,
+        .source = t->source,
+    };
+    struct link_question q = {ROLE_ISSUER, MSG_PREPARE,         msg_prepare_fields,
+                              &m,          role_monotonic_ms(), t->deadline};
+    enum step_result result = txn_ask(t, &q, on_prepared);
+
+    t->issuer_knows = result == STEP_WAIT;
+    return result;
+}
+
+static enum step_result step_prepare(struct txn *t)
+{
+    return send_prepare(t);
+}
+
+static enum step_result step_provision(struct txn *t)
+{
+    const struct policy_template *tpl = t->ep->conf->template_ref;
+    struct provision_input in = {
+        .conf = t->ep->conf->provisioning_ref,
+        .issuer = catalogue_find(t->snap->catalogue, tpl ? tpl->issuer : NULL),
+        .issued = &t->issued,
+        .context = &t->rst.context,
+    };
+    struct pke_buf doc;
+    enum pke_err err;
+
+    pke_buf_init(&doc, PROVISIONS_MAX);
+    err = provision_write(&in, &doc, &t->fail);
+    if (err == PKE_OK && wstep_response_write(t->rst.rst_context, pke_buf_bytes(&doc), &t->body) != PKE_OK)
+        err = pke_fail_set(&t->fail, PKE_INTERNAL, "reply-too-large", "architecture: limits",
+                           "the provisioning document does not fit its buffer");
+    pke_buf_wipe(&doc); /* it carries the shared DM secrets */
+    return done(err);
+}
+
+const struct txn_step txn_policy_steps[] = {
+    {"parse", step_parse},        {"admit", step_admit},           {"security", step_security},
+    {"read", step_read_policies}, {"credential", step_credential}, {"authenticate", step_authenticate},
+    {"visible", step_visible},    {"policies", step_policies},     {NULL, NULL},
+};
+
+const struct txn_step txn_enroll_steps[] = {
+    {"parse", step_parse},     {"admit", step_admit},           {"security", step_security},
+    {"read", step_read_token}, {"credential", step_credential}, {"authenticate", step_authenticate},
+    {"prepare", step_prepare}, {"provision", step_provision},   {NULL, NULL},
+};
