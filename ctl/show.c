@@ -27,6 +27,7 @@ static const struct column columns[] = {
     {VERB_TEMPLATE_LIST, "VALIDITY", "validity"},
     {VERB_TEMPLATE_LIST, "ENABLED", "enabled"},
     {VERB_KEY_LIST, "NAME", "name"},
+    {VERB_KEY_LIST, "INSTANCE", "instance"},
     {VERB_KEY_LIST, "ISSUER", "issuer"},
     {VERB_KEY_LIST, "ALGORITHM", "algorithm"},
     {VERB_KEY_LIST, "STATE", "state"},

@@ -50,9 +50,9 @@
       "show one certificate by serial, SHA-1, SHA-256, device or request")                                  \
     X(USER_LIST, "user-list", "GET", "/v1/users", "user list", OFFICER, AUTH, LIST, 5,                      \
       "list the users of the user file")                                                                    \
-    X(USER_ADD, "user-add", "POST", "/v1/users", "user add", ADMIN, AUTH, OBJECT, 15,                       \
+    X(USER_ADD, "user-add", "POST", "/v1/users", "user add", OFFICER, AUTH, OBJECT, 15,                     \
       "add a user with a password")                                                                         \
-    X(USER_REMOVE, "user-remove", "DELETE", "/v1/users/{name}", "user remove", ADMIN, AUTH, OBJECT, 5,      \
+    X(USER_REMOVE, "user-remove", "DELETE", "/v1/users/{name}", "user remove", OFFICER, AUTH, OBJECT, 5,    \
       "remove a user")
 
 /** verb, name, where it stands, type, required, help. Order of PATH and BODY rows is the order of words. */

@@ -179,7 +179,9 @@ static enum pke_err open_ledger(struct control *c, struct pke_fail *fail)
     if (!c->role->conf->global.ledger_file)
         return pke_fail_set(fail, PKE_STORE_DOWN, "control-ledger", "control API: ledger",
                             "no ledger is configured");
-    return ledger_reader_open(c->role->conf->global.ledger_file, &c->ledger, fail);
+    if (ledger_reader_open(c->role->conf->global.ledger_file, &c->ledger, fail) != PKE_OK)
+        fail->err = PKE_STORE_DOWN; /* also for a foreign schema: it is not the caller who is wrong */
+    return c->ledger ? PKE_OK : PKE_STORE_DOWN;
 }
 
 /* A reader that failed is dropped: the next call opens the ledger again. */
