@@ -8,6 +8,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "ledger/writer.h"
+
 /* ---- opening ---- */
 
 static void reopen_refused(struct fixture *f, enum pke_err want, const char *reason)
@@ -33,6 +35,29 @@ static void test_file_is_private(void **state)
     shut(f);
     assert_int_equal(chmod(f->path, 0640), 0);
     reopen_refused(f, PKE_CONFIG, "ledger-file");
+}
+
+static void test_connection_is_durable_and_hardened(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const pragmas[][2] = {{"journal_mode", "wal"},  {"synchronous", "2"},
+                                             {"foreign_keys", "1"},    {"trusted_schema", "0"},
+                                             {"cell_size_check", "1"}, {"wal_autocheckpoint", "0"},
+                                             {"busy_timeout", "250"},  {"application_id", "1347110220"},
+                                             {"user_version", "1"}};
+    struct store *s = &f->l->store;
+    int on = -1;
+
+    for (size_t i = 0; i < PKE_LEN(pragmas); i++)
+        if (store_expect(s, pragmas[i][0], pragmas[i][1], &f->fail) != PKE_OK)
+            fail_msg("%s", f->fail.text);
+    assert_int_equal(store_expect(s, "synchronous", "1", &f->fail), PKE_STORE_DOWN);
+    assert_int_equal(sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, -1, &on), SQLITE_OK);
+    assert_int_equal(on, 1);
+    assert_int_equal(sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, -1, &on), SQLITE_OK);
+    assert_int_equal(on, 0);
+    assert_int_not_equal(store_exec(s, "SELECT load_extension('x')", &f->fail), PKE_OK);
+    assert_int_not_equal(store_exec(s, "ATTACH ':memory:' AS x", &f->fail), PKE_OK);
 }
 
 static void test_second_writer_is_refused(void **state)
@@ -215,6 +240,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_file_is_private),
+        T(test_connection_is_durable_and_hardened),
         T(test_second_writer_is_refused),
         T(test_newer_schema_is_refused),
         T(test_foreign_files_are_refused),
