@@ -135,11 +135,11 @@ static void must_sign(struct ks_key *key)
 
 /* ---- faults ---- */
 
-static unsigned logins, initialisations;
+static unsigned logins, initialisations, finalisations;
 static CK_RV inject;      /* what C_SignInit returns instead of asking SoftHSM */
 static unsigned inject_n; /* how many times */
 static CK_RV inject_login, last_login;
-static bool flip;
+static bool flip, replaced;
 static unsigned blind; /* how often C_GetSlotList shows no token */
 
 static CK_RV count_login(CK_SESSION_HANDLE s, CK_USER_TYPE u, CK_UTF8CHAR *p, CK_ULONG n)
@@ -153,6 +153,12 @@ static CK_RV count_initialize(void *args)
 {
     initialisations++;
     return real.C_Initialize(args);
+}
+
+static CK_RV count_finalize(void *reserved)
+{
+    finalisations++;
+    return real.C_Finalize(reserved);
 }
 
 static CK_RV failing_sign_init(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE k)
@@ -183,12 +189,21 @@ static CK_RV blind_slot_list(CK_BBOOL present, CK_SLOT_ID *slots, CK_ULONG *n)
     return rv;
 }
 
+static CK_RV renaming_token_info(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
+{
+    CK_RV rv = real.C_GetTokenInfo(slot, info);
+
+    if (rv == CKR_OK && replaced)
+        info->label[0] ^= 0x20;
+    return rv;
+}
+
 static int reset_faults(void **state)
 {
     (void)state;
-    logins = initialisations = inject_n = blind = 0;
+    logins = initialisations = finalisations = inject_n = blind = 0;
     inject = inject_login = CKR_OK;
-    flip = false;
+    flip = replaced = false;
     return 0;
 }
 
@@ -307,7 +322,7 @@ static void recovery_never_repeats_a_refused_login(void **state)
     assert_int_equal(e.fail.err, PKE_KEY_LOCKED);
     assert_int_equal(logins, 1); /* not again on the second rung */
     for (int i = 0; i < 3; i++) {
-        struct ks_error why = {.cls = i ? KS_TOKEN : KS_AUTH};
+        struct ks_error why = {.cls = i == 2 ? KS_AUTH : KS_TOKEN};
 
         assert_int_equal(ks_recover(key, &why, &e), -1);
         assert_int_equal(e.cls, KS_AUTH);
@@ -369,6 +384,7 @@ static void a_token_that_appears_late_is_found(void **state)
     blind = 2;
     ks_close(must_open("pkcs11:token=ca-token;object=p256"));
     assert_int_equal(initialisations, 3);
+    assert_int_equal(finalisations, 3); /* before each new look, and by ks_close */
     assert_int_equal(logins, 1);
 }
 
@@ -451,6 +467,49 @@ static void a_token_that_goes_and_returns(void **state)
         fail_msg("recover: %s", e.fail.text);
     must_sign(key);
     ks_close(key);
+}
+
+static void another_token_in_the_slot_gets_no_pin(void **state)
+{
+    struct ks_key *key = must_open("pkcs11:token=ca-token;object=rsa2048");
+    struct ks_error e = {.cls = KS_SESSION};
+
+    (void)state;
+    logins = 0;
+    replaced = true;
+    assert_int_equal(ks_recover(key, &e, &e), -1);
+    assert_int_equal(e.cls, KS_TOKEN);
+    assert_int_equal(logins, 0);
+    replaced = false;
+    assert_int_equal(ks_recover(key, &e, &e), 0);
+    must_sign(key);
+    ks_close(key);
+}
+
+/* A token of the same name with a key of the same name: not the key that was opened. */
+static void another_key_of_that_name_is_refused(void **state)
+{
+    struct ks_config config = config_for("pkcs11:token=ca-token;object=p256");
+    struct ks_error e = {.cls = KS_TOKEN};
+    struct ks_key *key;
+    char from[64], to[64];
+
+    (void)state;
+    snprintf(from, sizeof from, "%s/tokens", dir);
+    snprintf(to, sizeof to, "%s/elsewhere", dir);
+    config.allow_weak = true;
+    assert_int_equal(ks_open(&config, PKE_BYTES(NULL, 0), &key, &e), 0);
+    assert_int_equal(rename(from, to), 0);
+    assert_int_equal(mkdir(from, 0700), 0);
+    assert_int_equal(init_token("ca-token"), 0);
+    assert_int_equal(careless_key("p256", "42", false), 0);
+    e.cls = KS_TOKEN;
+    assert_int_equal(ks_recover(key, &e, &e), -1);
+    assert_string_equal(e.fail.reason, "key-mismatch");
+    assert_int_equal(e.cls, KS_PERMANENT);
+    ks_close(key);
+    assert_int_equal(spawn((const char *const[]){"rm", "-rf", from, NULL}), 0);
+    assert_int_equal(rename(to, from), 0);
 }
 
 static void a_logout_by_another_session(void **state)
@@ -567,8 +626,10 @@ static int set_up(void **state)
     real = *list;
     list->C_Login = count_login;
     list->C_Initialize = count_initialize;
+    list->C_Finalize = count_finalize;
     list->C_SignInit = failing_sign_init;
     list->C_Sign = flipping_sign;
+    list->C_GetTokenInfo = renaming_token_info;
     list->C_GetSlotList = blind_slot_list;
     pin = pke_secret_new(pke_bytes_str(PIN));
     wrong_pin = pke_secret_new(pke_bytes_str("000000"));
@@ -599,6 +660,8 @@ int main(void)
         cmocka_unit_test_setup(an_extractable_key_is_refused, reset_faults),
         cmocka_unit_test_setup(a_foreign_certificate_is_refused, reset_faults),
         cmocka_unit_test_setup(a_token_that_goes_and_returns, reset_faults),
+        cmocka_unit_test_setup(another_token_in_the_slot_gets_no_pin, reset_faults),
+        cmocka_unit_test_setup(another_key_of_that_name_is_refused, reset_faults),
         cmocka_unit_test_setup(a_logout_by_another_session, reset_faults),
         cmocka_unit_test_setup(each_lost_code_recovers_in_one_call, reset_faults),
         cmocka_unit_test_setup(a_flipped_signature_does_not_leave, reset_faults),
