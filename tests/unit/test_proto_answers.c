@@ -601,7 +601,7 @@ static const struct {
     unsigned status;
 } expected[] = {
     {PKE_MALFORMED, "s:MessageFormat", NULL, 500},
-    {PKE_LIMIT, "s:MessageFormat", NULL, 413},
+    {PKE_LIMIT, "s:MessageFormat", NULL, 500},
     {PKE_UNSUPPORTED, "s:Authorization", "NotSupported", 500},
     {PKE_INVALID_SECURITY, "a:InvalidSecurity", NULL, 500},
     {PKE_UNAUTHENTICATED, "s:Authentication", NULL, 500},
