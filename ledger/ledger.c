@@ -103,7 +103,7 @@ static int note_wal(void *arg, sqlite3 *db, const char *name, int pages)
 
 static enum pke_err open_store(struct ledger *l, const char *path, struct pke_fail *fail)
 {
-    int64_t version, node;
+    int64_t version = 0, node = 0;
     enum pke_err err = store_open(&l->store, path, SQLITE_OPEN_READWRITE, statements, WRITER_N, fail);
 
     if (err == PKE_OK)
