@@ -2,6 +2,8 @@
 /* ledger_audit_verify(): every way to tamper with the record is found. */
 #include "tests/unit/ledger_fixture.h"
 
+#include "ledger/audit.h"
+
 /* ---- the audit chain against tampering ---- */
 
 static void tampered(struct fixture *f, const char *text, uint64_t first_bad)
@@ -73,6 +75,50 @@ TAMPER(
     " not_before, not_after, tenant, principal, device_id, der, sha1, zeroblob(32) FROM certificate LIMIT 1",
     0)
 
+/* Someone who knows the algorithm changes a row together with its hash: the next row tells. */
+static void test_audit_row_rewritten_with_its_hash(void **state)
+{
+    struct fixture *f = *state;
+    struct audit_row row = {.at = T0, .event = "user-added", .actor = "eve", .detail = "{}"};
+    uint8_t prev[STORE_DIGEST], hash[STORE_DIGEST];
+    char hex[2 * STORE_DIGEST + 1];
+    struct query q = query_adhoc(&f->l->store, "SELECT hash FROM audit WHERE seq = 8");
+
+    assert_true(query_row(&q));
+    memcpy(prev, query_col_borrow(&q, 0).p, sizeof prev);
+    query_done(&q);
+    row.seq = 9;
+    audit_hash(&row, PKE_BYTES(prev, sizeof prev), hash);
+    pke_hex(PKE_BYTES(hash, sizeof hash), false, hex);
+    tampered(f,
+             pke_arena_printf(
+                 f->arena, "UPDATE audit SET actor = 'eve', detail = '{}', hash = x'%s' WHERE seq = 9", hex),
+             10);
+}
+
+/* doc/ledger.md gives the bytes to whoever wants to check without us: this is that description, by hand. */
+static void test_audit_hash_is_as_documented(void **state)
+{
+    static const char bytes[] = "pkienrolld-audit-1"
+                                "\0\0\0\0\0\0\0\1"
+                                "\0\0\0\0\0\0\0\2"
+                                "\0\0\0\3end"
+                                "\0\0\0\0"
+                                "\xff\xff\xff\xff"
+                                "\0\0\0\2\x01\x02"
+                                "\xff\xff\xff\xff"
+                                "\0\0\0\2{}"
+                                "PREV";
+    struct audit_row row = {
+        .seq = 1, .at = 2, .event = "end", .actor = "", .serial = PKE_BYTES("\1\2", 2), .detail = "{}"};
+    uint8_t want[STORE_DIGEST], got[STORE_DIGEST];
+
+    (void)state;
+    audit_sha256(PKE_BYTES(bytes, sizeof bytes - 1), want);
+    audit_hash(&row, PKE_BYTES("PREV", 4), got);
+    assert_memory_equal(want, got, sizeof want);
+}
+
 #define C(fn) cmocka_unit_test_setup_teardown(fn, set_up_chain, tear_down)
 
 int main(void)
@@ -91,6 +137,8 @@ int main(void)
         C(test_audit_certificate_changed),
         C(test_audit_certificate_removed),
         C(test_audit_certificate_slipped_in),
+        C(test_audit_row_rewritten_with_its_hash),
+        C(test_audit_hash_is_as_documented),
     };
 
     return cmocka_run_group_tests_name("ledger_audit", tests, NULL, NULL);

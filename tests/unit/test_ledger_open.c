@@ -194,6 +194,47 @@ static void test_full_disk_is_refused_and_passes(void **state)
     assert_int_equal(counts.intent, acked + 1);
 }
 
+/* Space runs out in the middle of a group: its commit says truthfully what became of the changes before. */
+static void test_group_lost_to_a_full_disk_is_not_committed(void **state)
+{
+    struct fixture *f = *state;
+    PKE_CLEANUP(pke_free_p) char *pad = pke_malloc(100001);
+    struct ledger_row row;
+    struct sample first, s;
+    enum pke_err err = PKE_OK, committed;
+
+    memset(pad, 'p', 100000);
+    pad[100000] = '\0';
+    assert_int_equal(store_exec(&f->l->store, "PRAGMA max_page_count=100", &f->fail), PKE_OK);
+    begin(f);
+    sample(&first, 7000);
+    assert_int_equal(ledger_intent(f->l, &first.in, &f->fail), PKE_OK);
+    for (unsigned i = 1; err == PKE_OK && i < 20; i++) {
+        sample(&s, 7000 + i);
+        s.in.request.device_name = pad;
+        err = ledger_intent(f->l, &s.in, &f->fail);
+    }
+    assert_int_equal(err, PKE_STORE_DOWN);
+    committed = ledger_commit(f->l, &f->fail);
+    assert_int_equal(ledger_request_show(f->r, first.request_id, f->arena, &row, &f->fail),
+                     committed == PKE_OK ? PKE_OK : PKE_NOT_FOUND);
+    assert_int_equal(ledger_request_show(f->r, s.request_id, f->arena, &row, &f->fail), PKE_NOT_FOUND);
+    assert_int_equal(store_exec(&f->l->store, "PRAGMA max_page_count=10000", &f->fail), PKE_OK);
+    begin(f);
+    assert_int_equal(ledger_intent(f->l, &s.in, &f->fail), PKE_OK);
+    commit(f);
+    assert_false(ledger_broken(f->l));
+    begin(f); /* and when SQLite gave up the transaction by itself */
+    sample(&s, 7100);
+    assert_int_equal(ledger_intent(f->l, &s.in, &f->fail), PKE_OK);
+    assert_int_equal(store_exec(&f->l->store, "ROLLBACK", &f->fail), PKE_OK);
+    sample(&first, 7101);
+    assert_int_not_equal(ledger_intent(f->l, &first.in, &f->fail), PKE_OK);
+    assert_int_equal(ledger_commit(f->l, &f->fail), PKE_STORE_DOWN);
+    assert_int_equal(ledger_request_show(f->r, s.request_id, f->arena, &row, &f->fail), PKE_NOT_FOUND);
+    assert_int_equal(ledger_request_show(f->r, first.request_id, f->arena, &row, &f->fail), PKE_NOT_FOUND);
+}
+
 /* A write that fails for another reason than space: the ledger latches and stays shut. */
 static void test_write_error_latches(void **state)
 {
@@ -246,6 +287,7 @@ int main(void)
         T(test_foreign_files_are_refused),
         T(test_corruption_is_found_at_open),
         T(test_full_disk_is_refused_and_passes),
+        T(test_group_lost_to_a_full_disk_is_not_committed),
         T(test_write_error_latches),
         T(test_foreign_lock_is_waited_for_briefly),
     };

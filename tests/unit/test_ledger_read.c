@@ -168,7 +168,7 @@ static void test_listing_filters(void **state)
     assert_int_equal(count(f, (struct ledger_filter){.state = "issued"}), 3);
     assert_int_equal(count(f, (struct ledger_filter){.state = "refused"}), 1);
     assert_int_equal(count(f, (struct ledger_filter){.principal = "ADA@corp.example"}), 2);
-    assert_int_equal(count(f, (struct ledger_filter){.device_id = "dev-51"}), 1);
+    assert_int_equal(count(f, (struct ledger_filter){.device_id = "DEV-51"}), 1);
     assert_int_equal(count(f, (struct ledger_filter){.template_name = "user"}), 1);
     assert_int_equal(count(f, (struct ledger_filter){.certificates_only = true}), 3);
     assert_int_equal(count(f, (struct ledger_filter){.certificates_only = true,

@@ -147,58 +147,59 @@ static void test_option_ranges(void **state)
     }
 }
 
+static const struct {
+    const char *option, *value;
+    const char *names; /* what the refusal must mention; NULL: accepted */
+} rules[] = {
+    {"renewal-period", "364d", NULL},
+    {"renewal-period", "365d", "renewal-period"},
+    {"validity", "42d", "renewal-period"},
+    {"validity", "86400500ms", "whole seconds"},
+    {"backdate", "1500ms", "whole seconds"},
+    {"rsa-min-bits", "4096", NULL},
+    {"rsa-min-bits", "6144", "rsa-min-bits"},
+    {"rsa-max-bits", "2048", NULL},
+    {"common-name", "Lab Device", "common-name"},
+    {"common-name",
+     "Lab\xc2\xa0"
+     "Device",
+     "common-name"},
+    {"policy-id", "a b", "policy-id"},
+    {"policy-id", "{11111111-2222-4333-8444-555555555555}", NULL},
+    {"ekus", "2.5.29.37.0", "anyExtendedKeyUsage"},
+    {"ekus", "1.3.6.1.5.5.7.3.2", "twice"},
+    {"ekus", "1.3.6.1.5.5.7.3.4", NULL},
+    {"allow", "ada", NULL},
+    {"allow", "*", NULL},
+    {"allow", "ad*", "allow"},
+    {"allow", "*@", "allow"},
+    {"allow", "*corp.example", "allow"},
+    {"allow", "*@*", "allow"},
+    {"allow", "*@a@b", "allow"},
+    {"allow", "**", "allow"},
+    {"san-uri", "urn:example:device:{device-id}", NULL},
+    {"san-uri", "https://corp.example/{ent-dmid}/{device-id}", NULL},
+    {"san-uri", "urn:x:{principal}", "placeholder"},
+    {"san-uri", "urn:x:{device-id", "placeholder"},
+    {"san-uri", "urn:x:device-id}", "placeholder"},
+    {"san-uri", "{device-id}:x", "URI"},
+    {"san-uri", "no-scheme", "URI"},
+    {"san-uri", "1urn:x", "URI"},
+    {"san-uri", ":x", "URI"},
+    {"san-uri", "urn:", "URI"},
+    {"san-uri", "urn:a b", "URI"},
+    {"san-uri", "urn:\xc3\xa9", "URI"},
+    {"san-uri", "TAG:microsoft.com,2022-09-14:SID:{device-id}", "security identifier"},
+};
+
 static void test_rules_across_fields(void **state)
 {
-    static const struct {
-        const char *option, *value;
-        const char *names; /* what the refusal must mention; NULL: accepted */
-    } rows[] = {
-        {"renewal-period", "364d", NULL},
-        {"renewal-period", "365d", "renewal-period"},
-        {"validity", "42d", "renewal-period"},
-        {"validity", "86400500ms", "whole seconds"},
-        {"backdate", "1500ms", "whole seconds"},
-        {"rsa-min-bits", "4096", NULL},
-        {"rsa-min-bits", "6144", "rsa-min-bits"},
-        {"rsa-max-bits", "2048", NULL},
-        {"common-name", "Lab Device", "common-name"},
-        {"common-name",
-         "Lab\xc2\xa0"
-         "Device",
-         "common-name"},
-        {"policy-id", "a b", "policy-id"},
-        {"policy-id", "{11111111-2222-4333-8444-555555555555}", NULL},
-        {"ekus", "2.5.29.37.0", "anyExtendedKeyUsage"},
-        {"ekus", "1.3.6.1.5.5.7.3.2", "twice"},
-        {"ekus", "1.3.6.1.5.5.7.3.4", NULL},
-        {"allow", "ada", NULL},
-        {"allow", "*", NULL},
-        {"allow", "ad*", "allow"},
-        {"allow", "*@", "allow"},
-        {"allow", "*corp.example", "allow"},
-        {"allow", "*@*", "allow"},
-        {"allow", "*@a@b", "allow"},
-        {"allow", "**", "allow"},
-        {"san-uri", "urn:example:device:{device-id}", NULL},
-        {"san-uri", "https://corp.example/{ent-dmid}/{device-id}", NULL},
-        {"san-uri", "urn:x:{principal}", "placeholder"},
-        {"san-uri", "urn:x:{device-id", "placeholder"},
-        {"san-uri", "urn:x:device-id}", "placeholder"},
-        {"san-uri", "{device-id}:x", "URI"},
-        {"san-uri", "no-scheme", "URI"},
-        {"san-uri", "1urn:x", "URI"},
-        {"san-uri", ":x", "URI"},
-        {"san-uri", "urn:", "URI"},
-        {"san-uri", "urn:a b", "URI"},
-        {"san-uri", "urn:\xc3\xa9", "URI"},
-        {"san-uri", "TAG:microsoft.com,2022-09-14:SID:{device-id}", "security identifier"},
-    };
     struct fixture *f = *state;
     struct policy_template good;
 
     assert_int_equal(policy_template_check(&f->t, &f->fail), PKE_OK);
     good = f->t;
-    for (size_t i = 0; i < PKE_LEN(rows); i++) {
+    for (size_t i = 0; i < PKE_LEN(rules); i++) {
         enum pke_err err;
 
         f->t = good;
@@ -206,14 +207,20 @@ static void test_rules_across_fields(void **state)
         f->t.ekus = (struct pke_strings){0};
         set(f, "allow", "*@corp.example");
         set(f, "ekus", "client-auth");
-        set(f, rows[i].option, rows[i].value);
+        set(f, rules[i].option, rules[i].value);
         err = policy_template_check(&f->t, &f->fail);
-        if (err != (rows[i].names ? PKE_CONFIG : PKE_OK))
-            fail_msg("%s: %s: %s", rows[i].option, rows[i].value, f->fail.text);
-        if (rows[i].names && !strstr(f->fail.text, rows[i].names))
-            fail_msg("%s: %s: %s", rows[i].option, rows[i].value, f->fail.text);
+        if (err != (rules[i].names ? PKE_CONFIG : PKE_OK))
+            fail_msg("%s: %s: %s", rules[i].option, rules[i].value, f->fail.text);
+        if (rules[i].names && !strstr(f->fail.text, rules[i].names))
+            fail_msg("%s: %s: %s", rules[i].option, rules[i].value, f->fail.text);
     }
-    f->t = good;
+}
+
+static void test_rules_without_a_value(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_template good = f->t;
+
     f->t.ekus.n = 0;
     assert_int_equal(policy_template_check(&f->t, &f->fail), PKE_CONFIG);
     f->t = good;
@@ -554,6 +561,7 @@ int main(void)
         T(test_every_option_is_described),
         T(test_option_ranges),
         T(test_rules_across_fields),
+        T(test_rules_without_a_value),
         T(test_match_principal),
         T(test_visible_is_default_deny),
         T(test_decide_asks_visible_first),
