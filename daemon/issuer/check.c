@@ -43,13 +43,17 @@ static void hash_part(EVP_MD_CTX *ctx, const void *p, size_t n)
         EVP_DigestUpdate(ctx, p, n);
 }
 
-/* Architecture 4: (tenant, principal, endpoint, template, kind, old certificate, request DER), each
- * length-prefixed. */
+/*
+ * What makes two requests the same: tenant, principal, endpoint, template, kind, old certificate and the
+ * request's bytes, each length-prefixed; and, because they decide an MDM certificate beside the CSR,
+ * enrollment type and device.
+ */
 static void idempotency_key(struct request *req)
 {
-    const char *parts[] = {req->who.tenant,     req->who.principal,
-                           req->endpoint->name, req->endpoint->template_name,
-                           req->msg.operation,  ""};
+    const char *parts[] = {req->who.tenant,      req->who.principal,
+                           req->endpoint->name,  req->endpoint->template_name,
+                           req->msg.operation,   "",
+                           req->enrollment_type, req->device_id};
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 
     EVP_DigestInit_ex(ctx, EVP_sha256(), NULL);
@@ -261,7 +265,7 @@ static enum pke_err build_tbs(struct request *req)
     clamp_validity(req, ca);
     spec.not_before = req->decision.not_before;
     spec.not_after = req->decision.not_after;
-    ca_serial_new(0x01, req->serial);
+    ca_serial_new(ledger_node(req->issuer->ledger), req->serial);
     memcpy(spec.serial, req->serial, sizeof spec.serial);
     pke_hex(PKE_BYTES(req->serial, sizeof req->serial), false, req->serial_hex);
     pke_buf_init(&tbs, CA_TBS_MAX);

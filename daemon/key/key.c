@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The key role: one process per instance of one CA key. Opens it, checks every to-be-signed object against
- * the floor, signs, verifies its own signature. Everything here blocks on purpose; a hung device is ended by
- * SIGKILL from main.
+ * the floor and signs; ks_sign() verifies every signature before it leaves. Everything here blocks on
+ * purpose; a hung device is ended by SIGKILL from main.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -216,7 +216,7 @@ static void on_sign(struct key_role *k, struct chan *c, const struct ipc_frame *
     pke_arena_free(arena);
 }
 
-/* `key test`: a signature over a fixed text that is no certificate, verified. */
+/* `key test`: a signature over a fixed text that is no certificate. */
 static void on_test(struct key_role *k, struct chan *c, const struct ipc_frame *f)
 {
     static const char text[] = "pkienrolld key test: this is not a certificate";
