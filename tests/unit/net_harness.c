@@ -8,6 +8,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -334,6 +335,7 @@ struct harness *harness_start(void)
     h->ack_refusals = true;
     pke_fail_set(&h->refusal, PKE_DENIED, "test-refusal", "test 1", "refused by the test");
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    signal(SIGPIPE, SIG_IGN); /* as process_harden() does, which has to come before OpenSSL's first use */
     fflush(NULL);
     h->pid = fork();
     assert_true(h->pid >= 0);
