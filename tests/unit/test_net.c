@@ -3,10 +3,14 @@
  */
 #include "tests/unit/net_harness.h"
 
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/encode.h"
@@ -459,6 +463,141 @@ static void test_clients_that_leave(void **state)
     harness_stop(h);
 }
 
+/* The whole body is on its way when the refusal comes; a reset must not overtake it. */
+static void test_oversize_body_sent_whole(void **state)
+{
+    struct harness *h = start();
+
+    (void)state;
+    for (int tls = 0; tls < 2; tls++) {
+        char *big = pke_calloc(1, 600001);
+        struct pke_bytes reply;
+        struct client c;
+
+        memset(big, 'x', 600000);
+        assert_true(client_open(&c, h, tls, NULL));
+        assert_int_equal(client_post(&c, ENROLL, pke_bytes_str(big), &reply), 413);
+        assert_true(has(reply, "<TraceId>"));
+        assert_true(client_closed(&c));
+        assert_string_equal(h->refusal_seen.fail.reason, "body-too-large");
+        client_close(&c);
+        free(big);
+    }
+    harness_stop(h);
+}
+
+static void test_connections_over_the_maximum_wait(void **state)
+{
+    struct harness *h = start();
+    struct client c[6];
+    struct pke_bytes reply, head;
+
+    (void)state;
+    for (size_t i = 0; i < PKE_LEN(c); i++)
+        assert_true(client_open(&c[i], h, false, NULL));
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(client_post(&c[i], "/none", pke_bytes_str("x"), &reply), 404);
+    client_send(&c[4], "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 27);
+    for (int i = 0; i < 10; i++)
+        harness_pump(h, c[4].fd);
+    assert_int_equal(recv(c[4].fd, &(char){0}, 1, MSG_PEEK), -1);
+    client_close(&c[0]);
+    assert_int_equal(client_reply(&c[4], &head, &reply), 404);
+    for (size_t i = 1; i < PKE_LEN(c); i++)
+        client_close(&c[i]);
+    harness_stop(h);
+}
+
+/* CPU time that the role has used, in clock ticks. */
+static unsigned long cpu_ticks(pid_t pid)
+{
+    unsigned long user, sys;
+    char path[64];
+    FILE *f;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    f = fopen(path, "r");
+    assert_non_null(f);
+    assert_int_equal(
+        fscanf(f, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &sys), 2);
+    fclose(f);
+    return user + sys;
+}
+
+/* A client that sends for ever and reads nothing is stopped by its own unread replies, without a busy loop.
+ */
+static void test_flood_is_bounded(void **state)
+{
+    static const char one[] = "GET /none HTTP/1.1\r\nHost: x\r\n\r\n";
+    struct harness *h = start();
+    struct client c;
+    struct pke_bytes reply;
+    struct pke_buf b;
+    size_t sent = 0;
+    uint64_t last;
+    unsigned long ticks;
+
+    (void)state;
+    pke_buf_init(&b, 1 << 20);
+    for (int i = 0; i < 1000; i++)
+        pke_buf_add_str(&b, one);
+    assert_true(client_open(&c, h, false, NULL));
+    last = process_monotonic_ms();
+    while (process_monotonic_ms() - last < 500 && sent < (64u << 20)) {
+        ssize_t n = send(c.fd, b.p, b.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (n > 0) {
+            sent += (size_t)n;
+            last = process_monotonic_ms();
+        }
+        harness_pump(h, -1);
+    }
+    assert_true(sent < (8u << 20));
+    ticks = cpu_ticks(h->pid);
+    last = process_monotonic_ms();
+    while (process_monotonic_ms() - last < 500)
+        harness_pump(h, -1);
+    assert_true(cpu_ticks(h->pid) - ticks < (unsigned long)sysconf(_SC_CLK_TCK) / 5);
+    assert_int_equal(post(h, ENROLL, issue, &reply), 200); /* others are served */
+    pke_buf_done(&b);
+    client_close(&c);
+    harness_stop(h);
+}
+
+/* Bytes now and then do not extend a deadline; what never began is closed without a word. */
+static void test_slow_clients_end(void **state)
+{
+    struct harness *h = start();
+    struct pke_bytes head, body;
+    struct client slow, mute;
+    uint64_t begin = process_monotonic_ms();
+
+    (void)state;
+    assert_true(client_open(&slow, h, false, NULL));
+    assert_true(client_open(&mute, h, false, NULL));
+    close(mute.fd);
+    mute.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    {
+        struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
+        sin.sin_port = htons((uint16_t)atoi(strrchr(pke_pairs_get(&h->facts, "listener main"), ':') + 1));
+        assert_int_equal(connect(mute.fd, (struct sockaddr *)&sin, sizeof sin), 0);
+        fcntl(mute.fd, F_SETFL, O_NONBLOCK);
+    }
+    client_send(&slow, "POST /x HTTP/1.1\r\n", 18);
+    while (process_monotonic_ms() - begin < 4500) {
+        harness_pump(h, slow.fd);
+        client_send(&slow, "A", 1);
+    }
+    assert_int_equal(client_reply(&slow, &head, &body), 408);
+    assert_true(process_monotonic_ms() - begin < 8000);
+    assert_true(client_closed(&mute)); /* no TLS handshake within its deadline */
+    assert_true(process_monotonic_ms() - begin < 8000);
+    client_close(&slow);
+    client_close(&mute);
+    harness_stop(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -475,6 +614,10 @@ int main(void)
         cmocka_unit_test(test_tls_refuses_other_protocols),
         cmocka_unit_test(test_reload_keeps_sockets_and_connections),
         cmocka_unit_test(test_clients_that_leave),
+        cmocka_unit_test(test_oversize_body_sent_whole),
+        cmocka_unit_test(test_connections_over_the_maximum_wait),
+        cmocka_unit_test(test_flood_is_bounded),
+        cmocka_unit_test(test_slow_clients_end),
     };
     int failed = cmocka_run_group_tests_name("net", tests, NULL, NULL);
 
