@@ -44,15 +44,6 @@ void snapshot_unref(struct snapshot *s)
     free(s);
 }
 
-static char *join(const char *base, const char *path)
-{
-    size_t n = strlen(base);
-
-    while (n > 0 && base[n - 1] == '/')
-        n--;
-    return pke_asprintf("%.*s%s", (int)n, base, path);
-}
-
 /* A public URL of any of its listeners wins; else the address and port of the first TCP listener. */
 static char *endpoint_url(const struct snapshot *s, const struct conf_endpoint *ep, snapshot_port_fn *port,
                           void *arg)
@@ -63,7 +54,7 @@ static char *endpoint_url(const struct snapshot *s, const struct conf_endpoint *
         const struct conf_listener *l = conf_find_listener(s->conf, ep->listeners.v[i]);
 
         if (l && l->public_url)
-            return join(l->public_url, ep->path);
+            return pke_asprintf("%s%s", l->public_url, ep->path); /* https://HOST[:PORT], checked by conf */
         if (l && l->address && !tcp)
             tcp = l;
     }
