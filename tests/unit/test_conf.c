@@ -525,6 +525,106 @@ static void test_reload(void **state)
     free(text);
 }
 
+/* man/pkienrolld.conf.5 has each option in its section, and no other. */
+static void test_manual_page(void **state)
+{
+    const char *top = getenv("top_srcdir");
+    char *path = pke_asprintf("%s/man/pkienrolld.conf.5", top ? top : "."), *page = pke_calloc(1, 1 << 18),
+         *c;
+    size_t items = 0, options = 0;
+    FILE *f = fopen(path, "re");
+
+    (void)state;
+    assert_non_null(f);
+    assert_true(fread(page, 1, (1 << 18) - 1, f) > 1000);
+    fclose(f);
+    for (const struct conf_section *s = conf_sections; s->name; s++) {
+        char *head = pke_asprintf(s->named ? "\n.Ss Section %s\n" : "\n.Ss Global options\n", s->name);
+        char *start = strstr(page, head), *end = start ? strstr(start + 1, "\n.S") : NULL;
+
+        if (!start || !end)
+            fail_msg("the manual page has no section %s", s->name);
+        for (const struct pke_option *o = s->options; o->name; o++, options++) {
+            char *item = pke_asprintf("\n.It Cm %s : ", o->name), *at = strstr(start, item);
+            if (!at || at > end)
+                fail_msg("the manual page does not have %s.%s", s->name, o->name);
+            free(item);
+        }
+        free(head);
+    }
+    for (c = strstr(page, ".It Cm "); c; c = strstr(c + 1, ".It Cm "))
+        items++;
+    assert_int_equal(items, options);
+    free(page);
+    free(path);
+}
+
+static void write_file(const char *path, const char *text, mode_t mode)
+{
+    FILE *f = fopen(path, "we");
+
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(chmod(path, mode), 0);
+}
+
+static enum pke_err load(const char *path, struct conf **conf, struct conf_errors *errors)
+{
+    struct pke_buf bytes;
+    enum pke_err err = conf_load(path, &bytes, conf, errors);
+
+    pke_buf_done(&bytes);
+    return err;
+}
+
+static void test_files(void **state)
+{
+    char dir[] = "/tmp/pke-conf-XXXXXX", *path, *text, *want;
+    struct conf_errors errors = {0};
+    struct conf *conf = NULL;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    path = pke_asprintf("%s/c.yaml", dir);
+    assert_int_equal(load(path, &conf, &errors), PKE_CONFIG);
+    want = pke_asprintf("%s:1:1: the file cannot be used: No such file or directory\n", path);
+    assert_string_equal(pke_buf_cstr(&errors.text), want);
+    conf_errors_done(&errors);
+    free(want);
+    text = pke_asprintf(
+        "state-directory: .\ncontrol-socket: no/c\nuser-file: u\nissuers:\n  a:\n    certificate: a.pem\n"
+        "    key: k\nkeys:\n  k: {module: /dev/null, uri: 'pkcs11:', pin-file: pin}\n");
+    write_file(path, text, 0620);
+    assert_int_equal(load(path, &conf, &errors), PKE_CONFIG);
+    assert_non_null(strstr(pke_buf_cstr(&errors.text), "chmod go-w"));
+    conf_errors_done(&errors);
+    assert_int_equal(chmod(path, 0640), 0);
+    assert_int_equal(load(path, &conf, &errors), PKE_OK);
+    want = pke_asprintf("%s/pin", dir);
+    write_file(want, "1234", 0640);
+    assert_int_equal(conf_check_files(conf, &errors), PKE_CONFIG);
+    unlink(want);
+    free(want);
+    want = pke_asprintf(
+        "%1$s/c.yaml:2:17: control-socket: %1$s/no: No such file or directory\n"
+        "%1$s/c.yaml:6:18: issuers.a.certificate: %1$s/a.pem: No such file or directory\n"
+        "%1$s/c.yaml:9:15: keys.k.module: /dev/null: not a regular file\n"
+        "%1$s/c.yaml:9:52: keys.k.pin-file: %1$s/pin: may be used by group or others: chmod 0600\n",
+        dir);
+    assert_string_equal(pke_buf_cstr(&errors.text), want);
+    conf_errors_done(&errors);
+    conf_unref(conf);
+    assert_int_equal(load(dir, &conf, &errors), PKE_CONFIG);
+    assert_non_null(strstr(pke_buf_cstr(&errors.text), "is not a regular file"));
+    conf_errors_done(&errors);
+    unlink(path);
+    assert_int_equal(rmdir(dir), 0);
+    free(want);
+    free(text);
+    free(path);
+}
+
 static json_t *at(json_t *o, const char *const *path)
 {
     for (; *path; path++)
@@ -572,6 +672,8 @@ int main(void)
         cmocka_unit_test(test_every_option_is_described),
         cmocka_unit_test(test_reload),
         cmocka_unit_test(test_schema),
+        cmocka_unit_test(test_manual_page),
+        cmocka_unit_test(test_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
