@@ -201,7 +201,8 @@ static void resolve_paths(struct conf_impl *ci)
         g->user_file = below(ci, ci->dir, g->user_file);
     g->ledger_file = below(ci, g->state_directory, g->ledger_file);
     for (size_t i = 0; i < ci->conf.n_keys; i++)
-        if (ci->conf.keys[i].backend == CONF_BACKEND_FILE)
+        if (ci->conf.keys[i].backend == CONF_BACKEND_FILE && ci->conf.keys[i].uri &&
+            strncmp(ci->conf.keys[i].uri, "pkcs11:", 7) != 0)
             ci->conf.keys[i].uri = below(ci, ci->dir, ci->conf.keys[i].uri);
 }
 
@@ -237,7 +238,6 @@ void conf_resolve(struct conf_impl *ci)
     for (size_t i = 0; i < c->n_templates; i++) {
         struct policy_template *t = &c->templates[i];
         t->policy_id = t->policy_id ? t->policy_id : pke_arena_strdup(c->arena, t->name);
-        t->common_name = t->common_name ? t->common_name : pke_arena_strdup(c->arena, t->name);
         if (t->issuer && !conf_find_issuer(c, t->issuer))
             conf_bad(ci, CONF_TEMPLATES, i, "issuer", "there is no issuer %s", t->issuer);
     }

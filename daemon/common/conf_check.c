@@ -12,6 +12,8 @@ static void check_key(struct conf_impl *ci, size_t i)
     const struct conf_key *k = &ci->conf.keys[i];
     bool pkcs11 = k->backend == CONF_BACKEND_PKCS11;
 
+    if (!pkcs11 && k->uri && strncmp(k->uri, "pkcs11:", 7) == 0)
+        conf_bad(ci, CONF_KEYS, i, "uri", "the backend file expects the path of a PEM file");
     if (k->uri && (strstr(k->uri, "pin-value") || strstr(k->uri, "pin-source")))
         conf_bad(ci, CONF_KEYS, i, "uri", "must not name a PIN: use pin-file or pin-credential");
     if (!conf_given(ci, CONF_KEYS, i, "backend") && conf_node_get(ci->nodes[CONF_KEYS][i], "backend"))
@@ -51,10 +53,10 @@ static void check_template_issuer(struct conf_impl *ci, size_t i)
 
     if (!a)
         return;
-    if (t->validity + t->backdate > a->max_validity) {
+    if (t->validity > a->max_validity) {
         pke_duration_format(a->max_validity, limit);
-        conf_bad(ci, CONF_TEMPLATES, i, "validity",
-                 "with the backdating is longer than max-validity %s of the issuer %s", limit, a->name);
+        conf_bad(ci, CONF_TEMPLATES, i, "validity", "is longer than max-validity %s of the issuer %s", limit,
+                 a->name);
     }
     if (t->backdate > a->max_backdate) {
         pke_duration_format(a->max_backdate, limit);

@@ -111,7 +111,8 @@ static void check_policy_stage(struct conf_impl *ci, size_t i)
     if (!e->enroll_endpoint && e->template_ref && e->template_ref->advertise_ca)
         conf_bad(ci, CONF_ENDPOINTS, i, "enroll-endpoint", "is needed: the template %s advertises its CA",
                  e->template_name);
-    if (!e->enroll_ref)
+    if (!e->enroll_ref ||
+        !conf_given(ci, CONF_ENDPOINTS, (size_t)(e->enroll_ref - ci->conf.endpoints), "stage"))
         return;
     if (e->enroll_ref->stage != CONF_STAGE_ENROLL)
         conf_bad(ci, CONF_ENDPOINTS, i, "enroll-endpoint", "the endpoint %s is not of the stage enroll",
