@@ -34,7 +34,7 @@ static void on_accept_error(struct evconnlistener *l, void *arg)
     static const struct timeval pause = {.tv_sec = 1};
     struct control *c = arg;
 
-    log_event(LOG_ERR, "control: accept failed", "error", strerror(errno), NULL);
+    log_event(LOG_ERR, "accept failed", "error", strerror(errno), NULL);
     evconnlistener_disable(l);
     evtimer_add(c->accept_timer, &pause);
 }
@@ -138,8 +138,8 @@ static void on_peer_closed(struct chan *ch, const char *why, void *arg)
     struct control *c = arg;
     enum verb_target t = chan_target(c, ch);
 
-    log_event(LOG_NOTICE, "control: channel closed", "peer", t == VERB_TARGET_AUTH ? "auth" : "issuer", "why",
-              why, NULL);
+    log_event(LOG_NOTICE, "channel closed", "peer", t == VERB_TARGET_AUTH ? "auth" : "issuer", "why", why,
+              NULL);
     if (t == VERB_TARGET_AUTH)
         c->auth = NULL;
     else

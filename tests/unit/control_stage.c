@@ -122,6 +122,17 @@ static void on_state(struct stage *s, const struct ipc_frame *f, struct pke_aren
     s->ready = !strcmp(m.state, "ready");
 }
 
+static void on_refused(struct stage *s, const struct ipc_frame *f, struct pke_arena *arena)
+{
+    struct msg_failed m;
+    struct pke_fail fail;
+
+    assert_int_equal(ipc_record_read(msg_failed_fields, f->payload, arena, &m, sizeof m, &fail), PKE_OK);
+    if (!s->prepared)
+        fail_msg("the configuration of the test was refused: %s", m.fail.text);
+    s->refused++;
+}
+
 static void on_frame(struct chan *c, const struct ipc_frame *f, int fd, void *arg)
 {
     struct stage *s = arg;
@@ -133,7 +144,7 @@ static void on_frame(struct chan *c, const struct ipc_frame *f, int fd, void *ar
         s->prepared++;
         break;
     case MSG_CONF_REFUSED:
-        s->refused++;
+        on_refused(s, f, arena);
         break;
     case MSG_STATE:
         on_state(s, f, arena);
@@ -206,9 +217,11 @@ static const char conf_text[] =
     "frontend-groups: [\"54322\"]\n"
     "keys: {k: {module: /m.so, uri: \"pkcs11:token=t;object=o\", pin-credential: p}}\n"
     "issuers: {lab: {certificate: ca.pem, key: k}}\n"
-    "templates: {device: {issuer: lab, allow: [\"*\"]}}\n"
+    "templates: {device: {issuer: lab, common-name: Dev, allow: [\"*\"]}}\n"
     "listeners: {l: {address: 127.0.0.1, port: 0, tls-certificate: a, tls-key: b}}\n"
-    "provisioning: {p: {provider-id: x, management-url: \"https://m.example/\"}}\n"
+    "provisioning:\n"
+    "  p: {provider-id: x, management-url: \"https://m.example/\", client-secret: a, "
+    "client-nonce: YQ==, server-name: s, server-secret: b, server-nonce: Yg==}\n"
     "endpoints:\n"
     "  policy: {listeners: [l], path: /P, stage: policy, template: device, "
     "enroll-endpoint: enroll}\n"

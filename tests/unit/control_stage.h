@@ -36,14 +36,15 @@ void stage_pump(struct stage *s);
 /** Pump until *@p flag is at least @p n; fails the test after ten seconds. */
 void stage_until(struct stage *s, const unsigned *flag, unsigned n);
 
-/** Connect; as @p uid with group @p gid when uid is not 0 (then this must be root). */
+/** A connection of the test's own. */
 int stage_connect(const struct stage *s);
 /** Send bytes and read one answer; returns the status, 0 when the connection ended. @p text: head and body.
  */
 unsigned stage_exchange(struct stage *s, int fd, const char *request, char *text, size_t size);
 /** A connection of its own for one request without a body. */
 unsigned stage_ask(struct stage *s, const char *method, const char *target, char *text, size_t size);
-/** Run a program; its exit status and what it wrote on both outputs. */
+/** Run a program, as @p uid with supplementary group @p gid when uid is not 0; its exit status and both
+ * outputs. */
 int stage_run(struct stage *s, uid_t uid, gid_t gid, char *text, size_t size, const char *const *argv);
 
 #endif
