@@ -19,11 +19,6 @@ const struct ipc_field msg_link_fields[] = {
     {0, IPC_U64, 0, false},
 };
 
-const struct ipc_field msg_drain_fields[] = {
-    {1, IPC_U64, offsetof(struct msg_drain, on), true},
-    {0, IPC_U64, 0, false},
-};
-
 const struct ipc_field msg_state_fields[] = {
     {1, IPC_STR, offsetof(struct msg_state, state), true},
     {2, IPC_STR, offsetof(struct msg_state, text), false},

@@ -21,7 +21,7 @@ enum msg_kind {
     MSG_LINK,             /* main -> role: msg_link and one descriptor: a channel to a peer role */
     MSG_STATE,            /* role -> main: msg_state, whenever it changes */
     MSG_STOP,             /* main -> role: msg_empty; finish what is in flight, then exit 0 */
-    MSG_DRAIN,            /* main -> net: msg_drain; refuse new work with InMaintenance, or take it again */
+    MSG_DRAIN,            /* main -> net: msg_empty; refuse new work with InMaintenance from now on */
     MSG_KILL_KEY,         /* issuer -> main: msg_link (peer, name, index): it is stuck, end it */
 
     MSG_AUTH = 32, /* net -> auth: msg_auth */
@@ -60,10 +60,6 @@ struct msg_link {
     uint64_t peer;    /* enum role_id */
     uint64_t index;   /* which instance */
     const char *name; /* key: its name in the configuration */
-};
-
-struct msg_drain {
-    uint64_t on;
 };
 
 /** What a role wants main (and so `pkienrollctl status`) to know. */
@@ -183,11 +179,11 @@ struct msg_audit {
     const char *detail; /* canonical JSON of the arguments, without secrets */
 };
 
-extern const struct ipc_field msg_empty_fields[], msg_conf_fields[], msg_link_fields[], msg_drain_fields[],
-    msg_state_fields[], msg_failed_fields[], msg_auth_fields[], msg_auth_ok_fields[], msg_prepare_fields[],
-    msg_prepared_fields[], msg_commit_fields[], msg_issued_fields[], msg_refusal_fields[],
-    msg_catalogue_fields[], msg_sign_fields[], msg_signed_fields[], msg_key_state_fields[], msg_verb_fields[],
-    msg_verb_reply_fields[], msg_audit_fields[];
+extern const struct ipc_field msg_empty_fields[], msg_conf_fields[], msg_link_fields[], msg_state_fields[],
+    msg_failed_fields[], msg_auth_fields[], msg_auth_ok_fields[], msg_prepare_fields[], msg_prepared_fields[],
+    msg_commit_fields[], msg_issued_fields[], msg_refusal_fields[], msg_catalogue_fields[], msg_sign_fields[],
+    msg_signed_fields[], msg_key_state_fields[], msg_verb_fields[], msg_verb_reply_fields[],
+    msg_audit_fields[];
 
 /** Name of a role: "net". */
 const char *role_name(enum role_id id);

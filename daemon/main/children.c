@@ -69,7 +69,7 @@ static void exec_role(const struct child *c, int fd)
     if (fd == ROLE_MAIN_FD)
         (void)fcntl(fd, F_SETFD, 0); /* dup2 onto itself keeps close-on-exec */
     (void)close_range(ROLE_MAIN_FD + 1, ~0U, 0);
-    unsetenv("NOTIFY_SOCKET");       /* only main speaks to the service manager */
+    unsetenv("NOTIFY_SOCKET"); /* only main speaks to the service manager */
     execv("/proc/self/exe", (char **)(uintptr_t)argv);
     _exit(71);
 }

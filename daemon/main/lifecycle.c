@@ -105,7 +105,7 @@ void lifecycle_child_ready(struct child *c, bool ok, const struct pke_fail *fail
             chan_send(c->chan, MSG_CONF_SWITCH, 0, PKE_BYTES(NULL, 0));
             child_switched(c);
             if (s->draining && c->role == ROLE_NET)
-                lifecycle_drain(s, true);
+                lifecycle_drain(s);
             return;
         }
         log_fail(LOG_ERR, "role cannot start", fail, "role", role_name(c->role), "name", c->name, NULL);
@@ -217,14 +217,13 @@ void lifecycle_reload(struct supervisor *s, struct chan *asker, uint64_t id)
     check_reload(s);
 }
 
-void lifecycle_drain(struct supervisor *s, bool on)
+/* Until the daemon stops: an operator drains to take this node away. */
+void lifecycle_drain(struct supervisor *s)
 {
-    struct msg_drain m = {on};
-
-    s->draining = on;
+    s->draining = true;
     for (struct child *c = s->children; c; c = c->next)
         if (c->role == ROLE_NET && c->chan)
-            chan_send_record(c->chan, MSG_DRAIN, 0, msg_drain_fields, &m);
+            chan_send(c->chan, MSG_DRAIN, 0, PKE_BYTES(NULL, 0));
     lifecycle_state_changed(s);
 }
 

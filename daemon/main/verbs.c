@@ -75,15 +75,6 @@ static json_t *status_object(struct supervisor *s)
                      "listeners", listeners, "urls", urls);
 }
 
-static void on_drain(struct child *c, uint64_t id, const struct msg_verb *v)
-{
-    const char *off = pke_pairs_get(&v->args, "off");
-    bool on = !off || strcmp(off, "true") != 0;
-
-    lifecycle_drain(c->sup, on);
-    reply(c->chan, id, json_pack("{s:b}", "draining", on));
-}
-
 void verbs_frame(struct child *c, const struct ipc_frame *f)
 {
     struct pke_arena *arena = pke_arena_new();
@@ -98,7 +89,9 @@ void verbs_frame(struct child *c, const struct ipc_frame *f)
         log_event(LOG_NOTICE, "reload asked for", "actor", v.actor, NULL);
         lifecycle_reload(c->sup, c->chan, f->id);
     } else if (strcmp(v.verb, "drain") == 0) {
-        on_drain(c, f->id, &v);
+        log_event(LOG_NOTICE, "drain asked for", "actor", v.actor, NULL);
+        lifecycle_drain(c->sup);
+        reply(c->chan, f->id, json_pack("{s:b}", "draining", 1));
     } else {
         pke_fail_set(&fail, PKE_UNSUPPORTED, "verb", "control API", "main does not answer this verb");
         refuse(c->chan, f->id, &fail);

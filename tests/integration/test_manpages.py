@@ -21,7 +21,10 @@ def test_lint():
             tap.skip(f"mandoc -Tlint {os.path.basename(page)}", "mandoc is not installed")
             continue
         done = subprocess.run(["mandoc", "-Tlint", page], capture_output=True, check=False)
-        tap.ok(done.returncode == 0 and not done.stdout + done.stderr, f"mandoc -Tlint {os.path.basename(page)}",
+        # whether a page that we name is installed on this machine is not the page's fault
+        found = [line for line in (done.stdout + done.stderr).decode().splitlines()
+                 if "referenced manual not found" not in line and "mandoc.db" not in line]
+        tap.ok(not found, f"mandoc -Tlint {os.path.basename(page)}",
                done.stdout.decode() + done.stderr.decode())
 
 
