@@ -46,7 +46,8 @@ struct ks_key {
     struct ks_facts facts;
     uint8_t *spki;
     size_t spki_n;
-    bool locked; /* a login was refused: nothing logs in again with this object */
+    bool rejected; /* what recovery found is not the key that was opened: nothing is signed with it */
+    bool locked;   /* a login was refused: nothing logs in again with this object */
 };
 
 extern const struct ks_backend ks_backend_pkcs11;

@@ -126,6 +126,9 @@ int ks_sign(struct ks_key *key, enum ks_digest digest, struct pke_bytes message,
     *error = (struct ks_error){.cls = KS_OK};
     if (key->locked)
         return refuse_locked(error);
+    if (key->rejected)
+        return ks_fail(error, KS_PERMANENT, "key-mismatch", "CA key attributes",
+                       "the key that recovery found was refused");
     if (!ks_hash_message(digest, message, &hash))
         return ks_fail(error, KS_PERMANENT, "key-digest", "FIPS 180-4", "the digest cannot be computed");
     pke_buf_init(&signature, SIGNATURE_MAX);
@@ -162,8 +165,10 @@ int ks_recover(struct ks_key *key, const struct ks_error *why, struct ks_error *
     for (; rung <= KS_RUNG_MODULE; rung++) {
         struct ks_facts facts = {0};
 
-        if (key->backend->recover(key, rung, &facts, error) == 0)
-            return accept_facts(key, &facts, known, error);
+        if (key->backend->recover(key, rung, &facts, error) == 0) {
+            key->rejected = accept_facts(key, &facts, known, error) != 0;
+            return key->rejected ? -1 : 0;
+        }
         facts_done(&facts);
         if (error->cls == KS_AUTH) {
             key->locked = true;

@@ -46,7 +46,9 @@ enum ks_digest { KS_SHA256, KS_SHA384 };
 
 /**
  * Open module, token, session, key; log in once; check the attributes and, when @p expect_spki is not empty,
- * that the key's public half is that SubjectPublicKeyInfo.
+ * that the key's public half is that SubjectPublicKeyInfo. A token that is not there or fails before it is
+ * used is looked for again after re-initialising the module, for up to about two seconds (SoftHSM's start-up
+ * race). A refused PIN (KS_AUTH) is never tried again; a C_Login that ends in a device error is, once.
  * @return 0 and *ret (ks_close), or -1 with @p error.
  */
 int ks_open(const struct ks_config *config, struct pke_bytes expect_spki, struct ks_key **ret,

@@ -18,6 +18,7 @@ struct p11 {
     CK_FUNCTION_LIST *f;
     bool initialised; /* by us: only then C_Finalize */
     CK_SLOT_ID slot;
+    unsigned logins; /* C_Login calls since p11_load */
     bool has_session;
     CK_SESSION_HANDLE session;
     CK_OBJECT_HANDLE key;
@@ -36,6 +37,9 @@ int p11_load(struct p11 *p, const struct ks_config *config, struct ks_error *err
  * C_Finalize, up to three times (SoftHSM: processes that start together do not see their token). No login.
  */
 int p11_start(struct p11 *p, struct ks_error *error);
+
+/** Stop, wait a moment, start: for a token that was found and failed before it was used. */
+int p11_restart(struct p11 *p, struct ks_error *error);
 
 /** Close the session and C_Finalize; errors do not matter any more. */
 void p11_stop(struct p11 *p);

@@ -122,6 +122,13 @@ int p11_start(struct p11 *p, struct ks_error *error)
     }
 }
 
+int p11_restart(struct p11 *p, struct ks_error *error)
+{
+    p11_stop(p);
+    pause_before(1);
+    return p11_start(p, error);
+}
+
 void p11_stop(struct p11 *p)
 {
     p11_session_close(p);

@@ -16,6 +16,7 @@ int p11_login(struct p11 *p, CK_USER_TYPE user, bool protected_path, struct ks_e
     struct pke_bytes pin = pke_secret_bytes(p->pin);
     CK_RV rv;
 
+    p->logins++;
     if (protected_path)
         rv = p->f->C_Login(p->session, user, NULL, 0);
     else if (pin.n == 0)

@@ -225,7 +225,7 @@ static enum pke_err issued(struct ledger *l, const char *request_id, struct pke_
                            struct pke_fail *fail)
 {
     uint8_t digest[STORE_DIGEST];
-    struct found found;
+    struct found found = {0};
     enum pke_err err = find_intent(l, request_id, &certificate, &found, fail);
 
     if (err != PKE_OK)
@@ -288,7 +288,7 @@ static enum pke_err audit_why(struct ledger *l, struct audit_row *row, const str
 static enum pke_err failed(struct ledger *l, const char *request_id, const struct pke_fail *why, int64_t at,
                            struct pke_fail *fail)
 {
-    struct found found;
+    struct found found = {0};
     enum pke_err err = find_intent(l, request_id, NULL, &found, fail);
 
     if (err == PKE_OK)
@@ -335,7 +335,7 @@ static enum pke_err abandon_one(struct ledger *l, int64_t at, bool *more, struct
 {
     PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_OLDEST_INTENT);
     char request_id[65] = ""; /* the table's CHECK, and the NUL */
-    struct found found;
+    struct found found = {0};
     struct pke_bytes id;
     enum pke_err err;
 

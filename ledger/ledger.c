@@ -103,7 +103,7 @@ static int note_wal(void *arg, sqlite3 *db, const char *name, int pages)
 
 static enum pke_err open_store(struct ledger *l, const char *path, struct pke_fail *fail)
 {
-    int64_t version, node;
+    int64_t version = 0, node = 0;
     enum pke_err err = store_open(&l->store, path, SQLITE_OPEN_READWRITE, statements, WRITER_N, fail);
 
     if (err == PKE_OK)
@@ -192,6 +192,20 @@ static enum pke_err misuse(struct pke_fail *fail, const char *what)
     return pke_fail_set(fail, PKE_INTERNAL, "ledger-group", "ledger groups", "%s", what);
 }
 
+static enum pke_err refuse_lost(struct pke_fail *fail)
+{
+    return pke_fail_set(fail, PKE_STORE_DOWN, "ledger-group-lost", STORE_RULE_DURABLE,
+                        "the group was rolled back when one of its changes could not be written");
+}
+
+/* Did SQLite give up the transaction of the open group? */
+static bool group_lost(struct ledger *l)
+{
+    if (sqlite3_get_autocommit(l->store.db))
+        l->group_lost = true;
+    return l->group_lost;
+}
+
 enum pke_err ledger_begin(struct ledger *l, struct pke_fail *fail)
 {
     enum pke_err err;
@@ -214,9 +228,8 @@ enum pke_err ledger_commit(struct ledger *l, struct pke_fail *fail)
         return misuse(fail, "there is no group of changes to commit");
     if (l->store.broken)
         err = refuse_broken(fail);
-    else if (l->group_lost)
-        err = pke_fail_set(fail, PKE_STORE_DOWN, "ledger-group-lost", STORE_RULE_DURABLE,
-                           "the group was rolled back when one of its changes could not be written");
+    else if (group_lost(l))
+        err = refuse_lost(fail);
     else
         err = run(l, WRITER_COMMIT, fail);
     if (err != PKE_OK) {
@@ -260,16 +273,14 @@ enum pke_err change_begin(struct ledger *l, struct pke_fail *fail)
         return refuse_broken(fail);
     if (!l->in_group)
         return misuse(fail, "a change outside a group of changes");
-    if (l->group_lost)
-        return pke_fail_set(fail, PKE_STORE_DOWN, "ledger-group-lost", STORE_RULE_DURABLE,
-                            "the group was rolled back when one of its changes could not be written");
+    if (group_lost(l)) /* a savepoint would open a transaction of its own, and its release commit it */
+        return refuse_lost(fail);
     return run(l, WRITER_SAVE, fail);
 }
 
 enum pke_err change_end(struct ledger *l, enum pke_err err, struct pke_fail *fail)
 {
-    if (sqlite3_get_autocommit(l->store.db)) { /* SQLite gave up the transaction: full disk or I/O error */
-        l->group_lost = true;
+    if (group_lost(l)) { /* by a full disk or an I/O error: there is no savepoint any more */
         return err != PKE_OK ? err : store_error(&l->store, SQLITE_FULL, fail);
     }
     if (err != PKE_OK && run(l, WRITER_UNDO, NULL) != PKE_OK)

@@ -24,7 +24,7 @@ static const char *const statements[] = {
 
 static enum pke_err open_store(struct ledger_reader *r, const char *path, struct pke_fail *fail)
 {
-    int64_t version;
+    int64_t version = 0;
     enum pke_err err = store_open(&r->store, path, SQLITE_OPEN_READONLY, statements, READER_N, fail);
 
     if (err == PKE_OK)
@@ -69,7 +69,7 @@ void ledger_reader_close(struct ledger_reader *r)
 
 static void copy_text(char *out, size_t size, struct pke_bytes b)
 {
-    snprintf(out, size, "%.*s", (int)b.n, b.n ? (const char *)b.p : "");
+    (void)snprintf(out, size, "%.*s", (int)b.n, b.n ? (const char *)b.p : "");
 }
 
 static void load_fail(struct query *q, int col, struct pke_arena *arena, struct pke_fail *ret)

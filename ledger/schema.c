@@ -78,7 +78,7 @@ static const char tables[] =
 
 enum pke_err schema_version(struct store *s, int64_t *version, struct pke_fail *fail)
 {
-    int64_t application, objects;
+    int64_t application = 0, objects = 0;
     enum pke_err err = store_number(s, "PRAGMA application_id", &application, fail);
 
     if (err == PKE_OK)

@@ -122,9 +122,12 @@ enum pke_err store_expect(struct store *s, const char *pragma, const char *want,
     PKE_CLEANUP(pke_free_p) char *sql = pke_asprintf("PRAGMA %s", pragma);
     PKE_CLEANUP(query_done) struct query q = query_adhoc(s, sql);
 
-    if (!query_row(&q) && query_result(&q, fail) != PKE_OK)
-        return fail ? fail->err : PKE_STORE_DOWN;
-    if (q.rc != SQLITE_ROW || !pke_bytes_eq_str(query_col_borrow(&q, 0), want))
+    bool row = query_row(&q);
+    enum pke_err err = query_result(&q, fail);
+
+    if (err != PKE_OK)
+        return err;
+    if (!row || !pke_bytes_eq_str(query_col_borrow(&q, 0), want))
         return pke_fail_set(fail, PKE_STORE_DOWN, "ledger-pragma", STORE_RULE_DURABLE,
                             "%s did not become %s: the file system or the SQLite library cannot do it",
                             pragma, want);

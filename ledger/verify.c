@@ -114,7 +114,7 @@ static enum pke_err check_end(struct walk *w, struct pke_fail *fail)
     struct ledger_verdict *v = w->verdict;
     PKE_CLEANUP(query_done) struct query q = query_start(&w->r->store, READER_COUNT_DER);
     uint8_t head[STORE_DIGEST];
-    int64_t seq;
+    int64_t seq = 0;
     enum pke_err err = meta(w->r, "audit-seq", NULL, &seq, fail);
 
     if (err == PKE_OK)

@@ -37,9 +37,9 @@ bool policy_match_principal(const char *pattern, const char *principal)
         return true;
     if (strncmp(pattern, "*@", 2) != 0)
         return same_name(pattern, principal);
-    /* "eve@other.example@corp.example" is not somebody of corp.example */
+    /* the domain begins at the first "@": "eve@other.example@corp.example" is nobody of corp.example */
     at = strchr(principal, '@');
-    return at && at != principal && !strchr(at + 1, '@') && same_name(pattern + 1, at);
+    return at && at != principal && same_name(pattern + 1, at);
 }
 
 bool policy_device_id_valid(const char *device_id)

@@ -31,4 +31,7 @@ void exchange_done(struct exchange *ex);
 /** Record the fault in @p xml as the client reads it; false when there is none. @p xml may be NULL. */
 bool fault_read(struct probe *p, struct xml *xml, long http_status);
 
+/** Check a GetPolicies answer; false when there is no policy in it. Fills p->key_bits, p->policy_ca. */
+bool policy_check(struct probe *p, struct xml *x);
+
 #endif

@@ -153,7 +153,7 @@ static void check_ca(struct probe *p, struct xml *x)
         verdict_note(v, "the address differs from --enroll-url, which is used");
 }
 
-static bool check_answer(struct probe *p, struct xml *x)
+bool policy_check(struct probe *p, struct xml *x)
 {
     size_t bodies = xml_count(x, NULL, RESPONSE);
     if (!verdict_check(p->verdict, bodies == 1, "get-policies-response", "MS-XCEP 3.1.4.1.2.2",
@@ -181,7 +181,7 @@ bool step_policy(struct probe *p)
     artefacts_write(p->out, "getpolicies.request.xml", pke_buf_bytes(&shown));
     pke_buf_init(&ex.sent, MESSAGE_MAX);
     message_get_policies(p, ex.message_id, false, &ex.sent);
-    bool good = exchange_run(p, &ex) && check_answer(p, ex.xml);
+    bool good = exchange_run(p, &ex) && policy_check(p, ex.xml);
     exchange_done(&ex);
     return good;
 }

@@ -28,7 +28,7 @@ struct row {
 static const struct row rows[PKE_ERR_MAX] = {
     [PKE_OK] = {{INTERNAL_SERVICE, NULL, 500}, "Internal error", false},
     [PKE_MALFORMED] = {{MESSAGE_FORMAT, NULL, 500}, "The request could not be parsed", true},
-    [PKE_LIMIT] = {{MESSAGE_FORMAT, NULL, 413}, "The request is too large", false},
+    [PKE_LIMIT] = {{MESSAGE_FORMAT, NULL, 500}, "The request is too large", false},
     [PKE_UNSUPPORTED] = {{AUTHORIZATION, "NotSupported", 500},
                          "This kind of enrollment is not offered",
                          false},

@@ -250,6 +250,7 @@ enum pke_err provdoc_write(const struct provdoc *doc, struct pke_buf *out, struc
         return err;
     xml_global_init();
     tree = xmlNewDoc(BAD_CAST "1.0");
+    tree->encoding = xmlStrdup(BAD_CAST "UTF-8"); /* else attribute values get references for non-ASCII */
     root = xmlNewDocNode(tree, NULL, BAD_CAST "wap-provisioningdoc", NULL);
     xmlDocSetRootElement(tree, root);
     xmlNewProp(root, BAD_CAST "version", BAD_CAST "1.1");

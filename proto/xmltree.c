@@ -2,9 +2,9 @@
 /*
  * Tree builder on libxml2's SAX2 push interface.
  *
- * One parser context serves many documents (xmlCtxtResetPush); it is thrown away after a refused document,
- * because 2.9.14 keeps open namespace bindings over a reset, and when its dictionary, which is kept too, has
- * grown: clients choose what goes in there.
+ * One parser context serves many documents (xmlCtxtResetPush). It is thrown away after a refused document, so
+ * that nothing of half a document can reach the next one, and when its dictionary, which outlives a reset,
+ * has grown: clients choose what goes in there.
  *
  * Where secrets stay: their text goes straight into the vault, a mapping of its own that xml_parser_wipe()
  * overwrites; libxml2's input buffer is overwritten when freed (xmlmem.c), which xml_parser_wipe() forces.
@@ -125,11 +125,13 @@ static const char *copy_ns(struct xml_parser *p, const xmlChar *ns)
 static const char *copy_value(struct pke_arena *arena, const xmlChar *start, const xmlChar *end)
 {
     char *value = pke_arena_str(arena, PKE_BYTES(start, (size_t)(end - start)));
-    char *to = value;
+    char *to = strchr(value, '&');
 
-    for (const char *from = value; *from; from++) {
+    if (!to)
+        return value;
+    for (const char *from = to; *from; from++) {
         *to++ = *from;
-        if (strncmp(from, "&#38;", 5) == 0)
+        if (*from == '&' && strncmp(from, "&#38;", 5) == 0)
             from += 4;
     }
     *to = '\0';

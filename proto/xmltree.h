@@ -17,9 +17,9 @@
 
 /**
  * Prepare libxml2 for this process: allocation that aborts when out of memory and overwrites every block
- * before it is freed or moved (its input buffer holds the credentials of a request), and an external entity
- * loader that always fails. Call it before any other use of libxml2; later calls do nothing. xml_parser_new()
- * and provdoc_write() call it themselves.
+ * before it is freed or moved (its input buffer holds the credentials of a request), an external entity
+ * loader that always fails, and no output on stderr. Call it before any other use of libxml2; later calls do
+ * nothing. xml_parser_new() and provdoc_write() call it themselves.
  */
 void xml_global_init(void);
 

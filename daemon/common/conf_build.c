@@ -22,6 +22,14 @@ static void refuse(struct conf_impl *ci, struct conf_node *option, const struct 
     option->bad = true;
 }
 
+/* What an option table says begins with the option's name, which the path has already. */
+static const char *without_name(const struct pke_option *opt, const char *text)
+{
+    size_t n = strlen(opt->name);
+
+    return strncmp(text, opt->name, n) == 0 && text[n] == ' ' ? text + n + 1 : text;
+}
+
 static void set_list(struct conf_impl *ci, const struct pke_option *opt, void *base, struct conf_node *n)
 {
     struct pke_strings *list = (struct pke_strings *)(void *)((char *)base + opt->offset);
@@ -40,7 +48,7 @@ static void set_list(struct conf_impl *ci, const struct pke_option *opt, void *b
         else if (pke_strings_has(list, e->text))
             refuse(ci, n, e, "is in the list already");
         else if (pke_option_append(opt, base, e->text, ci->conf.arena, &fail) != PKE_OK)
-            refuse(ci, n, e, fail.text);
+            refuse(ci, n, e, without_name(opt, fail.text));
     }
 }
 
@@ -55,7 +63,7 @@ static void set_option(struct conf_impl *ci, const struct pke_option *opt, void 
     else if (n->type != CONF_SCALAR)
         refuse(ci, n, n, "expects a value, not a mapping or list");
     else if (pke_option_set(opt, base, n->text, ci->dir, ci->conf.arena, &fail) != PKE_OK)
-        refuse(ci, n, n, fail.text);
+        refuse(ci, n, n, without_name(opt, fail.text));
 }
 
 static int section_by_name(const char *name)
@@ -85,15 +93,14 @@ static void build_options(struct conf_impl *ci, enum conf_section_id section, vo
                             "the option %s is missing", opt->name);
 }
 
-static void build_object(struct conf_impl *ci, enum conf_section_id section, void *base,
-                         const struct conf_node *n)
+static void build_object(struct conf_impl *ci, enum conf_section_id section, void *base, struct conf_node *n)
 {
     memcpy((char *)base + conf_layouts[section].name, &n->key, sizeof n->key);
     if (!conf_name_valid(n->key))
         conf_report_add(ci->report, n->kept, n->path,
                         "a name is 1 to %d lower-case letters, digits and inner dashes", CONF_NAME_MAX);
     if (!n->bad && n->type != CONF_MAPPING)
-        conf_report_add(ci->report, n->mark, n->path, "expects options");
+        refuse(ci, n, n, "expects options");
     else if (!n->bad)
         build_options(ci, section, base, n);
 }
@@ -109,7 +116,7 @@ static void build_section(struct conf_impl *ci, enum conf_section_id section, co
     memcpy((char *)&ci->conf + l->list, &list, sizeof list);
     memcpy((char *)&ci->conf + l->count, &count, sizeof count);
     ci->nodes[section] = pke_arena_alloc(ci->conf.arena, (count + 1) * sizeof *ci->nodes[section]);
-    for (const struct conf_node *n = count ? map->first : NULL; n; n = n->next, i++) {
+    for (struct conf_node *n = count ? map->first : NULL; n; n = n->next, i++) {
         ci->nodes[section][i] = n;
         build_object(ci, section, list + i * l->size, n);
     }
@@ -150,13 +157,32 @@ void conf_bad(struct conf_impl *ci, enum conf_section_id section, size_t index, 
     char path[256];
     va_list ap;
 
-    if (n && n->bad)
+    if (object->bad || (n && n->bad))
         return; /* told already, with a better reason */
     va_start(ap, fmt);
     vsnprintf(message, sizeof message, fmt, ap);
     va_end(ap);
     snprintf(path, sizeof path, "%s%s%s", object->path, *object->path ? "." : "", option);
     conf_report_add(ci->report, n ? n->mark : mark, path, "%s", message);
+}
+
+void conf_bad_item(struct conf_impl *ci, enum conf_section_id section, size_t index, const char *option,
+                   const char *item, const char *fmt, ...)
+{
+    const struct conf_node *n = option_node(ci, section, index, option);
+    char message[400];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(message, sizeof message, fmt, ap);
+    va_end(ap);
+    for (const struct conf_node *e = n ? n->first : NULL; e; e = e->next) {
+        if (e->type == CONF_SCALAR && strcmp(e->text, item) == 0) {
+            conf_report_add(ci->report, e->mark, e->path, "%s", message);
+            return;
+        }
+    }
+    conf_bad(ci, section, index, option, "%s", message); /* a default, or an OID by its other name */
 }
 
 static char *below(struct conf_impl *ci, const char *dir, char *path)
@@ -175,7 +201,8 @@ static void resolve_paths(struct conf_impl *ci)
         g->user_file = below(ci, ci->dir, g->user_file);
     g->ledger_file = below(ci, g->state_directory, g->ledger_file);
     for (size_t i = 0; i < ci->conf.n_keys; i++)
-        if (ci->conf.keys[i].backend == CONF_BACKEND_FILE)
+        if (ci->conf.keys[i].backend == CONF_BACKEND_FILE && ci->conf.keys[i].uri &&
+            strncmp(ci->conf.keys[i].uri, "pkcs11:", 7) != 0)
             ci->conf.keys[i].uri = below(ci, ci->dir, ci->conf.keys[i].uri);
 }
 
@@ -194,7 +221,8 @@ static void resolve_endpoint(struct conf_impl *ci, size_t i)
         conf_bad(ci, CONF_ENDPOINTS, i, "enroll-endpoint", "there is no endpoint %s", e->enroll_endpoint);
     for (size_t k = 0; k < e->listeners.n; k++)
         if (!conf_find_listener(&ci->conf, e->listeners.v[k]))
-            conf_bad(ci, CONF_ENDPOINTS, i, "listeners", "there is no listener %s", e->listeners.v[k]);
+            conf_bad_item(ci, CONF_ENDPOINTS, i, "listeners", e->listeners.v[k], "there is no listener %s",
+                          e->listeners.v[k]);
 }
 
 void conf_resolve(struct conf_impl *ci)
@@ -210,7 +238,6 @@ void conf_resolve(struct conf_impl *ci)
     for (size_t i = 0; i < c->n_templates; i++) {
         struct policy_template *t = &c->templates[i];
         t->policy_id = t->policy_id ? t->policy_id : pke_arena_strdup(c->arena, t->name);
-        t->common_name = t->common_name ? t->common_name : pke_arena_strdup(c->arena, t->name);
         if (t->issuer && !conf_find_issuer(c, t->issuer))
             conf_bad(ci, CONF_TEMPLATES, i, "issuer", "there is no issuer %s", t->issuer);
     }

@@ -12,14 +12,18 @@ static void check_key(struct conf_impl *ci, size_t i)
     const struct conf_key *k = &ci->conf.keys[i];
     bool pkcs11 = k->backend == CONF_BACKEND_PKCS11;
 
+    if (!pkcs11 && k->uri && strncmp(k->uri, "pkcs11:", 7) == 0)
+        conf_bad(ci, CONF_KEYS, i, "uri", "the backend file expects the path of a PEM file");
+    if (k->uri && (strstr(k->uri, "pin-value") || strstr(k->uri, "pin-source")))
+        conf_bad(ci, CONF_KEYS, i, "uri", "must not name a PIN: use pin-file or pin-credential");
+    if (!conf_given(ci, CONF_KEYS, i, "backend") && conf_node_get(ci->nodes[CONF_KEYS][i], "backend"))
+        return; /* what the others mean depends on it */
     if (pkcs11 && !k->module)
         conf_bad(ci, CONF_KEYS, i, "module", "the backend pkcs11 needs a module");
     if (!pkcs11 && k->module)
         conf_bad(ci, CONF_KEYS, i, "module", "the backend file has no module");
     if (pkcs11 && k->uri && strncmp(k->uri, "pkcs11:", 7) != 0)
         conf_bad(ci, CONF_KEYS, i, "uri", "must begin with pkcs11: (RFC 7512)");
-    if (k->uri && (strstr(k->uri, "pin-value") || strstr(k->uri, "pin-source")))
-        conf_bad(ci, CONF_KEYS, i, "uri", "must not name a PIN: use pin-file or pin-credential");
     if (k->pin_file && k->pin_credential)
         conf_bad(ci, CONF_KEYS, i, "pin-credential", "pin-file and pin-credential exclude each other");
     if (pkcs11 && !k->pin_file && !k->pin_credential)
@@ -49,10 +53,10 @@ static void check_template_issuer(struct conf_impl *ci, size_t i)
 
     if (!a)
         return;
-    if (t->validity + t->backdate > a->max_validity) {
+    if (t->validity > a->max_validity) {
         pke_duration_format(a->max_validity, limit);
-        conf_bad(ci, CONF_TEMPLATES, i, "validity",
-                 "with the backdating is longer than max-validity %s of the issuer %s", limit, a->name);
+        conf_bad(ci, CONF_TEMPLATES, i, "validity", "is longer than max-validity %s of the issuer %s", limit,
+                 a->name);
     }
     if (t->backdate > a->max_backdate) {
         pke_duration_format(a->max_backdate, limit);
@@ -61,8 +65,8 @@ static void check_template_issuer(struct conf_impl *ci, size_t i)
     }
     for (size_t k = 0; k < t->ekus.n; k++)
         if (!pke_strings_has(&a->allowed_ekus, t->ekus.v[k]))
-            conf_bad(ci, CONF_TEMPLATES, i, "ekus", "%s is not in allowed-ekus of the issuer %s",
-                     t->ekus.v[k], a->name);
+            conf_bad_item(ci, CONF_TEMPLATES, i, "ekus", t->ekus.v[k],
+                          "%s is not in allowed-ekus of the issuer %s", t->ekus.v[k], a->name);
 }
 
 static bool loopback(const char *address)

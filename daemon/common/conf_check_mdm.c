@@ -54,8 +54,10 @@ static void check_path(struct conf_impl *ci, size_t i)
 
     if (!e->path)
         return;
-    if (e->path[0] != '/')
+    if (e->path[0] != '/') {
         conf_bad(ci, CONF_ENDPOINTS, i, "path", "must begin with /");
+        return;
+    }
     for (const char *c = e->path; *c; c++) {
         if ((unsigned char)*c > 0x20 && (unsigned char)*c < 0x7f && !strchr("?#\"<>\\^`{|}%", *c))
             continue;
@@ -81,8 +83,8 @@ static void check_credentials(struct conf_impl *ci, size_t i)
         conf_bad(ci, CONF_ENDPOINTS, i, "credentials", "must not be empty");
     for (size_t k = 0; k < e->credentials.n; k++)
         if (strcmp(e->credentials.v[k], "username") != 0)
-            conf_bad(ci, CONF_ENDPOINTS, i, "credentials", "%s is not a known credential kind: username",
-                     e->credentials.v[k]);
+            conf_bad_item(ci, CONF_ENDPOINTS, i, "credentials", e->credentials.v[k],
+                          "%s is not a known credential kind: username", e->credentials.v[k]);
 }
 
 /* The URL that is advertised for @p e is made from its first listener. */
@@ -109,7 +111,8 @@ static void check_policy_stage(struct conf_impl *ci, size_t i)
     if (!e->enroll_endpoint && e->template_ref && e->template_ref->advertise_ca)
         conf_bad(ci, CONF_ENDPOINTS, i, "enroll-endpoint", "is needed: the template %s advertises its CA",
                  e->template_name);
-    if (!e->enroll_ref)
+    if (!e->enroll_ref ||
+        !conf_given(ci, CONF_ENDPOINTS, (size_t)(e->enroll_ref - ci->conf.endpoints), "stage"))
         return;
     if (e->enroll_ref->stage != CONF_STAGE_ENROLL)
         conf_bad(ci, CONF_ENDPOINTS, i, "enroll-endpoint", "the endpoint %s is not of the stage enroll",

@@ -107,6 +107,10 @@ void conf_check_provisioning(struct conf_impl *ci);
 void conf_bad(struct conf_impl *ci, enum conf_section_id section, size_t index, const char *option,
               const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
+/** Report one element of a list: at the element when it is in the file. */
+void conf_bad_item(struct conf_impl *ci, enum conf_section_id section, size_t index, const char *option,
+                   const char *item, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+
 /** Was the option written in the file (and readable)? */
 bool conf_given(const struct conf_impl *ci, enum conf_section_id section, size_t index, const char *option);
 

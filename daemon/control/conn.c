@@ -187,7 +187,7 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
     conn_free(arg);
 }
 
-void conn_new(struct control *c, int fd)
+void conn_open(struct control *c, int fd)
 {
     struct conn *conn;
     struct peer peer;

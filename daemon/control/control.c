@@ -44,7 +44,7 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
     (void)l;
     (void)addr;
     (void)len;
-    conn_new(arg, fd);
+    conn_open(arg, fd);
 }
 
 static void stop_listening(struct control *c)

@@ -71,7 +71,7 @@ struct control {
 /* conn.c */
 
 /** Serve an accepted socket; takes over @p fd. */
-void conn_new(struct control *c, int fd);
+void conn_open(struct control *c, int fd);
 /** Close and release; a call in flight goes on without it. */
 void conn_free(struct conn *conn);
 /** Queue the answer of the connection's call and go on with the next request. */

@@ -43,13 +43,17 @@ static void hash_part(EVP_MD_CTX *ctx, const void *p, size_t n)
         EVP_DigestUpdate(ctx, p, n);
 }
 
-/* Architecture 4: (tenant, principal, endpoint, template, kind, old certificate, request DER), each
- * length-prefixed. */
+/*
+ * What makes two requests the same: tenant, principal, endpoint, template, kind, old certificate and the
+ * request's bytes, each length-prefixed; and, because they decide an MDM certificate beside the CSR,
+ * enrollment type and device.
+ */
 static void idempotency_key(struct request *req)
 {
-    const char *parts[] = {req->who.tenant,     req->who.principal,
-                           req->endpoint->name, req->endpoint->template_name,
-                           req->msg.operation,  ""};
+    const char *parts[] = {req->who.tenant,      req->who.principal,
+                           req->endpoint->name,  req->endpoint->template_name,
+                           req->msg.operation,   "",
+                           req->enrollment_type, req->device_id};
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 
     EVP_DigestInit_ex(ctx, EVP_sha256(), NULL);
@@ -234,23 +238,34 @@ static const char *fill_san(struct request *req)
                             at + sizeof mark - 1);
 }
 
+/* Within the CA's life: the whole period moves behind a young CA's start, and is cut at its end. */
+static void clamp_validity(struct request *req, const struct ca_issuer *ca)
+{
+    struct policy_decision *d = &req->decision;
+    int64_t early = ca_issuer_not_before(ca) - d->not_before;
+
+    if (early > 0) {
+        d->not_before += early;
+        d->not_after += early;
+    }
+    if (d->not_after > ca_issuer_not_after(ca))
+        d->not_after = ca_issuer_not_after(ca);
+}
+
 static enum pke_err build_tbs(struct request *req)
 {
     const struct ca_issuer *ca = req->tmpl->ca->ca;
     struct ca_cert_spec spec = {.subject_cn = req->decision.subject_cn,
                                 .san_uri = fill_san(req),
-                                .not_before = req->decision.not_before,
-                                .not_after = req->decision.not_after,
                                 .spki = req->csr.spki,
                                 .ec_key = req->csr.key_type != CA_KEY_RSA};
     struct pke_buf tbs;
     enum pke_err err;
 
-    if (spec.not_after > ca_issuer_not_after(ca))
-        spec.not_after = req->decision.not_after = ca_issuer_not_after(ca);
-    if (spec.not_before < ca_issuer_not_before(ca))
-        spec.not_before = req->decision.not_before = ca_issuer_not_before(ca);
-    ca_serial_new(0x01, req->serial);
+    clamp_validity(req, ca);
+    spec.not_before = req->decision.not_before;
+    spec.not_after = req->decision.not_after;
+    ca_serial_new(ledger_node(req->issuer->ledger), req->serial);
     memcpy(spec.serial, req->serial, sizeof spec.serial);
     pke_hex(PKE_BYTES(req->serial, sizeof req->serial), false, req->serial_hex);
     pke_buf_init(&tbs, CA_TBS_MAX);

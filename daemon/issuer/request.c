@@ -45,10 +45,9 @@ static void answer_all(struct request *req, uint16_t kind, const struct ipc_fiel
             chan_send_record(w->net, kind, w->frame_id, fields, record);
 }
 
-static void log_end(const struct request *req, const char *message)
+static void log_refused(const struct request *req)
 {
-    log_fail(req->fail.err == PKE_OK ? LOG_INFO : LOG_NOTICE, message,
-             req->fail.err == PKE_OK ? NULL : &req->fail, "trace_id", req->msg.trace_id, "principal",
+    log_fail(LOG_NOTICE, "request refused", &req->fail, "trace_id", req->msg.trace_id, "principal",
              req->who.principal, "device", req->device_id, "serial",
              req->serial_hex[0] ? req->serial_hex : NULL, "csr_subject", req->csr.subject_text, NULL);
 }
@@ -58,7 +57,7 @@ static void end_failed(struct request *req)
     struct issuer *is = req->issuer;
     struct msg_failed m = {.fail = req->fail};
 
-    log_end(req, "request refused");
+    log_refused(req);
     answer_all(req, MSG_FAILED, msg_failed_fields, &m);
     request_free(req);
     issuer_check_stopped(is);
@@ -74,7 +73,9 @@ static void end_issued(struct request *req)
                            .subject_cn = req->decision.subject_cn,
                            .ent_dmid = req->ent_dmid};
 
-    log_end(req, "certificate issued");
+    log_event(LOG_INFO, "certificate issued", "trace_id", req->msg.trace_id, "principal", req->who.principal,
+              "device", req->device_id, "serial", req->serial_hex, "subject", req->decision.subject_cn,
+              "csr_subject", req->csr.subject_text, NULL);
     answer_all(req, MSG_ISSUED, msg_issued_fields, &m);
     request_free(req);
     issuer_check_stopped(is);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The key role: one process per instance of one CA key. Opens it, checks every to-be-signed object against
- * the floor, signs, verifies its own signature. Everything here blocks on purpose; a hung device is ended by
- * SIGKILL from main.
+ * the floor and signs; ks_sign() verifies every signature before it leaves. Everything here blocks on
+ * purpose; a hung device is ended by SIGKILL from main.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,19 +143,6 @@ static uint64_t micros(void)
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-/* A signature that does not verify never leaves this process (fault attack on RSA-CRT, broken device). */
-static bool verifies(struct key_role *k, struct pke_bytes tbs, struct pke_bytes signature)
-{
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    EVP_PKEY *key = ca_floor_public_key(k->setup->floor);
-    const EVP_MD *md = EVP_PKEY_get_bits(key) == 384 ? EVP_sha384() : EVP_sha256();
-    bool ok = ctx && EVP_DigestVerifyInit(ctx, NULL, md, NULL, key) == 1 &&
-              EVP_DigestVerify(ctx, signature.p, signature.n, tbs.p, tbs.n) == 1;
-
-    EVP_MD_CTX_free(ctx);
-    return ok;
-}
-
 /* Sign with the recovery ladder below it: one climb, one more try. */
 static int sign_once_more(struct key_role *k, struct pke_bytes tbs, struct pke_buf *out, struct ks_error *e)
 {
@@ -199,14 +186,6 @@ static enum pke_err sign(struct key_role *k, const struct msg_sign *m, struct pk
         return e.fail.err;
     }
     k->last_micros = micros() - start;
-    if (!verifies(k, m->tbs, pke_buf_bytes(out))) {
-        e = (struct ks_error){.cls = KS_INTEGRITY};
-        pke_fail_set(&e.fail, PKE_KEY_DOWN, "key-integrity", "self-verification",
-                     "the key returned a signature that does not verify");
-        on_key_error(k, &e);
-        *fail = e.fail;
-        return PKE_KEY_DOWN;
-    }
     return PKE_OK;
 }
 
@@ -237,7 +216,7 @@ static void on_sign(struct key_role *k, struct chan *c, const struct ipc_frame *
     pke_arena_free(arena);
 }
 
-/* `key test`: a signature over a fixed text that is no certificate, verified. */
+/* `key test`: a signature over a fixed text that is no certificate. */
 static void on_test(struct key_role *k, struct chan *c, const struct ipc_frame *f)
 {
     static const char text[] = "pkienrolld key test: this is not a certificate";
@@ -250,9 +229,6 @@ static void on_test(struct key_role *k, struct chan *c, const struct ipc_frame *
     if (k->key) {
         if (sign_once_more(k, pke_bytes_str(text), &signature, &e) != 0)
             on_key_error(k, &e);
-        else if (!verifies(k, pke_bytes_str(text), pke_buf_bytes(&signature)))
-            pke_fail_set(&m.fail, PKE_KEY_DOWN, "key-integrity", "self-verification",
-                         "the signature does not verify");
         if (e.cls != KS_OK) {
             m.fail = e.fail;
             m.raw = e.raw;

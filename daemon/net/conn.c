@@ -146,6 +146,7 @@ static void start_txn(struct conn *c, struct net_endpoint *ep, const struct pke_
         .body = refused ? PKE_BYTES(NULL, 0) : http_reader_body(c->reader),
         .source = *c->source ? c->source : NULL,
         .refused = refused,
+        .refused_status = refused ? http_reader_status(c->reader) : 0,
     };
     struct txn *t;
 

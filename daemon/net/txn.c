@@ -98,7 +98,7 @@ static void send_fault(struct txn *t)
     if (fault_mdm_write(&t->fail, t->trace_id, FAULT_LANGUAGE, &t->body) != PKE_OK ||
         write_envelope(t, false, NULL) != PKE_OK)
         log_event(LOG_ERR, "fault does not fit", "trace_id", t->trace_id, NULL);
-    finish(t, row->http_status);
+    finish(t, t->fault_status ? t->fault_status : row->http_status);
 }
 
 static void on_refusal_recorded(const struct ipc_frame *f, const struct pke_fail *fail, void *arg)
@@ -298,6 +298,7 @@ struct txn *txn_start(struct net *net, const struct txn_request *req, txn_done_f
     net->txn_started = t;
     if (req->refused) {
         t->fail = *req->refused;
+        t->fault_status = req->refused_status;
         refuse(t);
     } else {
         run(t);

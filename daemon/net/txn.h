@@ -20,6 +20,7 @@ struct txn_request {
     struct pke_bytes body;          /* borrowed for the call only: it may be wiped afterwards */
     const char *source;             /* client address without port; NULL on frontend listeners */
     const struct pke_fail *refused; /* the HTTP layer refuses already (body too large); NULL: go on */
+    unsigned refused_status;        /* the HTTP status of that */
 };
 
 /** @return the transaction, or NULL when @p done was called already. */

@@ -50,6 +50,7 @@ struct txn {
     struct event *timer;
     bool stale_retried;
     bool issuer_knows;       /* issuer saw this request itself: it keeps the record of the refusal */
+    unsigned fault_status;   /* HTTP status of the fault, 0: as its class says */
     struct pke_fail fail;    /* err PKE_OK: answered well */
     struct pke_buf body;     /* what goes into the envelope */
     struct pke_buf envelope; /* the reply */

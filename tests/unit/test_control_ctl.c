@@ -141,12 +141,16 @@ static void test_hostile_listing(void **state)
                        "\"principal\":\"eve\\u001b[1A\\u202eadmin\\n2026 issued root\",\"device_id\":null,"
                        "\"template\":\"t\",\"request_id\":\"r1\",\"error\":{\"reason\":\"csr-weak\"}}]");
 
+    unsigned lines = 0;
+
     (void)state;
     assert_null(strchr(text, '\033'));
     assert_null(strstr(text, "\xe2\x80\xae"));
     assert_non_null(strstr(text, "eve\\x1b[1A\\u{202e}admin\\n2026 issued root"));
     assert_non_null(strstr(text, "  csr-weak\n"));
-    assert_int_equal(strlen(strchr(text, '\n') + 1) - (size_t)(strrchr(text, '\n') - strchr(text, '\n')), 0);
+    for (const char *p = text; (p = strchr(p, '\n')); p++)
+        lines++;
+    assert_int_equal(lines, 2);
     free(text);
 }
 

@@ -292,6 +292,70 @@ static void test_20_wipe_overwrites_the_secrets(void **state)
     soap_parser_free(p);
 }
 
+#define MASK        0x5a
+#define MAPPING_MAX (64ul << 20) /* what is larger is a sanitizer's own */
+
+/* Occurrences of the masked pattern in the writable memory of this process, read in place: no copy of it is
+ * made. */
+__attribute__((no_sanitize("address"))) static unsigned occurrences(const uint8_t *masked, size_t n)
+{
+    FILE *f = fopen("/proc/self/maps", "r");
+    unsigned count = 0;
+    char line[512];
+    unsigned long from, to;
+    char perms[5];
+
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f)) {
+        if (sscanf(line, "%lx-%lx %4s", &from, &to, perms) != 3 || strncmp(perms, "rw", 2) != 0 ||
+            to - from > MAPPING_MAX)
+            continue;
+        for (const volatile uint8_t *p = (const uint8_t *)from; p + n <= (const uint8_t *)to; p++) {
+            size_t i = 0;
+
+            while (i < n && (p[i] ^ MASK) == masked[i])
+                i++;
+            count += i == n;
+        }
+    }
+    fclose(f);
+    return count;
+}
+
+/* 20: not one copy of a password is left in the process after the wipe, of an accepted or a refused request.
+ */
+static void test_20_no_copy_survives_the_wipe(void **state)
+{
+    static const uint8_t masked[] = {'Z' ^ MASK, '7' ^ MASK, 'q' ^ MASK, '!' ^ MASK, 'v' ^ MASK, 'K' ^ MASK,
+                                     '2' ^ MASK, '#' ^ MASK, 'w' ^ MASK, 'J' ^ MASK, '9' ^ MASK, 'u' ^ MASK};
+    char *m = test_data(ONPREM_EXAMPLE);
+    size_t length = strlen(m);
+
+    (void)state;
+    for (int refuse = 0; refuse < 2; refuse++) {
+        struct soap_parser *p = soap_parser_new();
+        struct pke_arena *arena = pke_arena_new();
+        char *body = pke_arena_strdup(arena, m);
+        uint8_t *at = (uint8_t *)strstr(body, "correct horse");
+        struct soap_request r;
+
+        for (size_t i = 0; i < sizeof masked; i++)
+            at[i] = masked[i] ^ MASK;
+        if (refuse)
+            body[length - 3] = '!'; /* in the end tag of the envelope */
+        assert_int_equal(soap_request_parse(p, PKE_BYTES(body, length), arena, &r, &test_fail),
+                         refuse ? PKE_MALFORMED : PKE_OK);
+        if (!refuse)
+            assert_true(occurrences(masked, sizeof masked) >=
+                        2); /* the body and the parser's: the search works */
+        explicit_bzero(at, sizeof masked);
+        soap_request_wipe(p);
+        assert_int_equal(occurrences(masked, sizeof masked), 0);
+        soap_parser_free(p);
+        pke_arena_free(arena);
+    }
+}
+
 static enum soap_credential_kind kind_of(const char *message)
 {
     assert_int_equal(test_parse(message), PKE_OK);
@@ -499,6 +563,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_20_password_type, test_setup, test_teardown),
         cmocka_unit_test_setup_teardown(test_20_password_is_verbatim, test_setup, test_teardown),
         cmocka_unit_test_setup_teardown(test_20_wipe_overwrites_the_secrets, test_setup, test_teardown),
+        cmocka_unit_test_setup_teardown(test_20_no_copy_survives_the_wipe, test_setup, test_teardown),
         cmocka_unit_test_setup_teardown(test_25_classification, test_setup, test_teardown),
         cmocka_unit_test_setup_teardown(test_26_header_token_is_not_the_body_token, test_setup,
                                         test_teardown),

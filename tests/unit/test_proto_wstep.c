@@ -55,11 +55,11 @@ static void test_34_examples_decode(void **state)
     assert_string_equal(item("EnrollmentData"), "opaque-terms-of-use-blob");
     decodes(ONPREM_EXAMPLE, WSTEP_ISSUE, "Full", "mdm/pki/device.csr.der");
     assert_string_equal(item("DeviceName"), "DESKTOP-LAB0001");
-    decodes("mdm/13-rst-issue-certificate.req.xml", WSTEP_ISSUE, "Full", "mdm/pki/device.csr.der");
-    decodes("mdm/14-rst-issue-v5-attestation-items.req.xml", WSTEP_ISSUE, "Device", "mdm/pki/device.csr.der");
+    decodes("mdm/13-rst-issue-certificate.req.xml", WSTEP_ISSUE, "Device", "mdm/pki/device.csr.der");
+    decodes("mdm/14-rst-issue-v5-attestation-items.req.xml", WSTEP_ISSUE, "Full", "mdm/pki/device.csr.der");
     assert_non_null(item("AIKAttestationClaim"));
-    decodes("mdm/20-rst-renew-robo.req.xml", WSTEP_RENEW, "Full", "mdm/pki/renew.p7.der");
-    decodes("mdm/21-rst-renew-manual-double-base64.req.xml", WSTEP_RENEW, "Full", "mdm/pki/renew.p7.der");
+    decodes("mdm/20-rst-renew-robo.req.xml", WSTEP_RENEW, "Device", "mdm/pki/renew.p7.der");
+    decodes("mdm/21-rst-renew-manual-double-base64.req.xml", WSTEP_RENEW, "Device", "mdm/pki/renew.p7.der");
     decodes("mdm/22-rst-recovery.req.xml", WSTEP_RECOVERY, "Full", NULL);
 }
 

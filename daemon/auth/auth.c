@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The auth role: verifies credentials for net and keeps the user file for control. Hashing a password blocks
+ * for tens of milliseconds, which is why this is a process of its own, one request at a time.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/list.h"
+#include "base/mem.h"
+#include "daemon/auth/core.h"
+#include "daemon/common/log.h"
+#include "daemon/common/role.h"
+
+#define ASSERTION_MAX (64u << 10)
+
+struct auth_role {
+    struct auth_core *core; /* NULL before the first commit */
+    struct pke_arena *arena;
+};
+
+/* A channel to net or to control; each says what it may ask. */
+struct peer {
+    struct auth_role *auth;
+    struct chan *chan;
+    enum role_id role;
+};
+
+static void answer_failure(struct peer *p, uint64_t id, const struct pke_fail *fail)
+{
+    struct msg_failed m = {.fail = *fail};
+
+    chan_send_record(p->chan, MSG_FAILED, id, msg_failed_fields, &m);
+}
+
+static void wipe(struct pke_bytes secret)
+{
+    if (secret.n)
+        explicit_bzero((void *)(uintptr_t)secret.p, secret.n); /* the arena's own copy */
+}
+
+static enum pke_err not_ready(struct pke_fail *fail)
+{
+    return pke_fail_set(fail, PKE_STALE, "not-configured", "configuration generation",
+                        "the configuration is not in force yet");
+}
+
+static void on_auth(struct peer *p, const struct ipc_frame *f)
+{
+    struct auth_role *a = p->auth;
+    struct pke_fail fail = {0};
+    struct msg_auth m = {0};
+    struct msg_auth_ok ok = {0};
+    struct pke_buf assertion;
+    enum pke_err err = ipc_record_read(msg_auth_fields, f->payload, a->arena, &m, sizeof m, &fail);
+
+    chan_wipe_frame(p->chan, f);
+    pke_buf_init(&assertion, ASSERTION_MAX);
+    if (err == PKE_OK)
+        err = a->core ? auth_core_verify(a->core, &m, role_monotonic_ms(), a->arena, &assertion,
+                                         &ok.principal, &fail)
+                      : not_ready(&fail);
+    wipe(m.password);
+    if (err == PKE_OK) {
+        ok.assertion = pke_buf_bytes(&assertion);
+        chan_send_record(p->chan, MSG_AUTH_OK, f->id, msg_auth_ok_fields, &ok);
+    } else {
+        log_fail(err == PKE_UNAUTHENTICATED ? LOG_INFO : LOG_WARNING, "authentication refused", &fail, "user",
+                 m.username, "source", m.source, "endpoint", m.endpoint, NULL);
+        answer_failure(p, f->id, &fail);
+    }
+    pke_buf_done(&assertion);
+    pke_arena_reset(a->arena);
+}
+
+static void on_verb(struct peer *p, const struct ipc_frame *f)
+{
+    struct auth_role *a = p->auth;
+    struct pke_fail fail = {0};
+    struct msg_verb m = {0};
+    struct pke_buf json;
+    enum pke_err err = ipc_record_read(msg_verb_fields, f->payload, a->arena, &m, sizeof m, &fail);
+
+    chan_wipe_frame(p->chan, f);
+    pke_buf_init(&json, IPC_MAX_CONTROL - 1024);
+    if (err == PKE_OK)
+        err = a->core ? auth_core_verb(a->core, &m, &json, &fail) : not_ready(&fail);
+    wipe(m.secret);
+    if (err == PKE_OK) {
+        struct msg_verb_reply reply = {pke_buf_bytes(&json)};
+        chan_send_record(p->chan, MSG_VERB_REPLY, f->id, msg_verb_reply_fields, &reply);
+    } else {
+        answer_failure(p, f->id, &fail);
+    }
+    pke_buf_done(&json);
+    pke_arena_reset(a->arena);
+}
+
+static void on_closed(struct chan *c, const char *why, void *arg)
+{
+    struct peer *p = arg;
+
+    log_event(LOG_NOTICE, "peer is gone", "peer", role_name(p->role), "why", why, NULL);
+    chan_free(c);
+    free(p);
+}
+
+static void on_frame(struct chan *c, const struct ipc_frame *f, int fd, void *arg)
+{
+    struct peer *p = arg;
+
+    if (fd >= 0)
+        close(fd);
+    if (f->kind == MSG_AUTH && p->role == ROLE_NET)
+        on_auth(p, f);
+    else if (f->kind == MSG_VERB && p->role == ROLE_CONTROL)
+        on_verb(p, f);
+    else
+        on_closed(c, "it sent what is not its to send", p);
+}
+
+static void on_link(struct role *r, const struct msg_link *link, int fd)
+{
+    static const struct chan_ops ops = {on_frame, on_closed};
+    struct peer *p;
+
+    if (link->peer != ROLE_NET && link->peer != ROLE_CONTROL) {
+        close(fd);
+        return;
+    }
+    p = pke_calloc(1, sizeof *p);
+    p->auth = r->state;
+    p->role = (enum role_id)link->peer;
+    p->chan = chan_new(r->base, fd, IPC_MAX_REQUEST, &ops, p);
+}
+
+static enum pke_err on_prepare(struct role *r, const struct conf *conf, struct pke_bytes secret, void **ret,
+                               struct pke_fail *fail)
+{
+    struct auth_core *core = NULL;
+    enum pke_err err = auth_core_new(conf, secret, r->index == 0, &core, fail);
+
+    *ret = core;
+    return err;
+}
+
+static void on_commit(struct role *r, const struct conf *conf, void *candidate)
+{
+    static const struct msg_state ready = {.state = "ready"};
+    struct auth_role *a = r->state;
+
+    (void)conf; /* the candidate has it from prepare */
+    auth_core_free(a->core);
+    a->core = candidate;
+    role_tell_state(r, &ready);
+}
+
+static void on_abort(struct role *r, void *candidate)
+{
+    (void)r;
+    auth_core_free(candidate);
+}
+
+int role_auth(unsigned index)
+{
+    static const struct role_ops ops = {
+        .id = ROLE_AUTH, .prepare = on_prepare, .commit = on_commit, .abort = on_abort, .link = on_link};
+    struct auth_role a = {.arena = pke_arena_new()};
+
+    return role_run(&ops, index, NULL, &a);
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/auth/core.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "daemon/auth/core_impl.h"
+#include "daemon/common/assertion.h"
+#include "daemon/common/log.h"
+
+#define HASH_LEN 32
+
+static enum pke_err open_backoff(struct auth_core *core, struct pke_bytes secret, struct pke_fail *fail)
+{
+    char *path PKE_CLEANUP(pke_free_p) = pke_asprintf("%s/auth-backoff", core->conf->global.state_directory);
+
+    return backoff_open(path, secret, &core->backoff, fail);
+}
+
+enum pke_err auth_core_new(const struct conf *conf, struct pke_bytes secret, bool writer,
+                           struct auth_core **ret, struct pke_fail *fail)
+{
+    struct auth_core *core = pke_calloc(1, sizeof *core);
+    enum pke_err err = PKE_OK;
+
+    core->conf = conf;
+    core->writer = writer;
+    core->key = pke_secret_new(secret);
+    if (secret.n != ASSERTION_KEY_SIZE)
+        err =
+            pke_fail_set(fail, PKE_CONFIG, "assertion-key", "daemon/common/assertion.h", "no assertion key");
+    if (err == PKE_OK)
+        err = userfile_load(conf->global.user_file, &core->users, &core->seen, fail);
+    if (err == PKE_OK)
+        err = open_backoff(core, secret, fail);
+    if (err == PKE_OK && !(core->passwords = password_new()))
+        err = pke_fail_set(fail, PKE_CONFIG, "yescrypt", "crypt(5)", "libcrypt does not offer yescrypt");
+    if (err == PKE_OK)
+        *ret = core;
+    else
+        auth_core_free(core);
+    return err;
+}
+
+void auth_core_free(struct auth_core *core)
+{
+    if (!core)
+        return;
+    pke_secret_free(core->key);
+    password_free(core->passwords);
+    backoff_close(core->backoff);
+    userfile_free(core->users);
+    free(core);
+}
+
+enum pke_err auth_core_refresh(struct auth_core *core, struct pke_fail *fail)
+{
+    const char *path = core->conf->global.user_file;
+
+    if (userfile_changed(path, &core->seen)) {
+        password_forget(core->passwords);
+        userfile_free(core->users);
+        core->users = NULL;
+        if (userfile_load(path, &core->users, &core->seen, &core->broken) != PKE_OK)
+            log_fail(LOG_ERR, "user file refused, nobody can authenticate", &core->broken, NULL);
+    }
+    if (core->users)
+        return PKE_OK;
+    /* Fail closed: an old state could hold a user who was just removed. */
+    return pke_fail_set(fail, PKE_STORE_DOWN, core->broken.reason, core->broken.rule, "%s",
+                        core->broken.text);
+}
+
+static enum pke_err malformed(struct pke_fail *fail, const char *what)
+{
+    return pke_fail_set(fail, PKE_MALFORMED, "auth-request", "daemon/common/msg.h", "%s", what);
+}
+
+/* net says what it wants verified; what an endpoint takes is decided here, by the own snapshot. */
+static enum pke_err check_request(const struct auth_core *core, const struct msg_auth *m, uint64_t now_ms,
+                                  struct pke_fail *fail)
+{
+    const struct conf_endpoint *e = conf_find_endpoint(core->conf, m->endpoint);
+    bool enroll = strcmp(m->stage, "enroll") == 0;
+
+    if (now_ms >= m->deadline)
+        return pke_fail_set(fail, PKE_DEADLINE, "deadline", "request-deadline",
+                            "the request waited longer than it may");
+    if (!e)
+        return pke_fail_set(fail, PKE_STALE, "endpoint-unknown", "configuration generation",
+                            "the endpoint is not in the configuration");
+    if (strcmp(m->kind, "username") != 0)
+        return pke_fail_set(fail, PKE_UNSUPPORTED, "credential-kind", "endpoint credentials",
+                            "this kind of credential is not supported");
+    if (!pke_strings_has(&e->credentials, m->kind))
+        return pke_fail_set(fail, PKE_DENIED, "credential-kind", "endpoint credentials",
+                            "the endpoint does not take this kind of credential");
+    if (strcmp(m->tenant, core->conf->global.tenant) != 0 || enroll != (e->stage == CONF_STAGE_ENROLL) ||
+        (!enroll && strcmp(m->stage, "policy") != 0))
+        return pke_fail_set(fail, PKE_DENIED, "auth-scope", "endpoint stage",
+                            "the endpoint is not of this tenant and stage");
+    if (m->request_hash.n != (enroll ? HASH_LEN : 0))
+        return malformed(fail, "the request hash does not fit the stage");
+    if (!m->username)
+        return malformed(fail, "the user name is missing");
+    return PKE_OK;
+}
+
+/* One IPv6 client has a /64 of addresses: they count as one source. */
+static const char *source_key(const char *source, char out[INET6_ADDRSTRLEN + 4])
+{
+    struct in6_addr a;
+
+    if (!source || inet_pton(AF_INET6, source, &a) != 1)
+        return source;
+    if (IN6_IS_ADDR_V4MAPPED(&a)) {
+        inet_ntop(AF_INET, a.s6_addr + 12, out, INET6_ADDRSTRLEN);
+        return out;
+    }
+    memset(a.s6_addr + 8, 0, 8);
+    inet_ntop(AF_INET6, &a, out, INET6_ADDRSTRLEN);
+    strcat(out, "/64");
+    return out;
+}
+
+static bool verify_password(struct auth_core *core, const struct msg_auth *m, uint64_t now_ms,
+                            const struct user *user)
+{
+    char buf[INET6_ADDRSTRLEN + 4];
+    const char *source = source_key(m->source, buf);
+    bool blocked_user = backoff_blocked(core->backoff, BACKOFF_USER, m->username, now_ms);
+    bool blocked_source = source && backoff_blocked(core->backoff, BACKOFF_SOURCE, source, now_ms);
+    bool blocked = blocked_user || blocked_source;
+    bool right;
+
+    /* Blocked: the dummy is hashed all the same, so that the answer takes as long as any other. */
+    right = password_verify(core->passwords, m->username, m->password, blocked || !user ? NULL : user->hash,
+                            now_ms);
+    if (blocked) {
+        log_event(LOG_NOTICE, "authentication blocked by back-off", "user", m->username, "source", m->source,
+                  "by", blocked_user ? "user" : "source", NULL);
+        return false;
+    }
+    if (right) {
+        backoff_forgive(core->backoff, BACKOFF_USER, m->username);
+        return true;
+    }
+    backoff_failed(core->backoff, BACKOFF_USER, m->username, now_ms);
+    if (source)
+        backoff_failed(core->backoff, BACKOFF_SOURCE, source, now_ms);
+    return false;
+}
+
+static enum pke_err write_assertion(const struct auth_core *core, const struct msg_auth *m, uint64_t now_ms,
+                                    const struct user *user, struct pke_buf *out)
+{
+    struct assertion a = {.tenant = m->tenant,
+                          .principal = user->name,
+                          .kind = m->kind,
+                          .stage = m->stage,
+                          .endpoint = m->endpoint,
+                          .attributes = user->attributes,
+                          .request_hash = m->request_hash,
+                          .expires = now_ms + ASSERTION_LIFETIME_MS};
+
+    return assertion_write(&a, pke_secret_bytes(core->key), out);
+}
+
+enum pke_err auth_core_verify(struct auth_core *core, const struct msg_auth *m, uint64_t now_ms,
+                              struct pke_arena *arena, struct pke_buf *assertion, const char **principal,
+                              struct pke_fail *fail)
+{
+    enum pke_err err = check_request(core, m, now_ms, fail);
+    const struct user *user;
+
+    if (err == PKE_OK)
+        err = auth_core_refresh(core, fail);
+    if (err != PKE_OK)
+        return err;
+    user = userfile_find(core->users, m->username);
+    if (!verify_password(core, m, now_ms, user))
+        return pke_fail_set(fail, PKE_UNAUTHENTICATED, "credential", "MS-MDE2 3.4.4.1.1.1",
+                            "the user name or password is wrong");
+    err = write_assertion(core, m, now_ms, user, assertion);
+    if (err != PKE_OK)
+        return pke_fail_set(fail, PKE_INTERNAL, "assertion", "daemon/common/assertion.h",
+                            "the assertion cannot be made");
+    *principal = pke_arena_strdup(arena, user->name);
+    return PKE_OK;
+}

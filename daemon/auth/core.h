@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * What auth decides, apart from channels and clocks: is a credential right, and the user verbs.
+ */
+#ifndef DAEMON_AUTH_CORE_H
+#define DAEMON_AUTH_CORE_H
+
+#include "daemon/common/conf.h"
+#include "daemon/common/msg.h"
+
+/** Open things of one configuration snapshot. */
+struct auth_core;
+
+/**
+ * Open the user file and the back-off table. @p secret is the assertion key. @p conf is borrowed for the life
+ * of the core. @p writer: this process may change the user file (only one does).
+ * @return PKE_OK, or PKE_CONFIG. Blocks on disk and for one password hash.
+ */
+enum pke_err auth_core_new(const struct conf *conf, struct pke_bytes secret, bool writer,
+                           struct auth_core **ret, struct pke_fail *fail);
+void auth_core_free(struct auth_core *core); /* accepts NULL; wipes */
+
+/**
+ * Verify a credential at @p now_ms (CLOCK_MONOTONIC).
+ *
+ * An unknown user, a wrong password, an impossible one and a blocked user or source get the same answer, with
+ * the same text, after the same work: one yescrypt hash. The worker never sleeps.
+ *
+ * @param assertion  initialised by the caller; gets the MACed assertion
+ * @param principal  the name as the user file has it, in @p arena
+ * @return PKE_OK; PKE_UNAUTHENTICATED; PKE_UNSUPPORTED (unknown kind); PKE_DENIED (the endpoint does not take
+ *         this kind, tenant or stage); PKE_STALE (unknown endpoint: another configuration); PKE_MALFORMED;
+ *         PKE_DEADLINE; PKE_STORE_DOWN (the user file cannot be used).
+ */
+enum pke_err auth_core_verify(struct auth_core *core, const struct msg_auth *m, uint64_t now_ms,
+                              struct pke_arena *arena, struct pke_buf *assertion, const char **principal,
+                              struct pke_fail *fail);
+
+/**
+ * user-add {name, attribute ("NAME=VALUE", may repeat); secret} -> the user;
+ * user-remove {name} -> the user; user-list {limit, cursor} -> {items, next}.
+ * @return PKE_OK with JSON in @p json; PKE_EXISTS; PKE_NOT_FOUND; PKE_MALFORMED; PKE_STORE_DOWN;
+ *         PKE_UNSUPPORTED for another verb or when not the writer.
+ */
+enum pke_err auth_core_verb(struct auth_core *core, const struct msg_verb *m, struct pke_buf *json,
+                            struct pke_fail *fail);
+
+#endif

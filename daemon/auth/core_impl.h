@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file Inside of core.h, shared by verifying and the user verbs. */
+#ifndef DAEMON_AUTH_CORE_IMPL_H
+#define DAEMON_AUTH_CORE_IMPL_H
+
+#include <sys/stat.h>
+
+#include "base/secret.h"
+#include "daemon/auth/backoff.h"
+#include "daemon/auth/core.h"
+#include "daemon/auth/password.h"
+#include "daemon/auth/userfile.h"
+
+struct auth_core {
+    const struct conf *conf;
+    struct pke_secret *key;
+    bool writer;
+    struct password *passwords;
+    struct backoff *backoff;
+    struct userfile *users; /* NULL: the file cannot be used, for the reason below */
+    struct stat seen;       /* the file that users were read from */
+    struct pke_fail broken;
+};
+
+/** Read the user file again when it changed. PKE_STORE_DOWN when it cannot be used. */
+enum pke_err auth_core_refresh(struct auth_core *core, struct pke_fail *fail);
+
+#endif

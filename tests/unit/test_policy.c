@@ -1,0 +1,580 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* policy/: option table, rules across fields, and every decision as a table. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "policy/decide.h"
+
+#define NOW 1700000000
+
+struct fixture {
+    struct pke_arena *arena;
+    struct policy_template t;
+    struct policy_identity who;
+    struct policy_request req;
+    struct policy_decision d;
+    struct pke_fail fail;
+};
+
+static void set(struct fixture *f, const char *name, const char *text)
+{
+    const struct pke_option *o = pke_option_find(policy_template_options, name, strlen(name));
+
+    assert_non_null(o);
+    if (o->type == PKE_OPT_STRINGS || o->type == PKE_OPT_OIDS)
+        assert_int_equal(pke_option_append(o, &f->t, text, f->arena, &f->fail), PKE_OK);
+    else
+        assert_int_equal(pke_option_set(o, &f->t, text, NULL, f->arena, &f->fail), PKE_OK);
+}
+
+static int set_up(void **state)
+{
+    struct fixture *f = pke_calloc(1, sizeof *f);
+
+    f->arena = pke_arena_new();
+    f->t.name = "device";
+    pke_option_defaults(policy_template_options, &f->t, f->arena);
+    set(f, "issuer", "lab");
+    set(f, "common-name", "Device");
+    set(f, "allow", "*@corp.example");
+    f->who = (struct policy_identity){"default", "ada@corp.example", "username"};
+    f->req = (struct policy_request){.identity = &f->who,
+                                     .device_id = "0123456789ABCDEF0123456789ABCDEF",
+                                     .enrollment_type = "Full",
+                                     .key = {.rsa = true, .bits = 2048}};
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+
+    pke_arena_free(f->arena);
+    free(f);
+    return 0;
+}
+
+static enum pke_err decide(struct fixture *f)
+{
+    memset(&f->fail, 0, sizeof f->fail);
+    return policy_decide(&f->t, &f->req, NOW, f->arena, &f->d, &f->fail);
+}
+
+static void refused(struct fixture *f, enum pke_err want, const char *reason)
+{
+    f->d.subject_cn = "untouched";
+    assert_int_equal(decide(f), want);
+    assert_int_equal(f->fail.err, want);
+    assert_string_equal(f->fail.reason, reason);
+    assert_true(f->fail.rule[0] != '\0');
+    assert_string_equal(f->d.subject_cn, "untouched");
+}
+
+/* ---- options ---- */
+
+static void test_defaults(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_template t = {.name = "x"};
+
+    pke_option_defaults(policy_template_options, &t, f->arena);
+    assert_true(t.enabled && t.allow_full && t.allow_device);
+    assert_int_equal(t.allow.n, 0);
+    assert_int_equal(t.subject_full, POLICY_SOURCE_PRINCIPAL);
+    assert_int_equal(t.subject_device, POLICY_SOURCE_DEVICE_ID);
+    assert_int_equal(t.validity, 365LL * 86400 * 1000);
+    assert_int_equal(t.backdate, 600 * 1000);
+    assert_int_equal(t.renewal_period, 42LL * 86400 * 1000);
+    assert_int_equal(t.rsa_min_bits, 2048);
+    assert_int_equal(t.rsa_max_bits, 4096);
+    assert_false(t.allow_ec || t.allow_sha1_csr || t.key_encipherment || t.advertise_ca || t.device_takeover);
+    assert_int_equal(t.ekus.n, 1);
+    assert_string_equal(t.ekus.v[0], "1.3.6.1.5.5.7.3.2");
+    assert_int_equal(t.providers.n, 0);
+    assert_null(t.san_uri);
+    assert_string_equal(policy_template_policy_id(&t), "x");
+    assert_string_equal(policy_template_policy_id(&f->t), "device");
+    set(f, "policy-id", "stable");
+    assert_string_equal(policy_template_policy_id(&f->t), "stable");
+}
+
+static void test_every_option_is_described(void **state)
+{
+    (void)state;
+    for (const struct pke_option *o = policy_template_options; o->name; o++) {
+        assert_int_equal(strspn(o->name, "abcdefghijklmnopqrstuvwxyz0123456789-"), strlen(o->name));
+        assert_true(strlen(o->help) > 10 && o->help[strlen(o->help) - 1] != '.');
+        assert_true(o->offset < sizeof(struct policy_template));
+        assert_ptr_equal(pke_option_find(policy_template_options, o->name, strlen(o->name)), o);
+        assert_int_equal(o->required, strcmp(o->name, "issuer") == 0 || strcmp(o->name, "common-name") == 0);
+    }
+}
+
+static void test_option_ranges(void **state)
+{
+    static const struct {
+        const char *name, *good, *bad;
+    } rows[] = {
+        {"validity", "1h", "59m"},
+        {"validity", "3650d", "3651d"},
+        {"backdate", "0", "61m"},
+        {"backdate", "1h", "1ms2"},
+        {"rsa-min-bits", "2048", "1024"},
+        {"rsa-max-bits", "8192", "16384"},
+        {"subject-full", "device-id", "none"},
+        {"subject-device", "principal", "csr"},
+        {"enabled", "no", "off"},
+        {"common-name", "x", ""},
+        {"major-revision", "0", "-1"},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < PKE_LEN(rows); i++) {
+        const struct pke_option *o =
+            pke_option_find(policy_template_options, rows[i].name, strlen(rows[i].name));
+
+        assert_int_equal(pke_option_set(o, &f->t, rows[i].good, NULL, f->arena, &f->fail), PKE_OK);
+        assert_int_equal(pke_option_set(o, &f->t, rows[i].bad, NULL, f->arena, &f->fail), PKE_CONFIG);
+    }
+}
+
+static const struct {
+    const char *option, *value;
+    const char *names; /* what the refusal must mention; NULL: accepted */
+} rules[] = {
+    {"renewal-period", "364d", NULL},
+    {"renewal-period", "365d", "renewal-period"},
+    {"validity", "42d", "renewal-period"},
+    {"validity", "86400500ms", "whole seconds"},
+    {"backdate", "1500ms", "whole seconds"},
+    {"rsa-min-bits", "4096", NULL},
+    {"rsa-min-bits", "6144", "rsa-min-bits"},
+    {"rsa-max-bits", "2048", NULL},
+    {"common-name", "Lab Device", "common-name"},
+    {"common-name",
+     "Lab\xc2\xa0"
+     "Device",
+     "common-name"},
+    {"policy-id", "a b", "policy-id"},
+    {"policy-id", "{11111111-2222-4333-8444-555555555555}", NULL},
+    {"ekus", "2.5.29.37.0", "anyExtendedKeyUsage"},
+    {"ekus", "1.3.6.1.5.5.7.3.2", "twice"},
+    {"ekus", "1.3.6.1.5.5.7.3.4", NULL},
+    {"allow", "ada", NULL},
+    {"allow", "*", NULL},
+    {"allow", "ad*", "allow"},
+    {"allow", "*@", "allow"},
+    {"allow", "*corp.example", "allow"},
+    {"allow", "*@*", "allow"},
+    {"allow", "*@a@b", "allow"},
+    {"allow", "**", "allow"},
+    {"san-uri", "urn:example:device:{device-id}", NULL},
+    {"san-uri", "https://corp.example/{ent-dmid}/{device-id}", NULL},
+    {"san-uri", "urn:x:{principal}", "placeholder"},
+    {"san-uri", "urn:x:{device-id", "placeholder"},
+    {"san-uri", "urn:x:device-id}", "placeholder"},
+    {"san-uri", "{device-id}:x", "URI"},
+    {"san-uri", "no-scheme", "URI"},
+    {"san-uri", "1urn:x", "URI"},
+    {"san-uri", ":x", "URI"},
+    {"san-uri", "urn:", "URI"},
+    {"san-uri", "urn:a b", "URI"},
+    {"san-uri", "urn:\xc3\xa9", "URI"},
+    {"san-uri", "TAG:microsoft.com,2022-09-14:SID:{device-id}", "security identifier"},
+};
+
+static void test_rules_across_fields(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_template good;
+
+    assert_int_equal(policy_template_check(&f->t, &f->fail), PKE_OK);
+    good = f->t;
+    for (size_t i = 0; i < PKE_LEN(rules); i++) {
+        enum pke_err err;
+
+        f->t = good;
+        f->t.allow = (struct pke_strings){0}; /* lists share memory: start each afresh */
+        f->t.ekus = (struct pke_strings){0};
+        set(f, "allow", "*@corp.example");
+        set(f, "ekus", "client-auth");
+        set(f, rules[i].option, rules[i].value);
+        err = policy_template_check(&f->t, &f->fail);
+        if (err != (rules[i].names ? PKE_CONFIG : PKE_OK))
+            fail_msg("%s: %s: %s", rules[i].option, rules[i].value, f->fail.text);
+        if (rules[i].names && !strstr(f->fail.text, rules[i].names))
+            fail_msg("%s: %s: %s", rules[i].option, rules[i].value, f->fail.text);
+    }
+}
+
+static void test_rules_without_a_value(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_template good = f->t;
+
+    f->t.ekus.n = 0;
+    assert_int_equal(policy_template_check(&f->t, &f->fail), PKE_CONFIG);
+    f->t = good;
+    f->t.allow_full = f->t.allow_device = false;
+    assert_int_equal(policy_template_check(&f->t, &f->fail), PKE_CONFIG);
+    f->t.enabled = false;
+    assert_int_equal(policy_template_check(&f->t, &f->fail), PKE_OK);
+    f->t = good;
+    f->t.issuer = NULL;
+    assert_int_equal(policy_template_check(&f->t, &f->fail), PKE_CONFIG);
+    f->t = good;
+    f->t.common_name = NULL;
+    assert_int_equal(policy_template_check(&f->t, &f->fail), PKE_CONFIG);
+    f->t = good;
+    f->t.name = "two words"; /* it would be the policy-id */
+    assert_int_equal(policy_template_check(&f->t, &f->fail), PKE_CONFIG);
+}
+
+/* ---- who ---- */
+
+static void test_match_principal(void **state)
+{
+    static const struct {
+        const char *pattern, *principal;
+        bool match;
+    } rows[] = {
+        {"*", "ada", true},
+        {"*", "", false},
+        {"*", NULL, false},
+        {"ada@corp.example", "ada@corp.example", true},
+        {"ada@corp.example", "ADA@Corp.Example", true},
+        {"ada@corp.example", "ada@corp.example.evil", false},
+        {"ada@corp.example", "ada@corp.exampl", false},
+        {"", "", false},
+        {"", "ada", false},
+        {"*@corp.example", "ada@corp.example", true},
+        {"*@corp.example", "ADA@CORP.EXAMPLE", true},
+        {"*@corp.example", "@corp.example", false},
+        {"*@corp.example", "ada@sub.corp.example", false},
+        {"*@corp.example", "ada@evilcorp.example", false},
+        {"*@corp.example", "eve@other.example@corp.example", false},
+        {"*@corp.example", "ada@corp.example@other.example", false},
+        {"*@corp.example", "corp.example", false},
+        {"*@corp.example", "ada@corp.example ", false},
+        {"ad*", "ada", false}, /* no other wildcards */
+        {"ad*", "ad*", true},
+        {"k", "\xe2\x84\xaa", false}, /* KELVIN SIGN folds to k in Unicode, not here */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < PKE_LEN(rows); i++)
+        if (policy_match_principal(rows[i].pattern, rows[i].principal) != rows[i].match)
+            fail_msg("%s / %s", rows[i].pattern, rows[i].principal ? rows[i].principal : "NULL");
+}
+
+static void test_visible_is_default_deny(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_template nobody = f->t;
+
+    assert_int_equal(policy_visible(&f->t, &f->who, &f->fail), PKE_OK);
+    nobody.allow.n = 0;
+    assert_int_equal(policy_visible(&nobody, &f->who, &f->fail), PKE_DENIED);
+    assert_string_equal(f->fail.rule, "template: allow");
+    nobody = f->t;
+    nobody.enabled = false;
+    assert_int_equal(policy_visible(&nobody, &f->who, &f->fail), PKE_TEMPLATE);
+    assert_int_equal(policy_visible(NULL, &f->who, &f->fail), PKE_TEMPLATE);
+    assert_int_equal(policy_visible(&f->t, NULL, &f->fail), PKE_DENIED);
+    set(f, "allow", "*");
+    assert_int_equal(policy_visible(&f->t, &(struct policy_identity){"default", "x", "username"}, &f->fail),
+                     PKE_OK);
+    assert_int_equal(policy_visible(&f->t, &(struct policy_identity){"default", "", "username"}, &f->fail),
+                     PKE_DENIED);
+    assert_int_equal(policy_visible(&f->t, &(struct policy_identity){"default", NULL, "username"}, &f->fail),
+                     PKE_DENIED);
+    assert_int_equal(policy_visible(&f->t, &(struct policy_identity){NULL, "x", "username"}, &f->fail),
+                     PKE_DENIED);
+}
+
+static void test_decide_asks_visible_first(void **state)
+{
+    struct fixture *f = *state;
+
+    f->who.principal = "eve@other.example";
+    f->req.enrollment_type = "bogus";
+    refused(f, PKE_DENIED, "principal-not-allowed");
+    f->t.enabled = false;
+    refused(f, PKE_TEMPLATE, "template-not-enabled");
+}
+
+/* ---- what ---- */
+
+static void test_enrollment_type(void **state)
+{
+    static const char *const unknown[] = {NULL, "", "full", "FULL", "Full ", "Devic", "Renew"};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < PKE_LEN(unknown); i++) {
+        f->req.enrollment_type = unknown[i];
+        refused(f, PKE_ENROLLMENT_DATA, "enrollment-type");
+    }
+    f->req.enrollment_type = "Full";
+    f->t.allow_full = false;
+    refused(f, PKE_DENIED, "enrollment-type-not-allowed");
+    assert_string_equal(f->fail.rule, "template: allow-full");
+    f->req.enrollment_type = "Device";
+    assert_int_equal(decide(f), PKE_OK);
+    f->t.allow_device = false;
+    f->t.allow_full = true;
+    refused(f, PKE_DENIED, "enrollment-type-not-allowed");
+    assert_string_equal(f->fail.rule, "template: allow-device");
+}
+
+static void test_device_id_form(void **state)
+{
+    static const char *const good[] = {"a", "{8090C8-x_y.z}",
+                                       "0123456789012345678901234567890123456789012345678901234567890123"};
+    static const char *const bad[] = {
+        NULL,     "",     "a b",
+        "a/b",    "a\n",  "\xc3\xa9",
+        "a,CN=x", "a%41", "01234567890123456789012345678901234567890123456789012345678901234"};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < PKE_LEN(good); i++) {
+        f->req.device_id = good[i];
+        assert_int_equal(decide(f), PKE_OK);
+    }
+    for (size_t i = 0; i < PKE_LEN(bad); i++) {
+        f->req.device_id = bad[i];
+        refused(f, PKE_ENROLLMENT_DATA, "device-id");
+    }
+}
+
+static void test_device_belongs_to_its_owner(void **state)
+{
+    struct fixture *f = *state;
+
+    f->req.device_owner = "ADA@corp.EXAMPLE";
+    assert_int_equal(decide(f), PKE_OK);
+    f->req.device_owner = "bob@corp.example";
+    refused(f, PKE_DENIED, "device-of-another");
+    f->req.enrollment_type = "Device";
+    refused(f, PKE_DENIED, "device-of-another");
+    f->req.device_owner = ""; /* an owner without a name is somebody else */
+    refused(f, PKE_DENIED, "device-of-another");
+    f->t.device_takeover = true;
+    assert_int_equal(decide(f), PKE_OK);
+}
+
+static void test_keys(void **state)
+{
+    static const struct {
+        struct policy_key key;
+        bool ec, sha1;
+        enum pke_err want;
+        const char *reason;
+    } rows[] = {
+        {{true, 2048, false}, false, false, PKE_OK, NULL},
+        {{true, 4096, false}, false, false, PKE_OK, NULL},
+        {{true, 2047, false}, false, false, PKE_KEY_WEAK, "key-too-small"},
+        {{true, 4097, false}, false, false, PKE_KEY_WEAK, "key-too-large"},
+        {{true, 0, false}, true, true, PKE_KEY_WEAK, "key-too-small"},
+        {{false, 256, false}, false, false, PKE_KEY_WEAK, "key-type"},
+        {{false, 256, false}, true, false, PKE_OK, NULL},
+        {{false, 384, false}, true, false, PKE_OK, NULL},
+        {{false, 521, false}, true, false, PKE_KEY_WEAK, "key-curve"},
+        {{false, 2048, false}, true, false, PKE_KEY_WEAK, "key-curve"},
+        {{true, 2048, true}, false, false, PKE_CSR_BAD, "csr-sha1"},
+        {{true, 2048, true}, false, true, PKE_OK, NULL},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < PKE_LEN(rows); i++) {
+        f->req.key = rows[i].key;
+        f->t.allow_ec = rows[i].ec;
+        f->t.allow_sha1_csr = rows[i].sha1;
+        if (rows[i].want == PKE_OK)
+            assert_int_equal(decide(f), PKE_OK);
+        else
+            refused(f, rows[i].want, rows[i].reason);
+    }
+}
+
+static void test_common_name(void **state)
+{
+    static const char chars64[] = "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9"
+                                  "0123456789012345678901234567890123456789012345678901234x";
+    static const struct {
+        const char *name;
+        bool valid;
+    } rows[] = {
+        {"a", true},
+        {"ada@corp.example", true},
+        {"\xc3\xa9l\xc3\xa8ve@corp.example", true},
+        {"\xf0\x9f\x98\x80", true},
+        {chars64, true}, /* 64 characters, 72 bytes */
+        {"01234567890123456789012345678901234567890123456789012345678901234", false},
+        {"", false},
+        {NULL, false},
+        {" a", false},
+        {"a ", false},
+        {"a\nb", false},
+        {"a\x7f", false},
+        {"a\xc2\x85", false}, /* NEL, a C1 control */
+        {"a\xe2\x80\xae"
+         "b",
+         false},                      /* right-to-left override */
+        {"a\xe2\x80\x8b", false},     /* zero width space */
+        {"a\xef\x80\x80", false},     /* U+F000 */
+        {"a\xef\xbb\xbf", false},     /* byte order mark */
+        {"a\xef\xbf\xbf", false},     /* noncharacter */
+        {"a\xf0\x9f\xbf\xbf", false}, /* noncharacter of another plane */
+        {"a\xff", false},
+        {"a\xc3", false},
+        {"\xc0\xaf", false},
+    };
+    struct fixture *f = *state;
+
+    f->t.allow.v[0] = pke_arena_strdup(f->arena, "*");
+    for (size_t i = 0; i < PKE_LEN(rows); i++) {
+        assert_int_equal(policy_common_name_valid(rows[i].name), rows[i].valid);
+        if (!rows[i].name || !*rows[i].name)
+            continue;
+        f->who.principal = rows[i].name;
+        if (rows[i].valid) {
+            assert_int_equal(decide(f), PKE_OK);
+            assert_string_equal(f->d.subject_cn, rows[i].name);
+        } else {
+            refused(f, PKE_POLICY, "subject-value");
+        }
+    }
+}
+
+static void test_subject_sources(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(decide(f), PKE_OK);
+    assert_string_equal(f->d.subject_cn, "ada@corp.example");
+    f->req.enrollment_type = "Device";
+    assert_int_equal(decide(f), PKE_OK);
+    assert_string_equal(f->d.subject_cn, f->req.device_id);
+    set(f, "subject-device", "principal");
+    assert_int_equal(decide(f), PKE_OK);
+    assert_string_equal(f->d.subject_cn, "ada@corp.example");
+    set(f, "subject-full", "device-id");
+    f->req.enrollment_type = "Full";
+    assert_int_equal(decide(f), PKE_OK);
+    assert_string_equal(f->d.subject_cn, f->req.device_id);
+    f->t.subject_full = POLICY_SOURCE_NONE;
+    refused(f, PKE_POLICY, "subject-value");
+}
+
+/* What a client controls never reaches a subject that comes from the principal, nor anything but its own
+ * place. */
+static void test_client_data_does_not_change_a_full_subject(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_decision first;
+    static const char alphabet[] = "abcXYZ019._{}-@= /\n*,";
+    unsigned accepted = 0;
+
+    assert_int_equal(decide(f), PKE_OK);
+    first = f->d;
+    srandom(7);
+    for (int i = 0; i < 5000; i++) {
+        char id[80];
+        size_t n = (size_t)random() % 70;
+
+        for (size_t k = 0; k < n; k++)
+            id[k] = alphabet[(size_t)random() % (random() % 4 ? 14 : sizeof alphabet - 1)];
+        id[n] = '\0';
+        f->req.device_id = id;
+        f->req.device_owner = random() % 2 ? "ada@corp.example" : NULL;
+        f->req.key.bits = 2048 + 1024 * ((unsigned)random() % 3);
+        if (decide(f) != PKE_OK) {
+            assert_false(policy_device_id_valid(id));
+            continue;
+        }
+        accepted++;
+        assert_string_equal(f->d.subject_cn, first.subject_cn);
+        assert_null(f->d.san_uri);
+        assert_int_equal(f->d.not_before, first.not_before);
+        assert_int_equal(f->d.not_after, first.not_after);
+        assert_int_equal(f->d.key_encipherment, first.key_encipherment);
+        assert_ptr_equal(f->d.ekus, first.ekus);
+    }
+    assert_true(accepted > 100);
+}
+
+static void test_san_uri_is_filled(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(decide(f), PKE_OK);
+    assert_null(f->d.san_uri);
+    set(f, "san-uri", "urn:x:{device-id}:{ent-dmid}:{device-id}");
+    f->req.device_id = "{a-B}";
+    assert_int_equal(decide(f), PKE_OK);
+    assert_string_equal(f->d.san_uri, "urn:x:%7Ba-B%7D:{ent-dmid}:%7Ba-B%7D");
+    f->req.device_id = "{ent-dmid}"; /* a client cannot smuggle a placeholder in */
+    assert_int_equal(decide(f), PKE_OK);
+    assert_string_equal(f->d.san_uri, "urn:x:%7Bent-dmid%7D:{ent-dmid}:%7Bent-dmid%7D");
+}
+
+static void test_times_and_usages(void **state)
+{
+    static const char *const validities[] = {"1h", "90d", "365d", "3650d"};
+    static const char *const backdates[] = {"0", "10m", "1h"};
+    struct fixture *f = *state;
+
+    for (size_t v = 0; v < PKE_LEN(validities); v++) {
+        for (size_t b = 0; b < PKE_LEN(backdates); b++) {
+            set(f, "validity", validities[v]);
+            set(f, "backdate", backdates[b]);
+            assert_int_equal(decide(f), PKE_OK);
+            assert_int_equal(f->d.not_before, NOW - f->t.backdate / 1000);
+            assert_int_equal(f->d.not_after - f->d.not_before, f->t.validity / 1000);
+        }
+    }
+    assert_false(f->d.key_encipherment);
+    assert_ptr_equal(f->d.ekus, &f->t.ekus);
+    f->t.key_encipherment = true;
+    assert_int_equal(decide(f), PKE_OK);
+    assert_true(f->d.key_encipherment);
+    assert_int_equal(policy_decide(&f->t, &f->req, 253402300799, f->arena, &f->d, &f->fail), PKE_POLICY);
+    assert_int_equal(policy_decide(&f->t, &f->req, INT64_MAX, f->arena, &f->d, &f->fail), PKE_POLICY);
+    assert_int_equal(policy_decide(&f->t, &f->req, 0, f->arena, &f->d, &f->fail), PKE_POLICY);
+}
+
+#define T(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(test_defaults),
+        T(test_every_option_is_described),
+        T(test_option_ranges),
+        T(test_rules_across_fields),
+        T(test_rules_without_a_value),
+        T(test_match_principal),
+        T(test_visible_is_default_deny),
+        T(test_decide_asks_visible_first),
+        T(test_enrollment_type),
+        T(test_device_id_form),
+        T(test_device_belongs_to_its_owner),
+        T(test_keys),
+        T(test_common_name),
+        T(test_subject_sources),
+        T(test_client_data_does_not_change_a_full_subject),
+        T(test_san_uri_is_filled),
+        T(test_times_and_usages),
+    };
+
+    return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
+}
