@@ -109,6 +109,8 @@ static void reply(struct conn *c, unsigned status, const char *type, struct pke_
         c->close_after = true;
     pke_buf_init(&out, body.n + HEAD_ROOM);
     (void)http_reply_write(&out, status, type, body, !c->close_after, head);
+    if (http_reader_request(c->reader)->method == HTTP_HEAD && http_reader_status(c->reader) == 0)
+        out.n -= body.n; /* the head says what GET would carry (RFC 9110 9.3.2) */
     bufferevent_disable(c->bev, EV_READ);
     enter(c, CONN_WRITE, WRITE_MS);
     bufferevent_write(c->bev, out.p, out.n);
@@ -389,7 +391,7 @@ static struct bufferevent *make_stream(struct listener *l, int fd)
     return bev;
 }
 
-void conn_new(struct listener *l, int fd, const struct sockaddr *peer)
+void net_conn_new(struct listener *l, int fd, const struct sockaddr *peer)
 {
     struct conn *c = pke_calloc(1, sizeof *c);
 
@@ -417,7 +419,7 @@ void conn_new(struct listener *l, int fd, const struct sockaddr *peer)
     bufferevent_enable(c->bev, EV_READ | EV_WRITE);
 }
 
-void conns_close_idle(struct net *net)
+void net_conns_close_idle(struct net *net)
 {
     struct conn *next;
 

@@ -12,9 +12,9 @@
 #include "daemon/net/listener.h"
 
 /** Serve @p fd (owned from now on), accepted on @p l from @p peer. */
-void conn_new(struct listener *l, int fd, const struct sockaddr *peer);
+void net_conn_new(struct listener *l, int fd, const struct sockaddr *peer);
 
 /** Close what is between two requests on listeners that are closed (all of them when net is stopping). */
-void conns_close_idle(struct net *net);
+void net_conns_close_idle(struct net *net);
 
 #endif

@@ -183,12 +183,3 @@ void links_forget(struct link_call *c)
     if (c)
         c->answer = NULL;
 }
-
-size_t links_outstanding(const struct links *l, enum role_id to)
-{
-    size_t n = 0;
-
-    for (const struct link *k = l->first; k; k = k->next)
-        n += k->role == to ? k->n_calls : 0;
-    return n;
-}

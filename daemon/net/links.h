@@ -47,7 +47,4 @@ struct link_call *links_ask(struct links *l, const struct link_question *q, link
 /** The answer is not wanted any more. The call still counts as work of its peer until answered. */
 void links_forget(struct link_call *c); /* accepts NULL */
 
-/** Questions that auth workers have not answered. */
-size_t links_outstanding(const struct links *l, enum role_id to);
-
 #endif

@@ -80,7 +80,7 @@ static void on_accept(struct evconnlistener *ev, evutil_socket_t fd, struct sock
 {
     (void)ev;
     (void)len;
-    conn_new(arg, fd, sa);
+    net_conn_new(arg, fd, sa);
 }
 
 void listener_conn_began(struct listener *l)

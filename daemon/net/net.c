@@ -133,7 +133,7 @@ static void on_commit(struct role *r, const struct conf *conf, void *candidate)
     snapshot_set_urls(net->snap, port_of, net);
     snapshot_set_catalogue(net->snap, net->catalogue);
     report_policies(net->snap);
-    conns_close_idle(net);
+    net_conns_close_idle(net);
     tell_state(net);
 }
 
@@ -175,7 +175,7 @@ static void on_stop(struct role *r)
     net->stopping = true;
     tell_state(net);
     listeners_stop(net);
-    conns_close_idle(net);
+    net_conns_close_idle(net);
     net->idle = end_when_idle;
     end_when_idle(net);
 }

@@ -40,7 +40,6 @@ struct txn {
     struct wstep_request rst;
     const char *kind;      /* credential kind, as configuration names it */
     const char *principal; /* claimed, later authenticated */
-    bool authenticated;
     uint8_t request_hash[32];
     bool has_hash;
     struct msg_auth_ok auth;

@@ -37,7 +37,7 @@ static enum step_result step_admit(struct txn *t)
                              "the service is in maintenance, try again later"));
 }
 
-/* mdm.md 4.6 step 6 in the specification's words: no header at all differs from a useless one. */
+/* No header at all and a header without a usable token are different faults (MS-MDE2 2.2.10). */
 static enum step_result step_security(struct txn *t)
 {
     t->principal = t->soap.credential.username;
@@ -109,7 +109,6 @@ static enum step_result on_authenticated(struct txn *t, const struct ipc_frame *
         return STEP_FAIL;
     }
     t->principal = t->auth.principal;
-    t->authenticated = true;
     return STEP_NEXT;
 }
 

@@ -243,6 +243,7 @@ static void test_dead_and_silent_peers(void **state)
 {
     struct harness *h = start();
     struct pke_bytes body;
+    unsigned refusals;
 
     (void)state;
     h->issuer_mode = PEER_DIES;
@@ -264,6 +265,14 @@ static void test_dead_and_silent_peers(void **state)
 
     h->auth_mode = PEER_SILENT;
     check_fault(h, ENROLL, issue, "s:EnrollmentServer", PKE_DEADLINE);
+    h->auth_mode = PEER_ANSWERS;
+
+    /* the issuer keeps the record of what it has seen: no second one under the same TraceId */
+    refusals = h->refusals;
+    h->issuer_mode = PEER_SILENT;
+    assert_int_equal(post(h, ENROLL, issue, &body), 500);
+    assert_true(has(body, "s:EnrollmentServer"));
+    assert_int_equal(h->refusals, refusals);
     harness_stop(h);
 }
 
@@ -363,6 +372,28 @@ static void test_pipelined(void **state)
     client_close(&c);
     free(one);
     free(all);
+    harness_stop(h);
+}
+
+/* The answer to HEAD has no body: the next answer begins behind its head. */
+static void test_head_has_no_body(void **state)
+{
+    static const char text[] = "HEAD " ENROLL " HTTP/1.1\r\nHost: x\r\n\r\n"
+                               "GET " ENROLL " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    struct harness *h = start();
+    struct client c;
+    char *first, *second;
+
+    (void)state;
+    assert_true(client_open(&c, h, false, NULL));
+    client_send(&c, text, sizeof text - 1);
+    (void)client_closed(&c);
+    first = (char *)(uintptr_t)pke_buf_cstr(&c.in);
+    assert_int_equal(strncmp(first, "HTTP/1.1 405 ", 13), 0);
+    second = strstr(first, "\r\n\r\n") + 4;
+    assert_int_equal(strncmp(second, "HTTP/1.1 405 ", 13), 0);
+    assert_non_null(strstr(second, "this endpoint takes POST"));
+    client_close(&c);
     harness_stop(h);
 }
 
@@ -613,6 +644,7 @@ int main(void)
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_http_answers),
         cmocka_unit_test(test_pipelined),
+        cmocka_unit_test(test_head_has_no_body),
         cmocka_unit_test(test_expect_continue_and_slow_bytes),
         cmocka_unit_test(test_tls_refuses_other_protocols),
         cmocka_unit_test(test_reload_keeps_sockets_and_connections),
