@@ -79,7 +79,6 @@ static void build_options(struct conf_impl *ci, enum conf_section_id section, vo
 {
     const struct pke_option *table = conf_sections[section].options;
 
-    pke_option_defaults(table, base, ci->conf.arena);
     for (struct conf_node *n = map->first; n; n = n->next) {
         const struct pke_option *opt = pke_option_find(table, n->key, strlen(n->key));
         if (opt)
@@ -96,6 +95,7 @@ static void build_options(struct conf_impl *ci, enum conf_section_id section, vo
 static void build_object(struct conf_impl *ci, enum conf_section_id section, void *base, struct conf_node *n)
 {
     memcpy((char *)base + conf_layouts[section].name, &n->key, sizeof n->key);
+    pke_option_defaults(conf_sections[section].options, base, ci->conf.arena); /* also for what is refused */
     if (!conf_name_valid(n->key))
         conf_report_add(ci->report, n->kept, n->path,
                         "a name is 1 to %d lower-case letters, digits and inner dashes", CONF_NAME_MAX);
@@ -126,6 +126,7 @@ void conf_build(struct conf_impl *ci)
 {
     ci->nodes[CONF_GLOBAL] = pke_arena_alloc(ci->conf.arena, sizeof *ci->nodes[CONF_GLOBAL]);
     ci->nodes[CONF_GLOBAL][0] = ci->root;
+    pke_option_defaults(conf_global_options, &ci->conf.global, ci->conf.arena);
     build_options(ci, CONF_GLOBAL, &ci->conf.global, ci->root);
     for (const struct conf_node *n = ci->root->first; n; n = n->next) {
         int section = section_by_name(n->key);

@@ -365,7 +365,10 @@ static void test_all_errors_at_once(void **state)
                 "    path: x y\n"
                 "    stage: enrol\n"
                 "    credentials: [username, magic]\n"
-                "    template: t2\n",
+                "    template: t2\n"
+                "  f: &a\n"
+                "provisioning: {p: 7, q: *a}\n"
+                "templates: {t: no, u: *a}\n",
                 "c.yaml:1:1: the option control-socket is missing\n"
                 "c.yaml:1:18: state-directory: expects a value, not a mapping or list\n"
                 "c.yaml:2:9: tenant: a name is 1 to 63 lower-case letters, digits and inner dashes\n"
@@ -384,7 +387,12 @@ static void test_all_errors_at_once(void **state)
                 "c.yaml:17:11: endpoints.e.path: must begin with /\n"
                 "c.yaml:18:12: endpoints.e.stage: expects one of policy, enroll\n"
                 "c.yaml:19:29: endpoints.e.credentials[1]: magic is not a known credential kind: username\n"
-                "c.yaml:20:15: endpoints.e.template: there is no template t2\n");
+                "c.yaml:20:15: endpoints.e.template: there is no template t2\n"
+                "c.yaml:21:6: endpoints.f: anchors are not part of the configuration language\n"
+                "c.yaml:22:19: provisioning.p: expects options\n"
+                "c.yaml:22:25: provisioning.q: aliases are not part of the configuration language\n"
+                "c.yaml:23:16: templates.t: expects options\n"
+                "c.yaml:23:23: templates.u: aliases are not part of the configuration language\n");
 }
 
 static void test_errors_are_bounded(void **state)
