@@ -154,27 +154,6 @@ static void on_reload_timeout(evutil_socket_t fd, short what, void *arg)
     end_reload(arg, &fail);
 }
 
-/* Options that only a restart can change: refused by name, so that nothing is half applied. */
-static enum pke_err check_restart_options(const struct conf *old, const struct conf *new_conf,
-                                          struct pke_fail *fail)
-{
-    struct pke_arena *arena = pke_arena_new();
-    enum pke_err err = PKE_OK;
-
-    for (const struct pke_option *o = conf_sections[0].options; o->name && err == PKE_OK; o++) {
-        const char *a, *b;
-        if (o->reload != PKE_RELOAD_RESTART)
-            continue;
-        a = pke_option_text(o, &old->global, arena);
-        b = pke_option_text(o, &new_conf->global, arena);
-        if (strcmp(a ? a : "", b ? b : "") != 0)
-            err = pke_fail_set(fail, PKE_CONFIG, "restart-needed", "pkienrolld.conf(5)",
-                               "%s changed: that needs a restart", o->name);
-    }
-    pke_arena_free(arena);
-    return err;
-}
-
 static enum pke_err load_candidate(struct supervisor *s, struct pke_fail *fail)
 {
     struct conf_errors errors = {0};
@@ -182,10 +161,10 @@ static enum pke_err load_candidate(struct supervisor *s, struct pke_fail *fail)
 
     if (err == PKE_OK)
         err = conf_check_files(s->new_conf, &errors);
+    if (err == PKE_OK)
+        err = conf_check_reload(s->conf, s->new_conf, &errors);
     if (err != PKE_OK)
         pke_fail_set(fail, PKE_CONFIG, "config", "pkienrolld.conf(5)", "%s", pke_buf_cstr(&errors.text));
-    else
-        err = check_restart_options(s->conf, s->new_conf, fail);
     conf_errors_done(&errors);
     return err;
 }

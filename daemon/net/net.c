@@ -147,16 +147,11 @@ static void on_link(struct role *r, const struct msg_link *link, int fd)
 static void on_frame(struct role *r, const struct ipc_frame *f)
 {
     struct net *net = r->state;
-    struct pke_arena *arena = pke_arena_new();
-    struct msg_drain m;
-    struct pke_fail fail;
 
-    if (f->kind == MSG_DRAIN &&
-        ipc_record_read(msg_drain_fields, f->payload, arena, &m, sizeof m, &fail) == PKE_OK) {
-        net->draining = m.on != 0;
+    if (f->kind == MSG_DRAIN) {
+        net->draining = true;
         tell_state(net);
     }
-    pke_arena_free(arena);
 }
 
 static void end_when_idle(struct net *net)

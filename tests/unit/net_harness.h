@@ -55,7 +55,7 @@ void harness_stop(struct harness *h);
 void harness_link(struct harness *h, enum role_id role);
 /** PREPARE, and SWITCH when it is ready. True when it was. @p extra: more lines of configuration. */
 bool harness_configure(struct harness *h, const char *extra);
-void harness_drain(struct harness *h, bool on);
+void harness_drain(struct harness *h);
 
 /** One turn: frames, then at most 5 ms for @p fd (-1: none). */
 void harness_pump(struct harness *h, int fd);
