@@ -139,11 +139,19 @@ void show_list(const struct verb *v, const json_t *items, bool color, FILE *out)
     text_table_done(&t);
 }
 
+/* Objects whose members are named by the configuration: those names are shown as they are. */
+static bool holds_names(const char *key)
+{
+    return !strcmp(key, "listeners") || !strcmp(key, "urls");
+}
+
 /* "not_after" -> "Not after" */
-static char *label(const char *key)
+static char *label(const char *key, bool verbatim)
 {
     char *s = pke_strdup(key);
 
+    if (verbatim)
+        return s;
     for (char *p = s; *p; p++)
         if (*p == '_')
             *p = ' ';
@@ -214,22 +222,29 @@ static void print_array(const json_t *v, unsigned depth, FILE *out)
     text_table_done(&t);
 }
 
-static void print_object(const json_t *o, unsigned depth, bool color, FILE *out);
+/* How a nested object is printed. */
+struct style {
+    unsigned depth;
+    bool color, names; /* names: its keys are names, not labels */
+};
 
-static void print_block(const char *key, const json_t *v, unsigned depth, bool color, FILE *out)
+static void print_object(const json_t *o, struct style st, FILE *out);
+
+static void print_block(const char *key, const json_t *v, struct style st, FILE *out)
 {
-    PKE_CLEANUP(pke_free_p) char *name = label(key);
+    PKE_CLEANUP(pke_free_p) char *name = label(key, st.names);
+    struct style inner = {st.depth + 1, st.color, holds_names(key)};
 
-    indent(depth, out);
-    fputs(color ? "\033[1m" : "", out);
+    indent(st.depth, out);
+    fputs(st.color ? "\033[1m" : "", out);
     print_escaped(name, out);
-    fputs(color ? "\033[0m\n" : "\n", out);
+    fputs(st.color ? "\033[0m\n" : "\n", out);
     if (json_is_object(v))
-        print_object(v, depth + 1, color, out);
+        print_object(v, inner, out);
     else if (json_is_array(v))
-        print_array(v, depth + 1, out);
+        print_array(v, inner.depth, out);
     else
-        print_lines(json_string_value(v), depth + 1, out);
+        print_lines(json_string_value(v), inner.depth, out);
 }
 
 static const char *state_color(const char *key, const json_t *v)
@@ -241,11 +256,11 @@ static const char *state_color(const char *key, const json_t *v)
     return !strcmp(s, "ready") || !strcmp(s, "issued") ? "\033[32m" : "\033[33m";
 }
 
-static void print_scalar(const char *key, const json_t *v, int width, bool color, FILE *out)
+static void print_scalar(const char *key, const json_t *v, int width, struct style st, FILE *out)
 {
     PKE_CLEANUP(pke_buf_done) struct pke_buf b;
-    PKE_CLEANUP(pke_free_p) char *name = label(key);
-    const char *paint = color ? state_color(key, v) : NULL;
+    PKE_CLEANUP(pke_free_p) char *name = label(key, st.names);
+    const char *paint = st.color ? state_color(key, v) : NULL;
 
     pke_buf_init(&b, VALUE_MAX);
     inline_text(v, &b);
@@ -256,7 +271,7 @@ static void print_scalar(const char *key, const json_t *v, int width, bool color
     fputs(paint ? "\033[0m\n" : "\n", out);
 }
 
-static void print_object(const json_t *o, unsigned depth, bool color, FILE *out)
+static void print_object(const json_t *o, struct style st, FILE *out)
 {
     const char *key;
     json_t *v;
@@ -271,19 +286,19 @@ static void print_object(const json_t *o, unsigned depth, bool color, FILE *out)
     {
         if (is_block(key, v))
             continue;
-        indent(depth, out);
-        print_scalar(key, v, width, color, out);
+        indent(st.depth, out);
+        print_scalar(key, v, width, st, out);
     }
     json_object_foreach((json_t *)o, key, v)
     {
         if (is_block(key, v))
-            print_block(key, v, depth, color, out);
+            print_block(key, v, st, out);
     }
 }
 
 void show_object(const json_t *o, bool color, FILE *out)
 {
-    print_object(o, 0, color, out);
+    print_object(o, (struct style){.color = color}, out);
 }
 
 static void error_part(const json_t *e, const char *key, const char *before, const char *after, FILE *out)

@@ -88,13 +88,6 @@ static void add(struct pke_buf *out, const char *s)
     (void)pke_buf_add_str(out, s);
 }
 
-static void add_text(struct pke_buf *out, const char *name, const char *text)
-{
-    (void)pke_buf_printf(out, "<%s>", name);
-    (void)xml_escape(out, text);
-    (void)pke_buf_printf(out, "</%s>", name);
-}
-
 enum pke_err fault_mdm_write(const struct pke_fail *fail, const char *trace_id, const char *language,
                              struct pke_buf *out)
 {
@@ -110,9 +103,9 @@ enum pke_err fault_mdm_write(const struct pke_fail *fail, const char *trace_id, 
     (void)xml_escape(out, text);
     add(out, "</s:Text></s:Reason><s:Detail><DeviceEnrollmentServiceError xmlns=\"" NS_WSTEP "\">");
     if (f->error_type)
-        add_text(out, "ErrorType", f->error_type);
-    add_text(out, "Message", text);
-    add_text(out, "TraceId", trace_id ? trace_id : "");
+        xml_add_element(out, "ErrorType", f->error_type);
+    xml_add_element(out, "Message", text);
+    xml_add_element(out, "TraceId", trace_id ? trace_id : "");
     add(out, "</DeviceEnrollmentServiceError></s:Detail></s:Fault>");
     return out->overflow ? PKE_LIMIT : PKE_OK;
 }

@@ -66,13 +66,6 @@ static void add(struct pke_buf *out, const char *s)
     (void)pke_buf_add_str(out, s);
 }
 
-static void add_text(struct pke_buf *out, const char *name, const char *text)
-{
-    (void)pke_buf_printf(out, "<%s>", name);
-    (void)xml_escape(out, text);
-    (void)pke_buf_printf(out, "</%s>", name);
-}
-
 static void add_number(struct pke_buf *out, const char *name, uint64_t v)
 {
     (void)pke_buf_printf(out, "<%s>%" PRIu64 "</%s>", name, v, name);
@@ -86,14 +79,14 @@ static void add_providers(const struct pke_strings *providers, struct pke_buf *o
     }
     add(out, "<cryptoProviders>"); /* without this wrapper Windows ignores the list (mdm.md 5.3) */
     for (size_t i = 0; i < providers->n; i++)
-        add_text(out, "provider", providers->v[i]);
+        xml_add_element(out, "provider", providers->v[i]);
     add(out, "</cryptoProviders>");
 }
 
 static void add_attributes(const struct xcep_policy *p, struct pke_buf *out)
 {
     add(out, "<attributes>");
-    add_text(out, "commonName", p->common_name);
+    xml_add_element(out, "commonName", p->common_name);
     add(out, "<policySchema>3</policySchema><certificateValidity>");
     add_number(out, "validityPeriodSeconds", p->validity_seconds);
     add_number(out, "renewalPeriodSeconds", p->renewal_seconds);
@@ -121,7 +114,7 @@ static void add_ca(const struct xcep_ca *ca, struct pke_buf *out)
     }
     add(out, "<cAs><cA><uris><cAURI>");
     add_number(out, "clientAuthentication", ca->client_authentication);
-    add_text(out, "uri", ca->url);
+    xml_add_element(out, "uri", ca->url);
     add(out, "<priority>1</priority><renewalOnly>false</renewalOnly></cAURI></uris><certificate>");
     (void)pke_base64_encode(ca->certificate, PKE_B64_STRICT, out);
     (void)pke_buf_printf(out, "</certificate><enrollPermission>%s</enrollPermission>",
@@ -136,7 +129,7 @@ enum pke_err xcep_response_write(const struct xcep_policy *policy, struct pke_bu
     if (err != PKE_OK)
         return err;
     add(out, "<GetPoliciesResponse xmlns=\"" NS_XCEP "\"><response>");
-    add_text(out, "policyID", policy->policy_id);
+    xml_add_element(out, "policyID", policy->policy_id);
     add(out, NIL("policyFriendlyName") NIL("nextUpdateHours")
                  NIL("policiesNotChanged") "<policies><policy><policyOIDReference>" OID_REFERENCE
                                            "</policyOIDReference>");

@@ -89,4 +89,7 @@ bool xml_text_valid(const char *text);
  */
 enum pke_err xml_escape(struct pke_buf *out, const char *text);
 
+/** Append <name>escaped text</name>; @p name is ours. */
+enum pke_err xml_add_element(struct pke_buf *out, const char *name, const char *text);
+
 #endif

@@ -132,3 +132,10 @@ enum pke_err xml_escape(struct pke_buf *out, const char *text)
     }
     return err;
 }
+
+enum pke_err xml_add_element(struct pke_buf *out, const char *name, const char *text)
+{
+    (void)pke_buf_printf(out, "<%s>", name);
+    (void)xml_escape(out, text);
+    return pke_buf_printf(out, "</%s>", name);
+}

@@ -168,7 +168,7 @@ static void test_object_block(void **state)
                               "N          3\n"
                               "Ekus       1.2, 1.3\n"
                               "Urls\n"
-                              "  A  https://x\n"
+                              "  a  https://x\n"
                               "Roles\n"
                               "   role  pid\n"
                               "   net   7\n"
