@@ -20,7 +20,7 @@ struct pke_secret {
 struct pke_secret *pke_secret_new(struct pke_bytes b)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t mapped = (sizeof(struct pke_secret) + b.n + page - 1) / page * page;
+    size_t mapped = (sizeof(struct pke_secret) + b.n + 1 + page - 1) / page * page;
     struct pke_secret *s = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (s == MAP_FAILED)

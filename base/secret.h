@@ -18,7 +18,7 @@ struct pke_secret *pke_secret_new(struct pke_bytes b);
 /** Wipe and release. Accepts NULL. */
 void pke_secret_free(struct pke_secret *s);
 
-/** The bytes, valid until pke_secret_free. An empty range for NULL. */
+/** The bytes, valid until pke_secret_free; a NUL follows them. An empty range for NULL. */
 struct pke_bytes pke_secret_bytes(const struct pke_secret *s);
 
 /**

@@ -69,12 +69,13 @@ struct conf_provisioning {
     int64_t initial_backoff, max_backoff; /* INITIALBACKOFFTIME, MAXBACKOFFTIME */
     bool backcompat_retry_disabled;
     char *default_encoding;
-    bool search_criteria;               /* emit SSLCLIENTCERTSEARCHCRITERIA */
-    char *client_secret, *client_nonce; /* APPAUTH CLIENT: values that the management server knows */
-    char *server_name, *server_secret, *server_nonce; /* APPAUTH APPSRV */
-    char *server_auth_type;                           /* BASIC or DIGEST */
-    uint64_t renew_period, retry_interval;            /* days: WSTEP/Renew */
-    char *renew_url;                                  /* ServerURL, absent: the client starts at discovery */
+    bool search_criteria; /* emit SSLCLIENTCERTSEARCHCRITERIA */
+    char *client_secret_file,
+        *client_nonce; /* APPAUTH CLIENT: the file's text is known to the management server */
+    char *server_name, *server_secret_file, *server_nonce; /* APPAUTH APPSRV */
+    char *server_auth_type;                                /* BASIC or DIGEST */
+    uint64_t renew_period, retry_interval;                 /* days: WSTEP/Renew */
+    char *renew_url; /* ServerURL, absent: the client starts at discovery */
     uint64_t poll_first_retries, poll_second_retries, poll_remaining_retries;
     int64_t poll_first_interval, poll_second_interval, poll_remaining_interval; /* ms, whole minutes */
     bool poll_on_login;

@@ -81,24 +81,6 @@ static void on_start(struct role *r)
     net->parser = soap_parser_new();
 }
 
-static enum pke_err on_prepare(struct role *r, const struct conf *conf, struct pke_bytes secret, void **ret,
-                               struct pke_fail *fail)
-{
-    struct net *net = r->state;
-    struct candidate *c;
-    struct listener_set *set;
-    enum pke_err err = listeners_prepare(net, conf, &set, fail);
-
-    (void)secret; /* net holds none */
-    if (err != PKE_OK)
-        return err;
-    c = pke_calloc(1, sizeof *c);
-    c->listeners = set;
-    c->snap = snapshot_new(conf);
-    *ret = c;
-    return PKE_OK;
-}
-
 static void on_abort(struct role *r, void *candidate)
 {
     struct candidate *c = candidate;
@@ -107,6 +89,29 @@ static void on_abort(struct role *r, void *candidate)
     listeners_abort(c->listeners);
     snapshot_unref(c->snap);
     free(c);
+}
+
+static enum pke_err on_prepare(struct role *r, const struct conf *conf, struct pke_bytes secret, void **ret,
+                               struct pke_fail *fail)
+{
+    struct net *net = r->state;
+    struct candidate *c;
+    struct listener_set *set;
+    enum pke_err err = listeners_prepare(net, conf, &set, fail);
+
+    (void)secret; /* the assertion key is not for net */
+    if (err != PKE_OK)
+        return err;
+    c = pke_calloc(1, sizeof *c);
+    c->listeners = set;
+    c->snap = snapshot_new(conf);
+    err = snapshot_load_secrets(c->snap, fail);
+    if (err != PKE_OK) {
+        on_abort(r, c);
+        return err;
+    }
+    *ret = c;
+    return PKE_OK;
 }
 
 static unsigned port_of(void *arg, const struct conf_listener *l)

@@ -15,8 +15,10 @@ static struct provdoc_certificate node(const struct catalogue_certificate *c)
     return (struct provdoc_certificate){.der = c->der, .sha1_hex = c->sha1};
 }
 
-static void map_application(const struct conf_provisioning *c, struct provdoc *doc)
+static void map_application(const struct provision_input *in, struct provdoc *doc)
 {
+    const struct conf_provisioning *c = in->conf;
+
     doc->provider_id = c->provider_id;
     doc->display_name = c->display_name;
     doc->management_url = c->management_url;
@@ -25,11 +27,11 @@ static void map_application(const struct conf_provisioning *c, struct provdoc *d
     doc->max_backoff_ms = (uint64_t)c->max_backoff;
     doc->backcompat_retry_disabled = c->backcompat_retry_disabled;
     doc->default_encoding = c->default_encoding;
-    doc->client_secret = c->client_secret;
+    doc->client_secret = (const char *)pke_secret_bytes(in->secrets->client).p;
     doc->client_nonce = c->client_nonce;
     doc->server_auth_type = c->server_auth_type;
     doc->server_name = c->server_name;
-    doc->server_secret = c->server_secret;
+    doc->server_secret = (const char *)pke_secret_bytes(in->secrets->server).p;
     doc->server_nonce = c->server_nonce;
     doc->renew_period = (unsigned)c->renew_period;
     doc->retry_interval = (unsigned)c->retry_interval;
@@ -69,10 +71,10 @@ enum pke_err provision_write(const struct provision_input *in, struct pke_buf *o
     char sha1[CATALOGUE_SHA1_HEX];
     struct provdoc doc = {0};
 
-    if (!in->issuer || !in->conf)
+    if (!in->issuer || !in->conf || !in->secrets)
         return pke_fail_set(fail, PKE_INTERNAL, "provisioning-incomplete", "MS-MDE2 2.2.9.1",
                             "the issuing CA's certificate or the provisioning section is not known");
-    map_application(in->conf, &doc);
+    map_application(in, &doc);
     map_dmclient(in->conf, &doc);
     map_request(in, &doc);
     doc.root = node(&in->issuer->root);

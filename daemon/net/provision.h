@@ -10,9 +10,11 @@
 #include "daemon/common/conf.h"
 #include "daemon/common/msg.h"
 #include "daemon/net/catalogue.h"
+#include "daemon/net/snapshot.h"
 
 struct provision_input {
     const struct conf_provisioning *conf;
+    const struct net_secrets *secrets;     /* of that section */
     const struct catalogue_issuer *issuer; /* who signed: NULL is refused */
     const struct msg_issued *issued;
     const struct pke_pairs *context; /* the request's ContextItems */

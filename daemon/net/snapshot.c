@@ -4,10 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/encode.h"
 #include "base/mem.h"
 #include "daemon/net/policy_body.h"
 
 #define POLICY_BODY_MAX (128u << 10)
+#define SECRET_MAX      255
 
 struct snapshot *snapshot_new(const struct conf *conf)
 {
@@ -15,6 +17,7 @@ struct snapshot *snapshot_new(const struct conf *conf)
 
     s->refs = 1;
     s->conf = conf_ref(conf);
+    s->secrets = pke_calloc(conf->n_provisionings + 1, sizeof *s->secrets);
     s->n_endpoints = conf->n_endpoints;
     s->endpoints = pke_calloc(s->n_endpoints + 1, sizeof *s->endpoints);
     for (size_t i = 0; i < s->n_endpoints; i++) {
@@ -22,6 +25,43 @@ struct snapshot *snapshot_new(const struct conf *conf)
         pke_buf_init(&s->endpoints[i].policy, POLICY_BODY_MAX);
     }
     return s;
+}
+
+/* They go into XML attributes: text, without control characters. */
+static enum pke_err read_secret(const char *path, struct pke_secret **ret, struct pke_fail *fail)
+{
+    enum pke_err err = pke_secret_read_file(path, SECRET_MAX, ret, fail);
+    struct pke_bytes b;
+
+    if (err != PKE_OK)
+        return err;
+    b = pke_secret_bytes(*ret);
+    for (size_t i = 0; i < b.n; i++)
+        if (b.p[i] < 0x20 || b.p[i] == 0x7f)
+            return pke_fail_set(fail, PKE_CONFIG, "secret-text", "secret files",
+                                "%s holds a control character", path);
+    return pke_utf8_valid(b)
+               ? PKE_OK
+               : pke_fail_set(fail, PKE_CONFIG, "secret-text", "secret files", "%s is not UTF-8", path);
+}
+
+enum pke_err snapshot_load_secrets(struct snapshot *s, struct pke_fail *fail)
+{
+    enum pke_err err = PKE_OK;
+
+    for (size_t i = 0; i < s->conf->n_provisionings && err == PKE_OK; i++) {
+        const struct conf_provisioning *p = &s->conf->provisionings[i];
+
+        err = read_secret(p->client_secret_file, &s->secrets[i].client, fail);
+        if (err == PKE_OK)
+            err = read_secret(p->server_secret_file, &s->secrets[i].server, fail);
+    }
+    return err;
+}
+
+const struct net_secrets *snapshot_secrets(const struct snapshot *s, const struct conf_provisioning *p)
+{
+    return &s->secrets[p - s->conf->provisionings];
 }
 
 struct snapshot *snapshot_ref(struct snapshot *s)
@@ -39,6 +79,11 @@ void snapshot_unref(struct snapshot *s)
         pke_buf_done(&s->endpoints[i].policy);
     }
     free(s->endpoints);
+    for (size_t i = 0; i < s->conf->n_provisionings; i++) {
+        pke_secret_free(s->secrets[i].client);
+        pke_secret_free(s->secrets[i].server);
+    }
+    free(s->secrets);
     catalogue_unref(s->catalogue);
     conf_unref(s->conf);
     free(s);

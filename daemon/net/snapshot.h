@@ -8,6 +8,7 @@
 #define DAEMON_NET_SNAPSHOT_H
 
 #include "base/bytes.h"
+#include "base/secret.h"
 #include "daemon/common/conf.h"
 #include "daemon/net/catalogue.h"
 
@@ -21,16 +22,28 @@ struct net_endpoint {
     struct pke_fail no_policy; /* why there is none; err PKE_OK when there is one */
 };
 
+/** The DM secrets of one provisioning section: values that the management server knows. */
+struct net_secrets {
+    struct pke_secret *client, *server;
+};
+
 struct snapshot {
     unsigned refs;
     struct conf *conf;
+    struct net_secrets *secrets; /* one per conf->provisionings */
     struct catalogue *catalogue; /* NULL until issuer told one */
     struct net_endpoint *endpoints;
     size_t n_endpoints;
 };
 
-/** New snapshot over @p conf (one more owner of it), without URLs and bodies. One owner. */
+/** New snapshot over @p conf (one more owner of it), without secrets, URLs and bodies. One owner. */
 struct snapshot *snapshot_new(const struct conf *conf);
+
+/** Read the secret files that the configuration names. Blocks on disk. PKE_CONFIG. */
+enum pke_err snapshot_load_secrets(struct snapshot *s, struct pke_fail *fail);
+
+/** The secrets of a provisioning section of s->conf. */
+const struct net_secrets *snapshot_secrets(const struct snapshot *s, const struct conf_provisioning *p);
 struct snapshot *snapshot_ref(struct snapshot *s);
 void snapshot_unref(struct snapshot *s); /* accepts NULL */
 

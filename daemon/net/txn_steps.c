@@ -219,6 +219,7 @@ static enum step_result step_provision(struct txn *t)
     const struct policy_template *tpl = t->ep->conf->template_ref;
     struct provision_input in = {
         .conf = t->ep->conf->provisioning_ref,
+        .secrets = snapshot_secrets(t->snap, t->ep->conf->provisioning_ref),
         .issuer = catalogue_find(t->snap->catalogue, tpl ? tpl->issuer : NULL),
         .issued = &t->issued,
         .context = &t->rst.context,

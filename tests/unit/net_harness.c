@@ -55,10 +55,10 @@ static const char conf_text[] = "state-directory: %1$s/state\n"
                                 "    provider-id: corp.example\n"
                                 "    display-name: Corp\n"
                                 "    management-url: https://mdm.corp.example/manage\n"
-                                "    client-secret: cs\n"
+                                "    client-secret-file: %1$s/client\n"
                                 "    client-nonce: bm9uY2U=\n"
                                 "    server-name: device\n"
-                                "    server-secret: ss\n"
+                                "    server-secret-file: %1$s/server\n"
                                 "    server-nonce: bm9uY2U=\n"
                                 "endpoints:\n"
                                 "  policy:\n"
@@ -90,6 +90,18 @@ char *harness_data(const char *name)
     assert_int_equal(fread(text, 1, (size_t)st.st_size, f), st.st_size);
     fclose(f);
     return text;
+}
+
+static void write_secret(const char *dir, const char *name, const char *text)
+{
+    char path[128];
+    int fd;
+
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
 }
 
 static void make_tls(const char *dir)
@@ -331,6 +343,8 @@ struct harness *harness_start(void)
     strcpy(h->dir, "/tmp/pke-net-XXXXXX");
     assert_non_null(mkdtemp(h->dir));
     make_tls(h->dir);
+    write_secret(h->dir, "client", "cs");
+    write_secret(h->dir, "server", "ss");
     h->arena = pke_arena_new();
     h->ack_refusals = true;
     pke_fail_set(&h->refusal, PKE_DENIED, "test-refusal", "test 1", "refused by the test");
@@ -360,7 +374,7 @@ struct harness *harness_start(void)
 
 void harness_stop(struct harness *h)
 {
-    static const char *const files[] = {"tls.pem", "tls.key", "net.sock"};
+    static const char *const files[] = {"tls.pem", "tls.key", "net.sock", "client", "server"};
     uint64_t end = process_monotonic_ms() + PATIENCE_MS;
     int status = -1;
     char path[128];

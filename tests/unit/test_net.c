@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/encode.h"
@@ -302,6 +303,22 @@ static void test_drain(void **state)
     assert_int_equal(post(h, ENROLL, issue, &body), 503);
     assert_true(has(body, "<ErrorType>InMaintenance</ErrorType>"));
     assert_int_equal(h->auths, 0);
+    harness_stop(h);
+}
+
+/* Secrets are never in the configuration file; the files that hold them are for the daemon alone. */
+static void test_secret_files_are_private(void **state)
+{
+    struct harness *h = start();
+    char path[128];
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/client", h->dir);
+    assert_int_equal(chmod(path, 0644), 0);
+    assert_false(harness_configure(h, "retry-window: 2h\n"));
+    assert_string_equal(h->conf_fail.reason, "secret-mode");
+    assert_int_equal(chmod(path, 0600), 0);
+    assert_true(harness_configure(h, "retry-window: 2h\n"));
     harness_stop(h);
 }
 
@@ -640,6 +657,7 @@ int main(void)
         cmocka_unit_test(test_dead_and_silent_peers),
         cmocka_unit_test(test_stale_is_tried_once_more),
         cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_secret_files_are_private),
         cmocka_unit_test(test_http_answers),
         cmocka_unit_test(test_pipelined),
         cmocka_unit_test(test_head_has_no_body),

@@ -57,10 +57,10 @@ static const char conf_text[] = "state-directory: /state\n"
                                 "    provider-id: corp.example\n"
                                 "    display-name: Corp\n"
                                 "    management-url: https://mdm.corp.example/manage\n"
-                                "    client-secret: cs\n"
+                                "    client-secret-file: /client\n"
                                 "    client-nonce: bm9uY2U=\n"
                                 "    server-name: device\n"
-                                "    server-secret: ss\n"
+                                "    server-secret-file: /server\n"
                                 "    server-nonce: bm9uY2U=\n"
                                 "    renew-period: 60\n"
                                 "    retry-interval: 4\n"
@@ -262,8 +262,10 @@ static struct pke_buf provision(const char *type, const char *ca, const char *ro
         .subject_cn = "ada@corp.example",
         .ent_dmid = "ENT-DMID",
     };
+    struct net_secrets secrets = {pke_secret_new(pke_bytes_str("cs")), pke_secret_new(pke_bytes_str("ss"))};
     struct provision_input in = {
         .conf = conf_find_endpoint(conf, "enroll")->provisioning_ref,
+        .secrets = &secrets,
         .issuer = catalogue_find(c, "lab"),
         .issued = &issued,
         .context = &context,
@@ -279,6 +281,8 @@ static struct pke_buf provision(const char *type, const char *ca, const char *ro
     in.issuer = NULL;
     assert_int_equal(provision_write(&in, &b, &fail), PKE_INTERNAL);
     catalogue_unref(c);
+    pke_secret_free(secrets.client);
+    pke_secret_free(secrets.server);
     return b;
 }
 
@@ -289,6 +293,8 @@ static void test_provisioning_of_a_user(void **state)
     (void)state;
     assert_true(has(&b, "<characteristic type=\"My\"><characteristic type=\"User\">"));
     assert_false(has(&b, "<characteristic type=\"CA\">"));
+    assert_true(has(&b, "name=\"AAUTHSECRET\" value=\"cs\""));
+    assert_true(has(&b, "name=\"AAUTHSECRET\" value=\"ss\""));
     assert_true(has(&b, "name=\"RenewPeriod\" value=\"60\""));
     assert_true(has(&b, "name=\"RetryInterval\" value=\"4\""));
     assert_true(has(&b, "name=\"NumberOfFirstRetries\" value=\"8\""));
