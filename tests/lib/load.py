@@ -37,6 +37,7 @@ class Load:
         self.wrong = []         # text: answers that no client should ever see
         self.pending = []       # requests that had no certificate yet when the clients stopped
         self.stopping = False
+        self.maintenance = False  # the daemon was told to stop: InMaintenance is a right answer, too
         identities = [[(mdm.device_id(), mdm.new_key()) for _ in range(devices)] for _ in range(workers)]
         self.threads = [threading.Thread(target=self._run, args=(i, ids), daemon=True)
                         for i, ids in enumerate(identities)]
@@ -109,6 +110,8 @@ class Load:
             self._note(self.acknowledged, (request, der))
             return der
         elif answer.status == 500 and answer.subcode == "s:EnrollmentServer" and answer.error_type is None:
+            self._note(self.faults, answer)
+        elif self.maintenance and answer.status == 503 and answer.error_type == "InMaintenance":
             self._note(self.faults, answer)
         else:
             self._note(self.wrong, "neither a certificate nor the fault of an outage: " + answer.describe())

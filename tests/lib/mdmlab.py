@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import lab as lab_module
 import mdm
+import tap
 
 USER = lab_module.USER
 
@@ -32,6 +33,19 @@ class MdmLab(lab_module.Lab):
     def signatures(self):
         """How many signatures the CA key made so far."""
         return sum(k["signatures"] for k in self.ctl("--json", "key", "list", check=True).json()["items"])
+
+    def issue(self, client=None):
+        """Enroll a new device."""
+        device = mdm.device_id()
+        return (client or self.client()).enroll(mdm.new_csr(device), device)
+
+    def issues_again(self, name, timeout=30):
+        """Check that a certificate is issued before @p timeout."""
+        deadline = time.monotonic() + timeout
+        a = self.issue()
+        while a.status != 200 and time.monotonic() < deadline:
+            a = self.issue()
+        return tap.ok(a.certificate(), name, a.describe())
 
     # -- processes of the roles
 
@@ -75,6 +89,23 @@ class MdmLab(lab_module.Lab):
     def read_log(self):
         with open(self.log, encoding="utf-8", errors="replace") as f:
             return f.read()
+
+
+def whole_fault(a, status, subcode, error_type, name):
+    """Check a fault: status, words and framing as a Windows client needs them."""
+    return tap.ok(a.status == status and a.subcode == subcode and a.error_type == error_type and a.body and
+                  a.headers.get("Content-Length") == str(len(a.body)) and a.reason and a.trace_id, name, a.describe())
+
+
+def read_text(path):
+    with open(path, encoding="utf-8") as f:
+        return f.read()
+
+
+def write_text(path, text):
+    """Replace a file, as a secret of mode 0600."""
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as f:
+        f.write(text)
 
 
 def free_port():
