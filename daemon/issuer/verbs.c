@@ -228,13 +228,15 @@ static void on_audit(struct issuer *is, const struct ipc_frame *f, struct pke_ar
 {
     struct msg_audit m;
     struct pke_fail fail;
+    json_t *object;
     char *detail;
 
     if (ipc_record_read(msg_audit_fields, f->payload, arena, &m, sizeof m, &fail) != PKE_OK)
         return;
-    detail = json_dumps(json_pack("{s:s, s:s, s:s}", "verb", m.verb, "result", m.result, "arguments",
-                                  m.detail ? m.detail : "{}"),
-                        JSON_COMPACT | JSON_SORT_KEYS);
+    object = json_pack("{s:s, s:s, s:s}", "verb", m.verb, "result", m.result, "arguments",
+                       m.detail ? m.detail : "{}");
+    detail = json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS);
+    json_decref(object);
     batch_audit(is, "control", m.actor, NULL, detail);
     free(detail);
 }

@@ -74,7 +74,7 @@ class Lab:
         self.env.pop("SOCKET", None)
         self.process = None
         self.policy_url = self.enroll_url = None
-        self._runs = 0
+        self._runs = self._checked = 0
         try:
             for part in ("token", "certs", "config"):
                 self.run([os.path.join(TOP, "scripts", "lab-setup"), self.dir, part], check=True)
@@ -142,17 +142,18 @@ class Lab:
 
     # -- daemon
 
-    def start(self, timeout=60):
-        """Start pkienrolld and wait until it is ready."""
+    def start(self, timeout=60, state="ready"):
+        """Start pkienrolld and wait until it is ready, or in another settled @p state ("degraded": a key is down)."""
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([find_daemon(), "--config", self.config], env=self.env, stdout=log,
                                             stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
         deadline = time.monotonic() + timeout
         status = None
         while time.monotonic() < deadline and self.process.poll() is None:
-            status = self.ctl("--wait", "1s", "status", "--json")
-            urls = status.json().get("urls", {}) if status.status == 0 else {}
-            if "mdm-policy" in urls and "mdm-enroll" in urls:
+            status = self.ctl(*(["--wait", "1s"] if state == "ready" else []), "status", "--json")
+            found = status.json() if status.status == 0 else {}
+            urls = found.get("urls", {})
+            if found.get("state") == state and "mdm-policy" in urls and "mdm-enroll" in urls:
                 self.policy_url, self.enroll_url = urls["mdm-policy"], urls["mdm-enroll"]
                 return
         raise RuntimeError(f"pkienrolld did not become ready: {status}\n{self.log_tail()}")
@@ -175,10 +176,21 @@ class Lab:
             except ProcessLookupError:
                 pass
             process.wait()
+            self._check_log()
 
-    def restart(self):
+    def _check_log(self):
+        """A sanitizer's report of any role fails the test: main's exit status does not tell of it."""
+        with open(self.log, encoding="utf-8", errors="replace") as f:
+            f.seek(self._checked)
+            text = f.read()
+            self._checked = f.tell()
+        at = re.search(r"ERROR: \w+Sanitizer|runtime error:", text)
+        if at:
+            tap.ok(False, "a sanitizer's report in the daemon's log", text[at.start():])
+
+    def restart(self, state="ready"):
         self.stop()
-        self.start()
+        self.start(state=state)
 
     def log_tail(self, lines=40):
         try:
