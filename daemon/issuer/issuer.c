@@ -212,6 +212,7 @@ static void issuer_stop(struct role *r)
 {
     struct issuer *is = r->state;
 
+    request_drop_prepared(is);                   /* what is only held is not in flight */
     batch_audit(is, "stop", "main", NULL, NULL); /* its commit ends the role once nothing is in flight */
 }
 

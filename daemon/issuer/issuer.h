@@ -184,6 +184,8 @@ void request_signed(struct request *req, struct pke_bytes signature, const struc
 void request_forget_net(struct issuer *is);
 /** Prepared requests whose deadline passed. */
 void request_expire(struct issuer *is);
+/** All prepared requests: nobody is left to commit them. */
+void request_drop_prepared(struct issuer *is);
 
 /* ---- check.c: everything before T1
  * -------------------------------------------------------------------------------- */
@@ -192,6 +194,8 @@ void request_expire(struct issuer *is);
 enum pke_err check_identity(struct request *req);
 /** The CSR: facts, screening, possession, ownership of key and device. */
 enum pke_err check_request(struct request *req);
+/** Ownership alone, again: others may have been issued or begun while this one waited for COMMIT. */
+enum pke_err check_ownership(struct request *req);
 /** Decide, build the TBS, lint it. */
 enum pke_err check_build(struct request *req);
 
