@@ -75,7 +75,7 @@ static void make_ca_in_token(struct stage *s)
     const char *src = top("top_srcdir", ".."), *build = top("top_builddir", ".");
     char *command = pke_asprintf("export KEYTOOL='%s/keytool/pkienroll-keytool' SOFTHSM_MODULE='%s'; "
                                  "for part in token certs; do '%s/scripts/lab-setup' %s $part || exit 1; done"
-                                 " >/dev/null && mv %s/etc/ca.pem %s/ca.pem",
+                                 " >/dev/null 2>&1 && mv %s/etc/ca.pem %s/ca.pem",
                                  build, s->softhsm, src, s->dir, s->dir, s->dir);
     char *conf = pke_asprintf("%s/etc/softhsm2.conf", s->dir);
 
