@@ -156,8 +156,8 @@ struct issuer {
     /* refusal.c */
     double refusal_tokens;
     uint64_t refusal_at, refusals_suppressed;
-    int64_t wall_seen; /* largest wall clock ever recorded, ms */
-    struct event *expire;
+    int64_t wall_seen;  /* largest wall clock ever recorded, ms */
+    struct event *tick; /* what is due although nobody sent anything */
 };
 
 /* ---- batch.c
@@ -213,6 +213,9 @@ struct key_pool *keys_pool(struct issuer *is, const char *name);
 
 /** True when a refusal may be recorded now (they are rate-limited, so that nobody fills the disk). */
 bool refusal_allowed(struct issuer *is);
+/** Audit how many were not recorded since the last call: by timer and at the stop, so that no flood makes it
+ * often. */
+void refusal_report(struct issuer *is);
 void refusal_frame(struct issuer *is, const struct ipc_frame *f);
 
 /* ---- verbs.c
