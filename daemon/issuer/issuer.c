@@ -214,6 +214,10 @@ static void issuer_stop(struct role *r)
     struct issuer *is = r->state;
 
     request_drop_prepared(is); /* what is only held is not in flight */
+    if (!is->ledger) { /* stopped before the first configuration */
+        issuer_check_stopped(is);
+        return;
+    }
     refusal_report(is);
     batch_audit(is, "stop", "main", NULL, NULL); /* its commit ends the role once nothing is in flight */
 }
