@@ -67,13 +67,11 @@ static const char conf_text[] = "state-directory: %1$s/state\n"
 static void exec_role(int fd, const char *role, const char *name)
 {
     const char *path = getenv("PKIENROLLD"), *top = getenv("top_builddir");
-    const char *level = getenv("SCENARIO_LOG") ? "debug" : "emerg";
+    const char *level = getenv("SCENARIO_LOG") ? "debug" : "error";
     char built[512];
     const char *argv[] = {"pkienrolld",           "--role", role, "--log-level", level,
                           name ? "--name" : NULL, name,     NULL};
 
-    if (strcmp(level, "emerg") == 0)
-        argv[4] = "error";
     snprintf(built, sizeof built, "%s/pkienrolld", top ? top : ".");
     if (dup2(fd, ROLE_MAIN_FD) < 0)
         _exit(71);
@@ -185,21 +183,26 @@ static void on_peer_closed(struct chan *c, const char *why, void *arg)
     chan_free(c);
 }
 
+void stage_sign_now(struct stage *s)
+{
+    struct msg_signed m = {.micros = 1000};
+    uint8_t signature[1024];
+    size_t n = sizeof signature;
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+
+    assert_int_equal(EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, s->ca_key), 1);
+    assert_int_equal(EVP_DigestSign(ctx, signature, &n, s->sign.tbs.p, s->sign.tbs.n), 1);
+    EVP_MD_CTX_free(ctx);
+    m.signature = PKE_BYTES(signature, n);
+    chan_send_record(s->keyside, MSG_SIGNED, s->sign_id, msg_signed_fields, &m);
+}
+
 static void answer_sign(struct stage *s, struct chan *c, uint64_t id)
 {
     struct msg_failed no = {0};
-    struct msg_signed yes = {.micros = 1000};
-    uint8_t signature[1024];
-    size_t n = sizeof signature;
-    EVP_MD_CTX *ctx;
 
     if (s->key_mode == KEY_SIGNS) {
-        ctx = EVP_MD_CTX_new();
-        assert_int_equal(EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, s->ca_key), 1);
-        assert_int_equal(EVP_DigestSign(ctx, signature, &n, s->sign.tbs.p, s->sign.tbs.n), 1);
-        EVP_MD_CTX_free(ctx);
-        yes.signature = PKE_BYTES(signature, n);
-        chan_send_record(c, MSG_SIGNED, id, msg_signed_fields, &yes);
+        stage_sign_now(s);
     } else if (s->key_mode == KEY_FAILS) {
         pke_fail_set(&no.fail, PKE_KEY_DOWN, "key-test", "test", "the test's key does not sign");
         chan_send_record(c, MSG_FAILED, id, msg_failed_fields, &no);
@@ -232,7 +235,7 @@ static const struct chan_ops main_ops = {on_main, on_main_closed};
 static const struct chan_ops net_ops = {on_net, on_peer_closed};
 static const struct chan_ops keyside_ops = {on_keyside, on_peer_closed};
 
-static void spawn(struct stage *s, struct actor *a, const char *role, const char *name)
+void stage_spawn(struct stage *s, struct actor *a, const char *role, const char *name)
 {
     int pair[2];
 
@@ -323,8 +326,6 @@ void stage_link_net(struct stage *s)
     stage_wait(s, &s->catalogues, catalogues + 1);
 }
 
-/* The issuer acknowledges a frame of net only after those before it; the key's state is told on another
- * channel, so a request is tried until the issuer knows of the key: see stage_settle(). */
 void stage_play_key(struct stage *s)
 {
     struct msg_key_state m = {.state = "ready", .algorithm = "P-256"};
@@ -354,7 +355,7 @@ void stage_link_roles(struct stage *s)
 
 void stage_issuer(struct stage *s)
 {
-    spawn(s, &s->issuer, "issuer", NULL);
+    stage_spawn(s, &s->issuer, "issuer", NULL);
     if (!stage_configure(&s->issuer))
         fail_msg("%s: %s", s->issuer.conf_fail.reason, s->issuer.conf_fail.text);
     stage_link_net(s);
@@ -362,7 +363,7 @@ void stage_issuer(struct stage *s)
 
 void stage_key(struct stage *s)
 {
-    spawn(s, &s->key, "key", "lab");
+    stage_spawn(s, &s->key, "key", "lab");
     if (!stage_configure(&s->key))
         fail_msg("%s: %s", s->key.conf_fail.reason, s->key.conf_fail.text);
 }

@@ -98,6 +98,8 @@ bool stage_configure(struct actor *a);
 void stage_link_net(struct stage *s);
 /** The test is the issuer's key role, and ready. */
 void stage_play_key(struct stage *s);
+/** As key role: sign what was asked last (KEY_SILENT kept it waiting). */
+void stage_sign_now(struct stage *s);
 /** The test is the issuer of the key role. */
 void stage_play_issuer(struct stage *s);
 /** The issuer and the key role have each other. */

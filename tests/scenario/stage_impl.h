@@ -6,6 +6,8 @@
 #include "tests/scenario/stage.h"
 
 /* stage.c */
+/** A role without a configuration. */
+void stage_spawn(struct stage *s, struct actor *a, const char *role, const char *name);
 void stage_stop(struct actor *a);
 
 /* stage_world.c */

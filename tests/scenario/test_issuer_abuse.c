@@ -279,6 +279,40 @@ static void a_changed_byte_never_gets_a_second_signature(void **state)
     assert_int_equal(stage_counts(s).issued, 1);
 }
 
+/* main stops what it just started: there is no ledger yet, nothing to write, and nothing to wait for. */
+static void stopped_before_it_is_configured(void **state)
+{
+    struct stage *s = stage_new(NULL);
+
+    (void)state;
+    stage_spawn(s, &s->issuer, "issuer", NULL);
+    stage_stop(&s->issuer);
+    s->issuer = (struct actor){0};
+    stage_spawn(s, &s->key, "key", "lab");
+    stage_free(s);
+}
+
+/* A stop finishes what is in flight, and its answer is out before the process is gone. */
+static void a_stop_waits_for_the_signature(void **state)
+{
+    struct stage *s = *state;
+    struct pke_bytes csr = stage_csr(s);
+    struct ask ask = stage_ask(s, csr), late;
+    uint64_t id;
+
+    s->key_mode = KEY_SILENT;
+    id = stage_send(s, &ask);
+    stage_wait(s, &s->signs, 1);
+    chan_send(s->issuer.main, MSG_STOP, 0, PKE_BYTES(NULL, 0));
+    late = stage_ask(s, stage_csr(s));
+    late.msg.commit = 0; /* held: it must not keep the process */
+    stage_send(s, &late);
+    stage_settle(s);
+    stage_sign_now(s);
+    stage_must_be_issued(s, stage_answer(s, id), csr);
+    assert_string_equal(stage_row(s, ask.msg.trace_id).state, "issued");
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -293,6 +327,8 @@ int main(void)
         T(an_oversized_frame_ends_the_link_only),
         T(bytes_that_are_no_frame_end_the_link_only),
         T(a_descriptor_from_net_is_dropped),
+        cmocka_unit_test(stopped_before_it_is_configured),
+        T(a_stop_waits_for_the_signature),
         T(a_changed_byte_never_gets_a_second_signature),
     };
 

@@ -180,20 +180,6 @@ static void two_held_requests_cannot_share_a_device(void **state)
     assert_int_equal(s->signs, 1);
 }
 
-static void sign_what_was_asked(struct stage *s)
-{
-    struct msg_signed m = {.micros = 1000};
-    uint8_t signature[256];
-    size_t n = sizeof signature;
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-
-    assert_int_equal(EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, s->ca_key), 1);
-    assert_int_equal(EVP_DigestSign(ctx, signature, &n, s->sign.tbs.p, s->sign.tbs.n), 1);
-    EVP_MD_CTX_free(ctx);
-    m.signature = PKE_BYTES(signature, n);
-    chan_send_record(s->keyside, MSG_SIGNED, s->sign_id, msg_signed_fields, &m);
-}
-
 /* A retry of a request in flight attaches to it; later ones get the same bytes. */
 static void a_retry_is_signed_once(void **state)
 {
@@ -211,7 +197,7 @@ static void a_retry_is_signed_once(void **state)
     second = stage_send(s, &again);
     stage_settle(s);
     assert_null(stage_peek(s, second));
-    sign_what_was_asked(s);
+    stage_sign_now(s);
     a = stage_answer(s, first);
     b = stage_answer(s, second);
     stage_must_be_issued(s, a, csr);
@@ -259,7 +245,7 @@ static void another_device_with_the_same_csr_is_refused(void **state)
     first = stage_send(s, &ask);
     stage_wait(s, &s->signs, 1);
     stage_must_fail(stage_answer(s, stage_send(s, &other)), PKE_BUSY, "csr-key-in-flight");
-    sign_what_was_asked(s);
+    stage_sign_now(s);
     stage_must_be_issued(s, stage_answer(s, first), csr);
     other = stage_ask(s, csr);
     stage_must_fail(stage_answer(s, stage_send(s, &other)), PKE_CSR_BAD, "csr-key-reused");
@@ -283,7 +269,7 @@ static void a_request_outlives_net(void **state)
     stage_send(s, &ask);
     stage_wait(s, &s->signs, 1);
     stage_link_net(s);
-    sign_what_was_asked(s);
+    stage_sign_now(s);
     again = stage_ask(s, csr);
     again.device = ask.device;
     a = stage_answer(s, stage_send(s, &again));
