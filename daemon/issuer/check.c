@@ -139,9 +139,11 @@ static enum pke_err check_key_owner(struct request *req)
 static enum pke_err find_device(struct request *req)
 {
     struct pke_fail fail;
-    enum pke_err err =
-        ledger_find_device(req->issuer->ledger, req->who.tenant, req->device_id, req->now_ms / 1000,
-                           req->arena, &req->device_owner, &req->ent_dmid, &fail);
+    enum pke_err err;
+
+    req->device_owner = req->ent_dmid = NULL;
+    err = ledger_find_device(req->issuer->ledger, req->who.tenant, req->device_id, req->now_ms / 1000,
+                             req->arena, &req->device_owner, &req->ent_dmid, &fail);
 
     if (err == PKE_NOT_FOUND)
         return PKE_OK;
@@ -150,6 +152,17 @@ static enum pke_err find_device(struct request *req)
     else if (strcasecmp(req->device_owner, req->who.principal) != 0)
         req->ent_dmid =
             NULL; /* another user's enrollment, if the template lets it be taken over, is a new one */
+    return err;
+}
+
+enum pke_err check_ownership(struct request *req)
+{
+    enum pke_err err = check_in_flight(req);
+
+    if (err == PKE_OK)
+        err = check_key_owner(req);
+    if (err == PKE_OK)
+        err = find_device(req);
     return err;
 }
 
@@ -178,11 +191,7 @@ enum pke_err check_request(struct request *req)
     if (err == PKE_OK)
         err = check_requested_ekus(req);
     if (err == PKE_OK)
-        err = check_in_flight(req);
-    if (err == PKE_OK)
-        err = check_key_owner(req);
-    if (err == PKE_OK)
-        err = find_device(req);
+        err = check_ownership(req);
     return err;
 }
 

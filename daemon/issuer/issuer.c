@@ -8,7 +8,7 @@
 #include "daemon/common/log.h"
 #include "daemon/issuer/issuer.h"
 
-#define EXPIRE_MS 500
+#define TICK_MS 500
 
 static void send_catalogue(struct issuer *is)
 {
@@ -179,22 +179,23 @@ static void issuer_abort(struct role *r, void *candidate)
     setup_unref(candidate);
 }
 
-static void on_expire(evutil_socket_t fd, short what, void *arg)
+static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
+    refusal_report(arg);
     request_expire(arg);
 }
 
 static void issuer_start(struct role *r)
 {
     struct issuer *is = r->state;
-    struct timeval tv = {0, EXPIRE_MS * 1000};
+    struct timeval tv = {0, TICK_MS * 1000};
 
     is->role = r;
     batch_init(is);
-    is->expire = event_new(r->base, -1, EV_PERSIST, on_expire, is);
-    event_add(is->expire, &tv);
+    is->tick = event_new(r->base, -1, EV_PERSIST, on_tick, is);
+    event_add(is->tick, &tv);
 }
 
 void issuer_check_stopped(struct issuer *is)
@@ -212,6 +213,12 @@ static void issuer_stop(struct role *r)
 {
     struct issuer *is = r->state;
 
+    request_drop_prepared(is); /* what is only held is not in flight */
+    if (!is->ledger) { /* stopped before the first configuration */
+        issuer_check_stopped(is);
+        return;
+    }
+    refusal_report(is);
     batch_audit(is, "stop", "main", NULL, NULL); /* its commit ends the role once nothing is in flight */
 }
 

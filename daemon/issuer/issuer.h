@@ -156,8 +156,8 @@ struct issuer {
     /* refusal.c */
     double refusal_tokens;
     uint64_t refusal_at, refusals_suppressed;
-    int64_t wall_seen; /* largest wall clock ever recorded, ms */
-    struct event *expire;
+    int64_t wall_seen;  /* largest wall clock ever recorded, ms */
+    struct event *tick; /* what is due although nobody sent anything */
 };
 
 /* ---- batch.c
@@ -184,6 +184,8 @@ void request_signed(struct request *req, struct pke_bytes signature, const struc
 void request_forget_net(struct issuer *is);
 /** Prepared requests whose deadline passed. */
 void request_expire(struct issuer *is);
+/** All prepared requests: nobody is left to commit them. */
+void request_drop_prepared(struct issuer *is);
 
 /* ---- check.c: everything before T1
  * -------------------------------------------------------------------------------- */
@@ -192,6 +194,8 @@ void request_expire(struct issuer *is);
 enum pke_err check_identity(struct request *req);
 /** The CSR: facts, screening, possession, ownership of key and device. */
 enum pke_err check_request(struct request *req);
+/** Ownership alone, again: others may have been issued or begun while this one waited for COMMIT. */
+enum pke_err check_ownership(struct request *req);
 /** Decide, build the TBS, lint it. */
 enum pke_err check_build(struct request *req);
 
@@ -209,6 +213,9 @@ struct key_pool *keys_pool(struct issuer *is, const char *name);
 
 /** True when a refusal may be recorded now (they are rate-limited, so that nobody fills the disk). */
 bool refusal_allowed(struct issuer *is);
+/** Audit how many were not recorded since the last call: by timer and at the stop, so that no flood makes it
+ * often. */
+void refusal_report(struct issuer *is);
 void refusal_frame(struct issuer *is, const struct ipc_frame *f);
 
 /* ---- verbs.c

@@ -16,7 +16,6 @@
 bool refusal_allowed(struct issuer *is)
 {
     uint64_t now = role_monotonic_ms();
-    char detail[64];
 
     if (is->refusal_at == 0)
         is->refusal_tokens = BURST;
@@ -30,12 +29,18 @@ bool refusal_allowed(struct issuer *is)
         return false;
     }
     is->refusal_tokens -= 1.0;
-    if (is->refusals_suppressed) {
-        snprintf(detail, sizeof detail, "{\"count\":%llu}", (unsigned long long)is->refusals_suppressed);
-        is->refusals_suppressed = 0;
-        batch_audit(is, "refusals-suppressed", "issuer", NULL, detail);
-    }
     return true;
+}
+
+void refusal_report(struct issuer *is)
+{
+    char detail[64];
+
+    if (!is->refusals_suppressed)
+        return;
+    snprintf(detail, sizeof detail, "{\"count\":%llu}", (unsigned long long)is->refusals_suppressed);
+    is->refusals_suppressed = 0;
+    batch_audit(is, "refusals-suppressed", "issuer", NULL, detail);
 }
 
 /* A refusal of net: malformed message, wrong password, unknown credential. */

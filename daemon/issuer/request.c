@@ -315,6 +315,17 @@ static struct request *request_new(struct issuer *is, const struct ipc_frame *f)
     return req;
 }
 
+/* net chooses the deadline, but not to keep auth's word and our memory for as long as it likes. */
+static void cut_deadline(struct request *req)
+{
+    uint64_t last = role_monotonic_ms() + (uint64_t)req->setup->conf->global.request_deadline;
+
+    if (req->msg.deadline > last)
+        req->msg.deadline = last;
+    if (req->msg.deadline > req->who.expires)
+        req->msg.deadline = req->who.expires;
+}
+
 void request_prepare(struct issuer *is, const struct ipc_frame *f)
 {
     struct request *req = request_new(is, f);
@@ -330,6 +341,7 @@ void request_prepare(struct issuer *is, const struct ipc_frame *f)
         refuse(req);
         return;
     }
+    cut_deadline(req);
     if (replay(req))
         return;
     if (check_request(req) != PKE_OK)
@@ -367,27 +379,43 @@ void request_commit(struct issuer *is, const struct ipc_frame *f)
                      "the configuration changed while the request waited");
     pke_arena_free(arena);
     req->state = REQUEST_INTENT;
-    if (req->fail.err != PKE_OK)
+    req->now_ms = role_wall_ms(); /* it is decided now: what was issued meanwhile counts */
+    if (req->fail.err != PKE_OK) {
         refuse(req);
-    else if (!replay(req))
-        proceed(req);
+    } else if (!replay(req)) {
+        if (check_ownership(req) == PKE_OK)
+            proceed(req);
+        else
+            refuse(req);
+    }
 }
 
 void request_forget_net(struct issuer *is)
 {
+    request_drop_prepared(is);
     for (struct request *req = is->requests; req; req = req->next)
         for (struct waiter *w = req->waiters; w; w = w->next)
             w->net = NULL;
 }
 
-void request_expire(struct issuer *is)
+static void drop_prepared(struct issuer *is, uint64_t until)
 {
-    uint64_t now = role_monotonic_ms();
     struct request *next;
 
     for (struct request *req = is->requests; req; req = next) {
         next = req->next;
-        if (req->state == REQUEST_PREPARED && req->msg.deadline <= now)
+        if (req->state == REQUEST_PREPARED && req->msg.deadline <= until)
             request_free(req);
     }
+}
+
+void request_expire(struct issuer *is)
+{
+    drop_prepared(is, role_monotonic_ms());
+    issuer_check_stopped(is); /* one that came after MSG_STOP may have been the last */
+}
+
+void request_drop_prepared(struct issuer *is)
+{
+    drop_prepared(is, UINT64_MAX);
 }
