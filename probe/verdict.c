@@ -120,7 +120,8 @@ static const char *safe(struct verdict *v, const char *text, size_t max)
     return out;
 }
 
-static const char *format(struct verdict *v, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static const char *format(struct verdict *v, const char *fmt,
+                                                                va_list ap)
 {
     char *text PKE_CLEANUP(pke_free_p) = NULL;
     if (vasprintf(&text, fmt, ap) < 0)
