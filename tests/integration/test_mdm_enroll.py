@@ -407,6 +407,10 @@ def lookups():
         r = LAB.ctl("--json", "cert", "show", key)
         got = json.loads(r.out) if r.status == 0 else {}
         tap.ok(got.get("serial") == serial, f"cert show by {name}", r)
+    with open(LAB.ca, "rb") as f:
+        ca = x509.load_pem_x509_certificate(f.read())
+    got = LAB.ctl("--json", "issuer", "list", check=True).json()["items"]
+    tap.equal([i["serial"] for i in got], [f"{ca.serial_number:x}".rjust(32, "0")], "issuer list tells the CA's serial")
     r = LAB.ctl("cert", "show", "00ff00ff")
     tap.equal(r.status, 1, "cert show of an unknown serial exits 1")
 
