@@ -24,7 +24,7 @@ static const char conf_text[] = "state-directory: %1$s/state\n"
                                 "keys:\n"
                                 "  lab:\n"
                                 "%2$s"
-                                "    deadline: 400ms\n"
+                                "    deadline: %4$s\n"
                                 "issuers:\n"
                                 "  lab:\n"
                                 "    certificate: %1$s/ca.pem\n"
@@ -288,7 +288,8 @@ const struct answer *stage_answer(struct stage *s, uint64_t id)
 bool stage_configure(struct actor *a)
 {
     struct stage *s = a->stage;
-    char *key = stage_key_conf(s), *text = pke_asprintf(conf_text, s->dir, key, s->extra ? s->extra : "");
+    char *key = stage_key_conf(s),
+         *text = pke_asprintf(conf_text, s->dir, key, s->extra ? s->extra : "", s->key_deadline);
     struct msg_conf m = {.file = "test.yaml", .text = pke_bytes_str(text)};
     unsigned ready = a->ready, refused = a->refused, states = a->states;
     uint64_t end = process_monotonic_ms() + PATIENCE_MS;

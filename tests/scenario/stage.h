@@ -63,9 +63,10 @@ struct stage {
     struct event_base *base;
     struct pke_arena *arena;
     uint8_t assertion_key[ASSERTION_KEY_SIZE];
-    EVP_PKEY *ca_key;    /* NULL: inside the token */
-    const char *softhsm; /* module; NULL: a PEM file */
-    const char *extra;   /* more lines of configuration */
+    EVP_PKEY *ca_key;         /* NULL: inside the token */
+    const char *softhsm;      /* module; NULL: a PEM file */
+    const char *extra;        /* more lines of configuration */
+    const char *key_deadline; /* time for one signature: long, unless a test lets it pass */
     struct actor issuer, key;
     uint64_t next_id;
     struct answer *answers;

@@ -146,6 +146,7 @@ struct stage *stage_new(const char *softhsm)
     s->arena = pke_arena_new();
     s->softhsm = softhsm;
     s->next_id = 1;
+    s->key_deadline = "10s";
     assert_int_equal(RAND_bytes(s->assertion_key, sizeof s->assertion_key), 1);
     if (softhsm)
         make_ca_in_token(s);

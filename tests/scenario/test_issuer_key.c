@@ -18,6 +18,18 @@ static int set_up(void **state)
     return 0;
 }
 
+/* With a key that is given up soon. */
+static int set_up_impatient(void **state)
+{
+    struct stage *s = stage_new(NULL);
+
+    s->key_deadline = "700ms";
+    stage_issuer(s);
+    stage_play_key(s);
+    *state = s;
+    return 0;
+}
+
 static int tear_down(void **state)
 {
     stage_free(*state);
@@ -226,10 +238,11 @@ int main(void)
         T(a_key_that_refuses),
         T(a_key_that_answers_nonsense),
         T(a_key_that_goes_in_mid_signature),
-        T(a_key_that_hangs_is_ended_by_main),
+        cmocka_unit_test_setup_teardown(a_key_that_hangs_is_ended_by_main, set_up_impatient, tear_down),
         T(without_a_key_nothing_is_begun),
-        T(who_queues_behind_a_hung_key_is_answered),
-        T(an_answer_to_no_question_is_ignored),
+        cmocka_unit_test_setup_teardown(who_queues_behind_a_hung_key_is_answered, set_up_impatient,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(an_answer_to_no_question_is_ignored, set_up_impatient, tear_down),
         T(killed_between_intent_and_result),
         T(killed_after_the_answer),
         T(issued_by_the_real_key_role),
