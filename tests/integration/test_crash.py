@@ -64,8 +64,7 @@ def main_dies_under_load():
     LAB.stop()
     LAB.start()
     tap.equal(acknowledged - set(ledgerdb.certificates(LAB.ledger)), set(), "after the restart nothing acknowledged is lost")
-    tap.equal(ledgerdb.rows(LAB.ledger, "SELECT request_id FROM request WHERE state = 'intent'"), [],
-              "no intent is left open")
+    tap.equal(ledgerdb.open_intents(LAB.ledger), [], "no intent is left open")
     tap.ok(pending, "requests were on their way when main died")
     client = LAB.client()
     for request in pending:

@@ -54,7 +54,7 @@ def stuck_key():
                                         and r["state"] == "ready" and r["restarts"] == before["restarts"] + 1])
     tap.ok(status and time.monotonic() - start >= KEY_DEADLINE, "main kills and restarts it after the key's deadline",
            LAB.status())
-    tap.equal(ledgerdb.rows(LAB.ledger, "SELECT request_id FROM request WHERE state = 'intent'"), [], "no intent is left open")
+    tap.equal(ledgerdb.open_intents(LAB.ledger), [], "no intent is left open")
     tap.equal((LAB.request_show(a.trace_id) or {}).get("state"), "failed", "the request is recorded as failed")
     LAB.set_option(("request-deadline",), None)
     LAB.ctl("reload", check=True)

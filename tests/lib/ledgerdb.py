@@ -38,6 +38,11 @@ def request_of(path, device, state):
                 (device, state))
 
 
+def open_intents(path):
+    """Requests between their two durable steps."""
+    return [r[0] for r in rows(path, "SELECT request_id FROM request WHERE state = 'intent'")]
+
+
 def certificates(path):
     """{SHA-256: DER} of everything that was issued."""
     return {bytes(h): bytes(der) for h, der in rows(path, "SELECT sha256, der FROM certificate WHERE der IS NOT NULL")}
