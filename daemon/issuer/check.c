@@ -64,10 +64,20 @@ static void idempotency_key(struct request *req)
     EVP_MD_CTX_free(ctx);
 }
 
+/* net names the deadline, but not one further away than configured: what it makes us hold ends with it. */
+static void clamp_deadline(struct request *req)
+{
+    uint64_t latest = role_monotonic_ms() + (uint64_t)req->setup->conf->global.request_deadline;
+
+    if (req->msg.deadline > latest)
+        req->msg.deadline = latest;
+}
+
 enum pke_err check_identity(struct request *req)
 {
     const struct setup *s = req->setup;
 
+    clamp_deadline(req);
     if (!pke_bytes_eq(req->msg.generation, PKE_BYTES(s->conf->generation, CONF_GENERATION)))
         return pke_fail_set(&req->fail, PKE_STALE, "generation", "configuration switch",
                             "the configuration changed while the request was read");

@@ -35,6 +35,8 @@ static void on_net_frame(struct chan *c, const struct ipc_frame *f, int fd, void
 
     (void)c;
     (void)fd;
+    if (!is->ledger) /* stopped; the rest of a frame's batch is still delivered */
+        return;
     if (f->kind == MSG_PREPARE)
         request_prepare(is, f);
     else if (f->kind == MSG_COMMIT)
@@ -82,6 +84,7 @@ static void link_net(struct issuer *is, int fd)
         request_forget_net(is);
         chan_free(is->net);
     }
+    is->net_epoch++;
     is->net = chan_new(is->role->base, fd, IPC_MAX_REQUEST, &ops, is);
     send_catalogue(is);
 }
@@ -184,6 +187,7 @@ static void on_expire(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     request_expire(arg);
+    issuer_check_stopped(arg); /* what expired may have been the last */
 }
 
 static void issuer_start(struct role *r)

@@ -142,6 +142,7 @@ struct issuer {
     struct setup *setup;
     struct ledger *ledger;
     struct chan *net, *control;
+    uint64_t net_epoch; /* which net: an answer never goes to the next one, which did not ask */
     struct request *requests;
     uint64_t next_id;
     /* batch.c */
