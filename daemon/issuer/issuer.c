@@ -187,6 +187,7 @@ static void on_expire(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     request_expire(arg);
+    orphans_close(arg);
     issuer_check_stopped(arg); /* what expired may have been the last */
 }
 

@@ -157,7 +157,10 @@ struct issuer {
     /* refusal.c */
     double refusal_tokens;
     uint64_t refusal_at, refusals_suppressed;
-    int64_t wall_seen; /* largest wall clock ever recorded, ms */
+    /* orphan.c */
+    struct orphan *orphans;
+    uint64_t orphans_at; /* when to try again, monotonic ms */
+    int64_t wall_seen;   /* largest wall clock ever recorded, ms */
     struct event *expire;
 };
 
@@ -211,6 +214,14 @@ struct key_pool *keys_pool(struct issuer *is, const char *name);
 /** True when a refusal may be recorded now (they are rate-limited, so that nobody fills the disk). */
 bool refusal_allowed(struct issuer *is);
 void refusal_frame(struct issuer *is, const struct ipc_frame *f);
+
+/* ---- orphan.c
+ * ----------------------------------------------------------------------------------------------------- */
+
+/** The result of this request could not be recorded: close its intent later. */
+void orphan_add(struct issuer *is, const char *request_id, const struct pke_fail *why);
+/** Try to close them, not more often than every two seconds. */
+void orphans_close(struct issuer *is);
 
 /* ---- verbs.c
  * ------------------------------------------------------------------------------------------------------ */
