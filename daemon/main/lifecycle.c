@@ -15,6 +15,8 @@
 
 #define RELOAD_PATIENCE_S 30
 #define STOP_PATIENCE_S   20
+#define EXIT_STORAGE      74 /* worth another try: the service manager restarts */
+#define EXIT_CONFIG       78
 
 /* Everybody serves and every key has settled: READY, LOCKED or FAILED (the state says which). */
 static bool all_settled(const struct supervisor *s)
@@ -132,7 +134,8 @@ void lifecycle_child_ready(struct child *c, bool ok, const struct pke_fail *fail
         log_fail(LOG_ERR, "role cannot start", fail, "role", role_name(c->role), "name", c->name, NULL);
         if (!s->ready_told &&
             c->role != ROLE_KEY) { /* at start-up a configuration that cannot be served is the end */
-            s->exit_code = 78;
+            if (!s->stopping)
+                s->exit_code = fail->err == PKE_STORE_DOWN ? EXIT_STORAGE : EXIT_CONFIG;
             lifecycle_stop(s);
         } else {
             child_kill(c, SIGKILL);
@@ -185,7 +188,7 @@ static enum pke_err load_candidate(struct supervisor *s, struct pke_fail *fail)
     if (err == PKE_OK)
         err = conf_check_reload(s->conf, s->new_conf, &errors);
     if (err != PKE_OK)
-        pke_fail_set(fail, PKE_CONFIG, "config", "pkienrolld.conf(5)", "%s", pke_buf_cstr(&errors.text));
+        conf_errors_fail(&errors, fail);
     conf_errors_done(&errors);
     return err;
 }
