@@ -97,7 +97,7 @@ static void link_control(struct issuer *is, int fd)
         verbs_forget_control(is);
         chan_free(is->control);
     }
-    is->control = chan_new(is->role->base, fd, IPC_MAX_CONTROL, &ops, is);
+    is->control = chan_new(is->role->base, fd, IPC_MAX_REQUEST, &ops, is); /* as control has it */
 }
 
 static void issuer_link(struct role *r, const struct msg_link *link, int fd)
