@@ -123,6 +123,7 @@ struct pke_bytes pke_buf_bytes(const struct pke_buf *b)
 static bool reserve(struct pke_buf *b, size_t n)
 {
     size_t cap = b->cap ? b->cap : 256;
+    uint8_t *grown;
 
     if (b->overflow || n > b->max - b->n) {
         b->overflow = true;
@@ -132,7 +133,13 @@ static bool reserve(struct pke_buf *b, size_t n)
         return true;
     while (cap < b->n + n + 1)
         cap *= 2;
-    b->p = pke_realloc(b->p, cap);
+    grown = pke_malloc(cap); /* not realloc: what it moves stays behind, and it may be a password */
+    if (b->p) {
+        memcpy(grown, b->p, b->n);
+        explicit_bzero(b->p, b->cap);
+        free(b->p);
+    }
+    b->p = grown;
     b->cap = cap;
     return true;
 }

@@ -48,7 +48,8 @@ bool pke_take_u64(struct pke_cursor *c, uint64_t *ret);
 
 /**
  * Growable buffer. @p max is set once; an append beyond it is refused as PKE_LIMIT and sets @p overflow,
- * which stays: a writer may append many times and test once at the end.
+ * which stays: a writer may append many times and test once at the end. Growing leaves no copy of the content
+ * behind: with pke_buf_wipe() at its end a buffer may hold a secret.
  */
 struct pke_buf {
     uint8_t *p;

@@ -266,6 +266,13 @@ EVP_PKEY *ca_issuer_public_key(const struct ca_issuer *ca)
     return ca->key;
 }
 
+struct pke_bytes ca_issuer_serial(const struct ca_issuer *ca)
+{
+    const ASN1_INTEGER *serial = X509_get0_serialNumber(ca->certificate);
+
+    return PKE_BYTES(ASN1_STRING_get0_data(serial), (size_t)ASN1_STRING_length(serial));
+}
+
 const char *ca_issuer_subject_text(const struct ca_issuer *ca)
 {
     return ca->subject_text;

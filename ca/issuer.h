@@ -39,6 +39,7 @@ struct pke_bytes ca_issuer_subject(const struct ca_issuer *ca);     /* DER Name 
 struct pke_bytes ca_issuer_spki(const struct ca_issuer *ca);        /* DER SubjectPublicKeyInfo */
 struct pke_bytes ca_issuer_spki_sha256(const struct ca_issuer *ca); /* 32 bytes */
 struct pke_bytes ca_issuer_key_id(const struct ca_issuer *ca);      /* SKI value */
+struct pke_bytes ca_issuer_serial(const struct ca_issuer *ca);      /* content octets of the INTEGER */
 int64_t ca_issuer_not_before(const struct ca_issuer *ca);           /* seconds */
 int64_t ca_issuer_not_after(const struct ca_issuer *ca);
 struct pke_bytes

@@ -126,8 +126,6 @@ static void remember_as(const struct password *p, const char *user, struct pke_b
     unsigned n;
 
     pke_buf_init(&text, 4096);
-    pke_buf_extend(&text, 4096); /* all the room at once: growing would leave copies of the password behind */
-    pke_buf_clear(&text);
     pke_buf_add_u32(&text, (uint32_t)n_user);
     pke_buf_add(&text, user, n_user);
     pke_buf_add_u32(&text, (uint32_t)password.n);

@@ -72,6 +72,30 @@ void conf_errors_done(struct conf_errors *errors)
     errors->count = 0;
 }
 
+/* One line: the text of a failure holds no line feeds. */
+enum pke_err conf_errors_fail(struct conf_errors *errors, struct pke_fail *fail)
+{
+    char list[sizeof fail->text], more[64];
+    const char *at = errors->text.n ? pke_buf_cstr(&errors->text) : "";
+    size_t n = 0;
+    unsigned shown = 0;
+
+    for (const char *end; (end = strchr(at, '\n')); at = end + 1, shown++) {
+        size_t line = (size_t)(end - at);
+
+        if (shown > 0 && n + 2 + line + sizeof more > sizeof list)
+            break;
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s%.*s", shown ? "; " : "",
+                              (int)(line < sizeof list - sizeof more ? line : sizeof list - sizeof more), at);
+    }
+    list[n] = '\0';
+    if (errors->count > shown)
+        snprintf(more, sizeof more, "; %u errors in all (--check-config)", errors->count);
+    else
+        *more = '\0';
+    return pke_fail_set(fail, PKE_CONFIG, "config", "pkienrolld.conf(5)", "%s%s", list, more);
+}
+
 static const char *folder_of(const char *file, struct pke_arena *arena)
 {
     const char *slash = strrchr(file, '/');

@@ -173,6 +173,9 @@ struct conf *conf_ref(const struct conf *conf);
 void conf_unref(struct conf *conf);
 void conf_errors_done(struct conf_errors *errors);
 
+/** The list as one PKE_CONFIG failure: as many whole errors as its text takes, then how many there are. */
+enum pke_err conf_errors_fail(struct conf_errors *errors, struct pke_fail *fail);
+
 /** Look-ups by name; NULL when there is none. */
 const struct conf_key *conf_find_key(const struct conf *conf, const char *name);
 const struct conf_issuer *conf_find_issuer(const struct conf *conf, const char *name);

@@ -109,27 +109,10 @@ static void refuse(struct http_reader *r, unsigned status, const char *why)
     r->no = (struct http_refusal){status, why};
 }
 
-/*
- * Append, leaving no copy behind when the buffer moves: bodies and heads may carry a password. False when
- * the limit is reached; then nothing was added.
- */
+/* Append. False when the limit is reached; then nothing was added. */
 static bool keep(struct pke_buf *b, const uint8_t *p, size_t n)
 {
-    if (n > b->max - b->n)
-        return false;
-    if (b->n + n + 1 > b->cap) {
-        struct pke_buf bigger;
-        size_t twice = 2 * b->cap > b->max ? b->max : 2 * b->cap;
-
-        pke_buf_init(&bigger, b->max);
-        pke_buf_extend(&bigger, b->n + n > twice ? b->n + n : twice);
-        pke_buf_clear(&bigger);
-        pke_buf_add_bytes(&bigger, pke_buf_bytes(b));
-        pke_buf_wipe(b);
-        *b = bigger;
-    }
-    pke_buf_add(b, p, n);
-    return true;
+    return n <= b->max - b->n && pke_buf_add(b, p, n) == PKE_OK;
 }
 
 /* One byte of a line. CRLF and nothing else ends it; no control but HT is in it (RFC 9112 2.2, RFC 9110 5.5).

@@ -46,7 +46,7 @@ static void on_prepare(struct role *r, const struct ipc_frame *f)
     if (err == PKE_OK) {
         err = conf_parse(m.file, m.text, &r->candidate_conf, &errors);
         if (err != PKE_OK)
-            pke_fail_set(&fail, PKE_CONFIG, "config", "pkienrolld.conf(5)", "%s", pke_buf_cstr(&errors.text));
+            conf_errors_fail(&errors, &fail);
     }
     if (err == PKE_OK) {
         err = r->ops->prepare(r, r->candidate_conf, m.assertion_key, &r->candidate, &fail);

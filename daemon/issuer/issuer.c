@@ -35,6 +35,8 @@ static void on_net_frame(struct chan *c, const struct ipc_frame *f, int fd, void
 
     (void)c;
     (void)fd;
+    if (!is->ledger) /* stopped; the rest of a frame's batch is still delivered */
+        return;
     if (f->kind == MSG_PREPARE)
         request_prepare(is, f);
     else if (f->kind == MSG_COMMIT)
@@ -82,6 +84,7 @@ static void link_net(struct issuer *is, int fd)
         request_forget_net(is);
         chan_free(is->net);
     }
+    is->net_epoch++;
     is->net = chan_new(is->role->base, fd, IPC_MAX_REQUEST, &ops, is);
     send_catalogue(is);
 }
@@ -94,7 +97,7 @@ static void link_control(struct issuer *is, int fd)
         verbs_forget_control(is);
         chan_free(is->control);
     }
-    is->control = chan_new(is->role->base, fd, IPC_MAX_CONTROL, &ops, is);
+    is->control = chan_new(is->role->base, fd, IPC_MAX_REQUEST, &ops, is); /* as control has it */
 }
 
 static void issuer_link(struct role *r, const struct msg_link *link, int fd)
@@ -185,6 +188,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)what;
     refusal_report(arg);
     request_expire(arg);
+    orphans_close(arg);
+    issuer_check_stopped(arg); /* what expired may have been the last */
 }
 
 static void issuer_start(struct role *r)

@@ -142,6 +142,7 @@ struct issuer {
     struct setup *setup;
     struct ledger *ledger;
     struct chan *net, *control;
+    uint64_t net_epoch; /* which net: an answer never goes to the next one, which did not ask */
     struct request *requests;
     uint64_t next_id;
     /* batch.c */
@@ -156,8 +157,11 @@ struct issuer {
     /* refusal.c */
     double refusal_tokens;
     uint64_t refusal_at, refusals_suppressed;
-    int64_t wall_seen;  /* largest wall clock ever recorded, ms */
-    struct event *tick; /* what is due although nobody sent anything */
+    struct event *tick;  /* what is due although nobody sent anything */
+    int64_t wall_seen;   /* largest wall clock ever recorded, ms */
+    /* orphan.c */
+    struct orphan *orphans;
+    uint64_t orphans_at; /* when to try again, monotonic ms */
 };
 
 /* ---- batch.c
@@ -217,6 +221,14 @@ bool refusal_allowed(struct issuer *is);
  * often. */
 void refusal_report(struct issuer *is);
 void refusal_frame(struct issuer *is, const struct ipc_frame *f);
+
+/* ---- orphan.c
+ * ----------------------------------------------------------------------------------------------------- */
+
+/** The result of this request could not be recorded: close its intent later. */
+void orphan_add(struct issuer *is, const char *request_id, const struct pke_fail *why);
+/** Try to close them, not more often than every two seconds. */
+void orphans_close(struct issuer *is);
 
 /* ---- verbs.c
  * ------------------------------------------------------------------------------------------------------ */

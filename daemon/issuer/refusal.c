@@ -47,15 +47,14 @@ void refusal_report(struct issuer *is)
 struct net_refusal {
     struct pke_arena *arena;
     struct msg_refusal msg;
-    struct issuer *issuer;
-    uint64_t frame_id;
+    uint64_t net_epoch, frame_id;
     int64_t at;
 };
 
-static void acknowledge(struct issuer *is, uint64_t id)
+static void acknowledge(struct issuer *is, const struct net_refusal *r)
 {
-    if (is->net)
-        chan_send(is->net, MSG_OK, id, PKE_BYTES(NULL, 0));
+    if (is->net && is->net_epoch == r->net_epoch)
+        chan_send(is->net, MSG_OK, r->frame_id, PKE_BYTES(NULL, 0));
 }
 
 static enum pke_err apply(struct issuer *is, struct batch_op *op, struct pke_fail *fail)
@@ -79,7 +78,7 @@ static void done(struct issuer *is, struct batch_op *op, enum pke_err err, const
 
     if (err != PKE_OK)
         log_fail(LOG_ERR, "refusal not recorded", fail, "trace_id", r->msg.trace_id, NULL);
-    acknowledge(is, r->frame_id);
+    acknowledge(is, r);
     pke_arena_free(r->arena);
     free(r);
 }
@@ -89,14 +88,14 @@ void refusal_frame(struct issuer *is, const struct ipc_frame *f)
     struct net_refusal *r = pke_calloc(1, sizeof *r);
     struct pke_fail fail;
 
-    *r =
-        (struct net_refusal){.arena = pke_arena_new(), .issuer = is, .frame_id = f->id, .at = role_wall_ms()};
+    *r = (struct net_refusal){
+        .arena = pke_arena_new(), .net_epoch = is->net_epoch, .frame_id = f->id, .at = role_wall_ms()};
     if (ipc_record_read(msg_refusal_fields, f->payload, r->arena, &r->msg, sizeof r->msg, &fail) == PKE_OK &&
         refusal_allowed(is)) {
         batch_add(is, apply, done, r);
         return;
     }
-    acknowledge(is, f->id);
+    acknowledge(is, r);
     pke_arena_free(r->arena);
     free(r);
 }

@@ -146,8 +146,9 @@ static void done_issued(struct issuer *is, struct batch_op *op, enum pke_err err
 {
     struct request *req = op->arg;
 
-    if (err != PKE_OK) { /* the signature exists and is never released; the next start closes the intent */
+    if (err != PKE_OK) { /* the signature exists and is never released */
         req->fail = *fail;
+        orphan_add(is, req->msg.trace_id, fail);
         end_failed(req);
         return;
     }
@@ -165,10 +166,13 @@ static enum pke_err apply_failed(struct issuer *is, struct batch_op *op, struct 
 
 static void done_failed(struct issuer *is, struct batch_op *op, enum pke_err err, const struct pke_fail *fail)
 {
-    (void)is;
-    if (err != PKE_OK)
-        log_fail(LOG_ERR, "failure not recorded", fail, NULL);
-    end_failed(op->arg);
+    struct request *req = op->arg;
+
+    if (err != PKE_OK) {
+        log_fail(LOG_ERR, "failure not recorded", fail, "trace_id", req->msg.trace_id, NULL);
+        orphan_add(is, req->msg.trace_id, &req->fail);
+    }
+    end_failed(req);
 }
 
 void request_signed(struct request *req, struct pke_bytes signature, const struct pke_fail *fail)

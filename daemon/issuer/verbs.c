@@ -2,7 +2,6 @@
 /* Control verbs that the issuer answers: issuer list|show, key list|test; and the audit rows of all verbs. */
 #include <jansson.h>
 #include <openssl/evp.h>
-#include <openssl/x509.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,32 +38,20 @@ static json_t *time_json(int64_t seconds)
     return json_string(text);
 }
 
-/* As in the listings of certificates: lower-case hexadecimal of the DER value, no sign octet. */
-static json_t *serial_json(struct pke_bytes der)
-{
-    const unsigned char *p = der.p;
-    X509 *x = d2i_X509(NULL, &p, (long)der.n);
-    const ASN1_INTEGER *serial = x ? X509_get0_serialNumber(x) : NULL;
-    char hex[2 * 64 + 1] = "";
-
-    if (serial && ASN1_STRING_length(serial) <= 64)
-        pke_hex(PKE_BYTES(ASN1_STRING_get0_data(serial), (size_t)ASN1_STRING_length(serial)), false, hex);
-    X509_free(x);
-    return json_string(hex);
-}
-
 static json_t *issuer_json(const struct issuer_ca *ca)
 {
     struct pke_bytes der = ca_issuer_der(ca->ca), key_id = ca_issuer_key_id(ca->ca);
+    struct pke_bytes serial = ca_issuer_serial(ca->ca);
     uint8_t sha256[32];
-    char hex256[65], hexkey[129];
+    char hex256[65], hexkey[129], hexserial[129];
 
     EVP_Digest(der.p, der.n, sha256, NULL, EVP_sha256(), NULL);
     pke_hex(PKE_BYTES(sha256, sizeof sha256), false, hex256);
     pke_hex(PKE_BYTES(key_id.p, key_id.n < 64 ? key_id.n : 64), false, hexkey);
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:b}", "name", ca->conf->name, "subject",
+    pke_hex(PKE_BYTES(serial.p, serial.n < 64 ? serial.n : 64), false, hexserial);
+    return json_pack("{s:s, s:s, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:b}", "name", ca->conf->name, "subject",
                      ca_issuer_subject_text(ca->ca), "not_before", time_json(ca_issuer_not_before(ca->ca)),
-                     "not_after", time_json(ca_issuer_not_after(ca->ca)), "serial", serial_json(der), "key",
+                     "not_after", time_json(ca_issuer_not_after(ca->ca)), "serial", hexserial, "key",
                      ca->conf->key, "key_id", hexkey, "sha1", ca->sha1_hex, "sha256", hex256, "self_signed",
                      ca_issuer_self_signed(ca->ca));
 }

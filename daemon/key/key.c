@@ -20,6 +20,10 @@
 #define REOPEN_FIRST_MS 200
 #define REOPEN_MAX_MS   10000
 
+/* A call into the device that never returns while nobody waits for a signature (issuer sees to those):
+ * SIGALRM ends the process, main starts another. */
+#define DEVICE_PATIENCE_S 30
+
 struct key_role {
     struct role *role;
     struct key_setup *setup;
@@ -96,16 +100,15 @@ static void on_key_error(struct key_role *k, const struct ks_error *e)
     }
 }
 
-static bool latched(struct key_role *k)
+static bool is_latched(const struct key_role *k, struct ks_error *e)
 {
-    struct key_setup *s = k->setup;
-    struct ks_error e = {.cls = KS_AUTH};
+    const struct key_setup *s = k->setup;
 
     if (!s->pin || !latch_is_set(s->latch_directory, s->uri, pke_secret_bytes(s->pin)))
         return false;
-    pke_fail_set(&e.fail, PKE_KEY_LOCKED, "key-latched", "PIN latch",
+    *e = (struct ks_error){.cls = KS_AUTH};
+    pke_fail_set(&e->fail, PKE_KEY_LOCKED, "key-latched", "PIN latch",
                  "this PIN was refused before; change it or clear the latch, it is not tried again");
-    set_state(k, "locked", &e);
     return true;
 }
 
@@ -113,12 +116,18 @@ static void open_key(struct key_role *k)
 {
     struct key_setup *s = k->setup;
     struct ks_error e = {0};
+    int rc;
 
-    if (latched(k))
+    if (is_latched(k, &e)) {
+        set_state(k, "locked", &e);
         return;
+    }
+    alarm(DEVICE_PATIENCE_S);
     ks_close(k->key);
     k->key = NULL;
-    if (ks_open(&s->config, ca_floor_spki(s->floor), &k->key, &e) != 0) {
+    rc = ks_open(&s->config, ca_floor_spki(s->floor), &k->key, &e);
+    alarm(0);
+    if (rc != 0) {
         k->key = NULL;
         on_key_error(k, &e);
         return;
@@ -156,6 +165,8 @@ static int sign_once_more(struct key_role *k, struct pke_bytes tbs, struct pke_b
         return -1;
     why = *e;
     log_fail(LOG_WARNING, "key lost, trying to recover", &why.fail, NULL);
+    if (is_latched(k, e)) /* another instance lost its key first and learned that the PIN changed */
+        return -1;
     if (ks_recover(k->key, &why, e) != 0)
         return -1;
     pke_buf_clear(out);
@@ -227,8 +238,10 @@ static void on_test(struct key_role *k, struct chan *c, const struct ipc_frame *
 
     pke_buf_init(&signature, 4096);
     if (k->key) {
+        alarm(DEVICE_PATIENCE_S);
         if (sign_once_more(k, pke_bytes_str(text), &signature, &e) != 0)
             on_key_error(k, &e);
+        alarm(0);
         if (e.cls != KS_OK) {
             m.fail = e.fail;
             m.raw = e.raw;
@@ -290,7 +303,7 @@ static void key_commit(struct role *r, const struct conf *conf, void *candidate)
 {
     struct key_role *k = r->state;
     struct key_setup *old = k->setup, *s = candidate;
-    bool keep = key_setup_same(old, s) && k->key;
+    bool keep = key_setup_same(old, s) && k->key && strcmp(k->state, "failed") != 0;
 
     (void)conf;
     if (!s)

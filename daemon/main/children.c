@@ -107,7 +107,7 @@ static void start(struct child *c)
     }
     c->recent++;
     c->settled = false;
-    c->prepared = false;
+    c->unanswered = 0;
     if (!spawn(c)) {
         log_event(LOG_ERR, "cannot start role", "role", role_name(c->role), "error", strerror(errno), NULL);
         set_timer(c, BACKOFF_MAX_MS);
@@ -185,6 +185,8 @@ void children_sync(struct supervisor *s)
  */
 void children_start_next_key(struct supervisor *s)
 {
+    if (s->stopping)
+        return;
     for (struct child *c = s->children; c; c = c->next)
         if (c->role == ROLE_KEY && c->pid && !c->settled && c->state != CHILD_STOPPING)
             return;
@@ -204,6 +206,7 @@ void child_send_conf(struct child *c, const struct pke_buf *text, const struct c
     if (c->role == ROLE_AUTH || c->role == ROLE_ISSUER)
         m.assertion_key = PKE_BYTES(c->sup->assertion_key, sizeof c->sup->assertion_key);
     c->prepared = false;
+    c->unanswered++;
     chan_send_record(c->chan, MSG_CONF_PREPARE, 0, msg_conf_fields, &m);
 }
 
@@ -390,7 +393,7 @@ static void on_gone(struct child *c, int status)
     replace_text(&c->told_text, NULL);
     c->facts.n = 0;
     c->settled = false;
-    if (c->state == CHILD_STOPPING || c->sup->stopping || !c->wanted) {
+    if (c->sup->stopping || !c->wanted) { /* wanted again while it stopped: a reload took its end back */
         c->state = CHILD_GONE;
     } else {
         c->state = CHILD_WAITING;

@@ -15,6 +15,8 @@
 
 #define RELOAD_PATIENCE_S 30
 #define STOP_PATIENCE_S   20
+#define EXIT_STORAGE      74 /* worth another try: the service manager restarts */
+#define EXIT_CONFIG       78
 
 /* Everybody serves and every key has settled: READY, LOCKED or FAILED (the state says which). */
 static bool all_settled(const struct supervisor *s)
@@ -59,6 +61,14 @@ void lifecycle_state_changed(struct supervisor *s)
     }
 }
 
+/* Who was started with the old configuration must not come up with it. */
+static void send_to_starting(struct supervisor *s)
+{
+    for (struct child *c = s->children; c; c = c->next)
+        if (c->chan && c->state == CHILD_PREPARING)
+            child_send_conf(c, &s->text, s->conf);
+}
+
 static void end_reload(struct supervisor *s, const struct pke_fail *fail)
 {
     struct conf *old = s->conf;
@@ -77,6 +87,7 @@ static void end_reload(struct supervisor *s, const struct pke_fail *fail)
         pke_buf_done(&s->text);
         s->text = s->new_text;
         conf_unref(old);
+        send_to_starting(s);
         children_sync(s);
         log_event(LOG_NOTICE, "configuration switched", "generation", s->conf->generation_hex, NULL);
     }
@@ -85,7 +96,8 @@ static void end_reload(struct supervisor *s, const struct pke_fail *fail)
     if (s->reload_asker)
         verbs_reload_done(s->reload_asker, s->reload_id, fail, s->conf);
     s->reload_asker = NULL;
-    notify_ready();
+    if (s->ready_told)
+        notify_ready();
 }
 
 static void check_reload(struct supervisor *s)
@@ -96,22 +108,34 @@ static void check_reload(struct supervisor *s)
     end_reload(s, NULL);
 }
 
+static void child_started(struct child *c)
+{
+    struct supervisor *s = c->sup;
+
+    chan_send(c->chan, MSG_CONF_SWITCH, 0, PKE_BYTES(NULL, 0));
+    child_switched(c);
+    if (s->draining && c->role == ROLE_NET)
+        lifecycle_drain(s);
+    if (s->reloading) /* it came too late for the round: ask it as well */
+        child_send_conf(c, &s->new_text, s->new_conf);
+}
+
 void lifecycle_child_ready(struct child *c, bool ok, const struct pke_fail *fail)
 {
     struct supervisor *s = c->sup;
 
+    if (c->unanswered > 0 && --c->unanswered > 0)
+        return;                        /* the answer to a configuration that another has replaced */
     if (c->state == CHILD_PREPARING) { /* a start */
         if (ok) {
-            chan_send(c->chan, MSG_CONF_SWITCH, 0, PKE_BYTES(NULL, 0));
-            child_switched(c);
-            if (s->draining && c->role == ROLE_NET)
-                lifecycle_drain(s);
+            child_started(c);
             return;
         }
         log_fail(LOG_ERR, "role cannot start", fail, "role", role_name(c->role), "name", c->name, NULL);
         if (!s->ready_told &&
             c->role != ROLE_KEY) { /* at start-up a configuration that cannot be served is the end */
-            s->exit_code = 78;
+            if (!s->stopping)
+                s->exit_code = fail->err == PKE_STORE_DOWN ? EXIT_STORAGE : EXIT_CONFIG;
             lifecycle_stop(s);
         } else {
             child_kill(c, SIGKILL);
@@ -164,7 +188,7 @@ static enum pke_err load_candidate(struct supervisor *s, struct pke_fail *fail)
     if (err == PKE_OK)
         err = conf_check_reload(s->conf, s->new_conf, &errors);
     if (err != PKE_OK)
-        pke_fail_set(fail, PKE_CONFIG, "config", "pkienrolld.conf(5)", "%s", pke_buf_cstr(&errors.text));
+        conf_errors_fail(&errors, fail);
     conf_errors_done(&errors);
     return err;
 }
@@ -184,7 +208,8 @@ void lifecycle_reload(struct supervisor *s, struct chan *asker, uint64_t id)
     s->reload_asker = asker;
     s->reload_id = id;
     s->reloading = true;
-    notify_reloading();
+    if (s->ready_told)
+        notify_reloading();
     if (load_candidate(s, &fail) != PKE_OK) {
         end_reload(s, &fail);
         return;
@@ -221,12 +246,23 @@ static unsigned stop_stage(enum role_id role)
     }
 }
 
+static void abort_reload(struct supervisor *s)
+{
+    struct pke_fail fail;
+
+    if (!s->reloading)
+        return;
+    pke_fail_set(&fail, PKE_BUSY, "reload-stop", "two-phase switch", "the daemon stops");
+    end_reload(s, &fail);
+}
+
 void lifecycle_stop(struct supervisor *s)
 {
     struct timeval patience = {STOP_PATIENCE_S, 0};
     unsigned stage = 3;
 
     if (!s->stopping) {
+        abort_reload(s);
         s->stopping = true;
         notify_stopping();
         log_event(LOG_NOTICE, "stopping", NULL);

@@ -35,9 +35,10 @@ struct child {
     unsigned restarts;
     unsigned recent; /* starts within the window, for the circuit breaker */
     uint64_t window_start;
-    bool prepared; /* answered CONF_READY in this round */
-    bool wanted;   /* in the configuration in force */
-    bool settled;  /* told a state other than "starting" since its start */
+    unsigned unanswered; /* CONF_PREPAREs without an answer: only the answer to the last one counts */
+    bool prepared;       /* answered CONF_READY in this round */
+    bool wanted;         /* in the configuration in force */
+    bool settled;        /* told a state other than "starting" since its start */
     char *told_state, *told_text;
     struct pke_pairs facts;
     struct pke_arena *facts_arena;

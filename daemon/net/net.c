@@ -27,6 +27,8 @@ static void tell_state(struct net *net)
     struct pke_arena *arena = pke_arena_new();
     struct msg_state m = {.state = net->draining || net->stopping ? "draining" : "ready"};
 
+    if (!net->catalogue && !net->stopping)
+        m.state = "starting"; /* a policy names its CA: without the catalogue there is none to serve */
     for (const struct listener *l = net->listeners; l; l = l->next) {
         PKE_CLEANUP(pke_free_p) char *text = listener_text(l);
 
@@ -54,6 +56,7 @@ static void report_policies(const struct snapshot *s)
 static void on_unasked(const struct ipc_frame *f, void *arg)
 {
     struct net *net = arg;
+    bool first = !net->catalogue;
     struct catalogue *c;
     struct pke_fail fail;
 
@@ -68,6 +71,8 @@ static void on_unasked(const struct ipc_frame *f, void *arg)
     if (net->snap) {
         snapshot_set_catalogue(net->snap, c);
         report_policies(net->snap);
+        if (first)
+            tell_state(net);
     }
 }
 
@@ -137,7 +142,8 @@ static void on_commit(struct role *r, const struct conf *conf, void *candidate)
     free(c);
     snapshot_set_urls(net->snap, port_of, net);
     snapshot_set_catalogue(net->snap, net->catalogue);
-    report_policies(net->snap);
+    if (net->catalogue) /* else once it is here */
+        report_policies(net->snap);
     net_conns_close_idle(net);
     tell_state(net);
 }

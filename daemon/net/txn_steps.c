@@ -173,7 +173,10 @@ static enum step_result on_prepared(struct txn *t, const struct ipc_frame *f)
 {
     if (f->kind != MSG_ISSUED) {
         txn_read_failed(t, f);
-        if (t->fail.err != PKE_STALE || t->stale_retried)
+        if (t->fail.err != PKE_STALE)
+            return STEP_FAIL;
+        t->issuer_knows = false; /* a stale request is not recorded there */
+        if (t->stale_retried)
             return STEP_FAIL;
         t->stale_retried = true;
         txn_set_timer(t, STALE_PAUSE, on_stale_pause);

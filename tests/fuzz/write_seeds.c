@@ -8,6 +8,11 @@
 #include "tests/fuzz/ipc_sample.h"
 #include "tests/unit/http_vectors.h"
 
+static bool put(FILE *f, struct pke_bytes b)
+{
+    return b.n == 0 || fwrite(b.p, 1, b.n, f) == b.n;
+}
+
 static void save(const char *folder, size_t number, struct pke_bytes prefix, struct pke_bytes content)
 {
     char path[4096];
@@ -15,8 +20,7 @@ static void save(const char *folder, size_t number, struct pke_bytes prefix, str
 
     snprintf(path, sizeof path, "%s/%03zu", folder, number);
     f = fopen(path, "wb");
-    if (!f || fwrite(prefix.p, 1, prefix.n, f) != prefix.n ||
-        fwrite(content.p, 1, content.n, f) != content.n || fclose(f) != 0) {
+    if (!f || !put(f, prefix) || !put(f, content) || fclose(f) != 0) {
         perror(path);
         exit(1);
     }

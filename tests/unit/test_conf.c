@@ -395,6 +395,23 @@ static void test_all_errors_at_once(void **state)
                 "c.yaml:23:23: templates.u: aliases are not part of the configuration language\n");
 }
 
+/* What `pkienrollctl reload` says. */
+static void test_errors_as_one_failure(void **state)
+{
+    struct conf_errors errors = {0};
+    struct conf *conf = NULL;
+    struct pke_fail fail = {0};
+
+    (void)state;
+    assert_int_equal(conf_parse("c.yaml", pke_bytes_str("user-fil: /u\ntenant: Big\n"), &conf, &errors),
+                     PKE_CONFIG);
+    assert_int_equal(conf_errors_fail(&errors, &fail), PKE_CONFIG);
+    assert_null(strchr(fail.text, '?'));
+    assert_non_null(strstr(fail.text, "; c.yaml:1:1: "));
+    assert_non_null(strstr(fail.text, " errors in all (--check-config)"));
+    conf_errors_done(&errors);
+}
+
 static void test_errors_are_bounded(void **state)
 {
     struct conf_errors errors = {0};
@@ -673,6 +690,7 @@ int main(void)
         cmocka_unit_test(test_one_mistake),
         cmocka_unit_test(test_no_document),
         cmocka_unit_test(test_all_errors_at_once),
+        cmocka_unit_test(test_errors_as_one_failure),
         cmocka_unit_test(test_errors_are_bounded),
         cmocka_unit_test(test_dump_round_trip),
         cmocka_unit_test(test_generation),
