@@ -50,8 +50,8 @@ static void write_ipc(const char *folder)
         ipc_frame_write(&frame, 1, 1, false, pke_buf_bytes(&payload)) != PKE_OK ||
         ipc_frame_write(&frame, 2, 2, true, PKE_BYTES(payload.p, 14)) != PKE_OK)
         abort();
-    save(folder, 0, PKE_BYTES(NULL, 0), pke_buf_bytes(&frame));
-    save(folder, 1, PKE_BYTES(NULL, 0), PKE_BYTES(frame.p, frame.n - 1));
+    save(folder, 0, PKE_BYTES("", 0), pke_buf_bytes(&frame));
+    save(folder, 1, PKE_BYTES("", 0), PKE_BYTES(frame.p, frame.n - 1));
     pke_buf_done(&payload);
     pke_buf_done(&frame);
     pke_arena_free(arena);
