@@ -16,6 +16,7 @@
 #define ASSERTION_MAX (64u << 10)
 
 struct auth_role {
+    struct role *role;
     struct auth_core *core; /* NULL before the first commit */
     struct pke_arena *arena;
 };
@@ -102,6 +103,7 @@ static void on_closed(struct chan *c, const char *why, void *arg)
     struct peer *p = arg;
 
     log_event(LOG_NOTICE, "peer is gone", "peer", role_name(p->role), "why", why, NULL);
+    role_link_lost(p->auth->role, p->role, 0, NULL);
     chan_free(c);
     free(p);
 }
@@ -131,6 +133,7 @@ static void on_link(struct role *r, const struct msg_link *link, int fd)
     }
     p = pke_calloc(1, sizeof *p);
     p->auth = r->state;
+    p->auth->role = r;
     p->role = (enum role_id)link->peer;
     p->chan = chan_new(r->base, fd, IPC_MAX_REQUEST, &ops, p);
 }

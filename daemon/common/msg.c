@@ -9,6 +9,7 @@ const struct ipc_field msg_conf_fields[] = {
     {1, IPC_STR, offsetof(struct msg_conf, file), true},
     {2, IPC_BYTES, offsetof(struct msg_conf, text), true},
     {3, IPC_BYTES, offsetof(struct msg_conf, assertion_key), false},
+    {4, IPC_PAIRS, offsetof(struct msg_conf, hints), false},
     {0, IPC_U64, 0, false},
 };
 

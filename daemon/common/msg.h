@@ -21,6 +21,9 @@ enum msg_kind {
     MSG_LINK,             /* main -> role: msg_link and one descriptor: a channel to a peer role */
     MSG_STATE,            /* role -> main: msg_state, whenever it changes */
     MSG_STOP,             /* main -> role: msg_empty; finish what is in flight, then exit 0 */
+    MSG_PING,             /* main -> role: msg_empty; answered MSG_PONG by its event loop */
+    MSG_PONG,             /* role -> main: msg_empty */
+    MSG_LINK_LOST,        /* role -> main: msg_link; the channel to this peer broke */
     MSG_DRAIN,            /* main -> net: msg_empty; refuse new work with InMaintenance from now on */
     MSG_KILL_KEY,         /* issuer -> main: msg_link (peer, name, index): it is stuck, end it */
 
@@ -54,6 +57,7 @@ struct msg_conf {
     const char *file;
     struct pke_bytes text;
     struct pke_bytes assertion_key; /* auth and issuer only: 32 bytes, made by main at start */
+    struct pke_pairs hints; /* net only: what its predecessor told as facts, so that a picked port stays */
 };
 
 struct msg_link {

@@ -49,6 +49,7 @@ static void on_prepare(struct role *r, const struct ipc_frame *f)
             conf_errors_fail(&errors, &fail);
     }
     if (err == PKE_OK) {
+        r->hints = m.hints;
         err = r->ops->prepare(r, r->candidate_conf, m.assertion_key, &r->candidate, &fail);
         if (err != PKE_OK) {
             conf_unref(r->candidate_conf);
@@ -64,6 +65,7 @@ static void on_prepare(struct role *r, const struct ipc_frame *f)
         explicit_bzero((void *)(uintptr_t)m.assertion_key.p, m.assertion_key.n);
     chan_wipe_frame(r->main, f);
     conf_errors_done(&errors);
+    r->hints = (struct pke_pairs){0};
     pke_arena_free(arena);
 }
 
@@ -112,6 +114,9 @@ static void on_main_frame(struct chan *c, const struct ipc_frame *f, int fd, voi
         return;
     case MSG_LINK:
         on_link(r, f, fd);
+        return;
+    case MSG_PING:
+        chan_send(r->main, MSG_PONG, f->id, PKE_BYTES(NULL, 0));
         return;
     case MSG_STOP:
         r->stopping = true;
@@ -169,6 +174,13 @@ int role_run(const struct role_ops *ops, unsigned index, const char *name, void 
 void role_tell_state(struct role *r, const struct msg_state *state)
 {
     chan_send_record(r->main, MSG_STATE, 0, msg_state_fields, state);
+}
+
+void role_link_lost(struct role *r, enum role_id peer, unsigned index, const char *name)
+{
+    struct msg_link m = {.peer = peer, .index = index, .name = name};
+
+    chan_send_record(r->main, MSG_LINK_LOST, 0, msg_link_fields, &m);
 }
 
 void role_stopped(struct role *r)

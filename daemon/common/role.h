@@ -55,6 +55,7 @@ struct role {
     const char *name;        /* key: its name in the configuration */
     void *state;             /* the role's own */
     bool stopping;
+    struct pke_pairs hints; /* net: facts told by the process before this one; valid inside prepare */
     /* the two-phase switch, private to role.c */
     struct conf *candidate_conf;
     void *candidate;
@@ -66,6 +67,10 @@ int role_run(const struct role_ops *ops, unsigned index, const char *name, void 
 
 /** Tell main (and so status) the role's state. */
 void role_tell_state(struct role *r, const struct msg_state *state);
+
+/** The channel to a peer closed or broke. main finds out whether the peer ended or somebody broke the
+ * protocol. */
+void role_link_lost(struct role *r, enum role_id peer, unsigned index, const char *name);
 
 /** Everything in flight is answered: exit 0. */
 void role_stopped(struct role *r);

@@ -140,6 +140,7 @@ static void on_peer_closed(struct chan *ch, const char *why, void *arg)
 
     log_event(LOG_NOTICE, "channel closed", "peer", t == VERB_TARGET_AUTH ? "auth" : "issuer", "why", why,
               NULL);
+    role_link_lost(c->role, t == VERB_TARGET_AUTH ? ROLE_AUTH : ROLE_ISSUER, 0, NULL);
     if (t == VERB_TARGET_AUTH)
         c->auth = NULL;
     else

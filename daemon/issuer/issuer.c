@@ -50,6 +50,7 @@ static void on_net_closed(struct chan *c, const char *why, void *arg)
     struct issuer *is = arg;
 
     (void)why;
+    role_link_lost(is->role, ROLE_NET, 0, NULL);
     if (is->net == c) {
         is->net = NULL;
         request_forget_net(is);
@@ -69,6 +70,7 @@ static void on_control_closed(struct chan *c, const char *why, void *arg)
     struct issuer *is = arg;
 
     (void)why;
+    role_link_lost(is->role, ROLE_CONTROL, 0, NULL);
     if (is->control == c) {
         is->control = NULL;
         verbs_forget_control(is);
@@ -219,7 +221,7 @@ static void issuer_stop(struct role *r)
     struct issuer *is = r->state;
 
     request_drop_prepared(is); /* what is only held is not in flight */
-    if (!is->ledger) { /* stopped before the first configuration */
+    if (!is->ledger) {         /* stopped before the first configuration */
         issuer_check_stopped(is);
         return;
     }

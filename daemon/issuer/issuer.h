@@ -157,8 +157,8 @@ struct issuer {
     /* refusal.c */
     double refusal_tokens;
     uint64_t refusal_at, refusals_suppressed;
-    struct event *tick;  /* what is due although nobody sent anything */
-    int64_t wall_seen;   /* largest wall clock ever recorded, ms */
+    struct event *tick; /* what is due although nobody sent anything */
+    int64_t wall_seen;  /* largest wall clock ever recorded, ms */
     /* orphan.c */
     struct orphan *orphans;
     uint64_t orphans_at; /* when to try again, monotonic ms */

@@ -222,6 +222,7 @@ static void on_key_closed(struct chan *c, const char *why, void *arg)
 {
     struct key_client *k = arg;
 
+    role_link_lost(k->pool->issuer->role, ROLE_KEY, k->index, k->pool->name);
     log_event(LOG_WARNING, "lost a key process", "key", k->pool->name, "why", why, NULL);
     if (k->chan == c)
         drop_client(k);

@@ -12,6 +12,8 @@
 #include "daemon/common/log.h"
 #include "daemon/issuer/issuer.h"
 
+#define MAX_HELD 256
+
 static void request_free(struct request *req)
 {
     struct request **at = &req->issuer->requests;
@@ -287,6 +289,18 @@ static void proceed(struct request *req)
     batch_add(req->issuer, apply_intent, done_intent, req);
 }
 
+/* net alone decides how many it prepares and never commits. */
+static enum pke_err check_held(struct request *req)
+{
+    unsigned held = 0;
+
+    for (const struct request *o = req->issuer->requests; o; o = o->next)
+        held += o != req && o->state == REQUEST_PREPARED;
+    return held < MAX_HELD ? PKE_OK
+                           : pke_fail_set(&req->fail, PKE_BUSY, "held-requests", "PREPARE/COMMIT",
+                                          "too many requests wait for their COMMIT");
+}
+
 static void hold(struct request *req)
 {
     struct msg_prepared m;
@@ -348,7 +362,7 @@ void request_prepare(struct issuer *is, const struct ipc_frame *f)
     cut_deadline(req);
     if (replay(req))
         return;
-    if (check_request(req) != PKE_OK)
+    if (check_request(req) != PKE_OK || (!req->msg.commit && check_held(req) != PKE_OK))
         refuse(req);
     else if (req->msg.commit)
         proceed(req);

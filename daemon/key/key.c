@@ -274,6 +274,7 @@ static void on_issuer_closed(struct chan *c, const char *why, void *arg)
     (void)why;
     if (k->issuer == c)
         k->issuer = NULL;
+    role_link_lost(k->role, ROLE_ISSUER, 0, NULL);
     chan_free(c);
 }
 

@@ -114,6 +114,7 @@ static void start(struct child *c)
         return;
     }
     c->state = CHILD_PREPARING;
+    c->started_at = now;
     child_send_conf(c, &c->sup->text, c->sup->conf);
 }
 
@@ -205,6 +206,8 @@ void child_send_conf(struct child *c, const struct pke_buf *text, const struct c
 
     if (c->role == ROLE_AUTH || c->role == ROLE_ISSUER)
         m.assertion_key = PKE_BYTES(c->sup->assertion_key, sizeof c->sup->assertion_key);
+    if (c->role == ROLE_NET)
+        m.hints = c->facts;
     c->prepared = false;
     c->unanswered++;
     chan_send_record(c->chan, MSG_CONF_PREPARE, 0, msg_conf_fields, &m);
@@ -328,6 +331,12 @@ static void on_child_frame(struct chan *ch, const struct ipc_frame *f, int fd, v
     case MSG_STATE:
         on_state(c, f);
         break;
+    case MSG_PONG:
+        c->ping_unanswered = 0;
+        break;
+    case MSG_LINK_LOST:
+        health_link_lost(c, f);
+        break;
     case MSG_KILL_KEY:
         if (c->role == ROLE_ISSUER)
             on_kill_key(c->sup, f);
@@ -391,7 +400,7 @@ static void on_gone(struct child *c, int status)
     event_del(c->timer);
     replace_text(&c->told_state, NULL);
     replace_text(&c->told_text, NULL);
-    c->facts.n = 0;
+    c->ping_unanswered = 0; /* its facts stay: the next process gets them as hints */
     c->settled = false;
     if (c->sup->stopping || !c->wanted) { /* wanted again while it stopped: a reload took its end back */
         c->state = CHILD_GONE;

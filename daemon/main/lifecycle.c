@@ -18,11 +18,18 @@
 #define EXIT_STORAGE      74 /* worth another try: the service manager restarts */
 #define EXIT_CONFIG       78
 
+/* A key whose process had to be started again counts as settled: its device may hang at every open for ever.
+ */
+static bool is_hopeless(const struct child *c)
+{
+    return c->role == ROLE_KEY && c->restarts > 0;
+}
+
 /* Everybody serves and every key has settled: READY, LOCKED or FAILED (the state says which). */
 static bool all_settled(const struct supervisor *s)
 {
     for (const struct child *c = s->children; c; c = c->next)
-        if (c->wanted && (c->state != CHILD_RUNNING || !c->settled))
+        if (c->wanted && (c->state != CHILD_RUNNING || !c->settled) && !is_hopeless(c))
             return false;
     return true;
 }
@@ -30,8 +37,8 @@ static bool all_settled(const struct supervisor *s)
 static const char *worst_key(const struct supervisor *s)
 {
     for (const struct child *c = s->children; c; c = c->next)
-        if (c->wanted && c->role == ROLE_KEY && c->told_state && strcmp(c->told_state, "ready") != 0)
-            return c->told_state;
+        if (c->wanted && c->role == ROLE_KEY && (!c->told_state || strcmp(c->told_state, "ready") != 0))
+            return c->told_state ? c->told_state : "failed";
     return NULL;
 }
 
@@ -339,6 +346,7 @@ static void set_up(struct supervisor *s)
 
 static void tear_down(struct supervisor *s)
 {
+    health_stop(s);
     child_free_all(s);
     for (size_t i = 0; i < PKE_LEN(s->signals); i++)
         event_free(s->signals[i]);
@@ -364,6 +372,7 @@ int supervisor_run(const struct options *options, struct conf *conf, struct pke_
     }
     set_up(&s);
     log_event(LOG_NOTICE, "starting", "version", PACKAGE_VERSION, "config", options->config, NULL);
+    health_start(&s);
     children_sync(&s);
     event_base_dispatch(s.base);
     log_event(LOG_NOTICE, "stopped", NULL);

@@ -35,10 +35,12 @@ struct child {
     unsigned restarts;
     unsigned recent; /* starts within the window, for the circuit breaker */
     uint64_t window_start;
-    unsigned unanswered; /* CONF_PREPAREs without an answer: only the answer to the last one counts */
-    bool prepared;       /* answered CONF_READY in this round */
-    bool wanted;         /* in the configuration in force */
-    bool settled;        /* told a state other than "starting" since its start */
+    unsigned ping_unanswered; /* MSG_PINGs since the last answer */
+    uint64_t started_at;      /* of this process, monotonic ms */
+    unsigned unanswered;      /* CONF_PREPAREs without an answer: only the answer to the last one counts */
+    bool prepared;            /* answered CONF_READY in this round */
+    bool wanted;              /* in the configuration in force */
+    bool settled;             /* told a state other than "starting" since its start */
     char *told_state, *told_text;
     struct pke_pairs facts;
     struct pke_arena *facts_arena;
@@ -62,6 +64,8 @@ struct supervisor {
     struct conf *new_conf;
     struct chan *reload_asker; /* control, or NULL for SIGHUP */
     uint64_t reload_id;
+    struct lost_link *lost_links; /* health.c */
+    struct event *ping_timer;
     struct event *reload_timer, *stop_timer, *watchdog;
     struct event *signals[4];
     int exit_code;
@@ -79,6 +83,11 @@ struct child *child_find(struct supervisor *s, enum role_id role, unsigned index
 void children_start_next_key(struct supervisor *s);
 void child_kill(struct child *c, int signal);
 void children_reap(struct supervisor *s);
+
+/* health.c */
+void health_start(struct supervisor *s); /* watch the roles from now on */
+void health_stop(struct supervisor *s);
+void health_link_lost(struct child *c, const struct ipc_frame *f); /* MSG_LINK_LOST */
 
 /* lifecycle.c */
 void lifecycle_child_ready(struct child *c, bool ok,

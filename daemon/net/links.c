@@ -30,6 +30,7 @@ struct link {
 };
 
 struct links {
+    struct role *role;
     struct event_base *base;
     links_unasked_fn *unasked;
     void *arg;
@@ -37,11 +38,12 @@ struct links {
     uint64_t last_id;
 };
 
-struct links *links_new(struct event_base *base, links_unasked_fn *unasked, void *arg)
+struct links *links_new(struct role *role, links_unasked_fn *unasked, void *arg)
 {
     struct links *l = pke_calloc(1, sizeof *l);
 
-    l->base = base;
+    l->role = role;
+    l->base = role->base;
     l->unasked = unasked;
     l->arg = arg;
     return l;
@@ -86,6 +88,7 @@ static void on_closed(struct chan *chan, const char *why, void *arg)
     (void)chan;
     snprintf(index, sizeof index, "%" PRIu64, k->index);
     log_event(LOG_WARNING, "link lost", "role", role_name(k->role), "index", index, "why", why, NULL);
+    role_link_lost(k->owner->role, k->role, (unsigned)k->index, NULL);
     link_drop(k, true);
 }
 

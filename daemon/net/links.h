@@ -11,6 +11,7 @@
 
 #include "daemon/common/chan.h"
 #include "daemon/common/msg.h"
+#include "daemon/common/role.h"
 
 struct links;
 struct link_call;
@@ -22,7 +23,8 @@ typedef void links_answer_fn(const struct ipc_frame *f, const struct pke_fail *f
 /** A frame that answers nothing (id 0). */
 typedef void links_unasked_fn(const struct ipc_frame *f, void *arg);
 
-struct links *links_new(struct event_base *base, links_unasked_fn *unasked, void *arg);
+/** @p role hears of links that broke. */
+struct links *links_new(struct role *role, links_unasked_fn *unasked, void *arg);
 void links_free(struct links *l); /* accepts NULL; answers nothing any more */
 
 /** Take over @p fd as the channel to the peer; an older channel to the same one is dropped. */

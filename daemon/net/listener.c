@@ -142,7 +142,8 @@ static enum pke_err open_unix(const struct conf_listener *c, int *ret, struct pk
     return PKE_OK;
 }
 
-static bool make_address(const struct conf_listener *c, struct sockaddr_storage *ss, socklen_t *len)
+static bool make_address(const struct conf_listener *c, unsigned port, struct sockaddr_storage *ss,
+                         socklen_t *len)
 {
     struct sockaddr_in *v4 = (struct sockaddr_in *)ss;
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ss;
@@ -150,12 +151,12 @@ static bool make_address(const struct conf_listener *c, struct sockaddr_storage 
     memset(ss, 0, sizeof *ss);
     if (inet_pton(AF_INET, c->address, &v4->sin_addr) == 1) {
         v4->sin_family = AF_INET;
-        v4->sin_port = htons((uint16_t)c->port);
+        v4->sin_port = htons((uint16_t)port);
         *len = sizeof *v4;
         return true;
     }
     v6->sin6_family = AF_INET6;
-    v6->sin6_port = htons((uint16_t)c->port);
+    v6->sin6_port = htons((uint16_t)port);
     *len = sizeof *v6;
     return inet_pton(AF_INET6, c->address, &v6->sin6_addr) == 1;
 }
@@ -171,14 +172,14 @@ static unsigned bound_port(int fd)
                                          : ((struct sockaddr_in6 *)&ss)->sin6_port);
 }
 
-static enum pke_err open_tcp(const struct conf_listener *c, int *ret, struct pke_fail *fail)
+static enum pke_err open_port(const struct conf_listener *c, unsigned port, int *ret, struct pke_fail *fail)
 {
     struct sockaddr_storage ss;
     socklen_t len;
     const int on = 1;
     int fd;
 
-    if (!c->address || !make_address(c, &ss, &len)) {
+    if (!c->address || !make_address(c, port, &ss, &len)) {
         errno = EADDRNOTAVAIL;
         return cannot(fail, c, "address");
     }
@@ -199,6 +200,26 @@ static enum pke_err open_tcp(const struct conf_listener *c, int *ret, struct pke
     return PKE_OK;
 }
 
+/* The port that the process before this one had picked: clients know it by now. 0: none. */
+static unsigned hinted_port(const struct net *net, const struct conf_listener *c)
+{
+    PKE_CLEANUP(pke_free_p) char *name = pke_asprintf("listener %s", c->name);
+    const char *address = pke_pairs_get(&net->role->hints, name);
+    const char *colon = address ? strrchr(address, ':') : NULL;
+
+    return colon ? (unsigned)strtoul(colon + 1, NULL, 10) & 0xffff : 0;
+}
+
+static enum pke_err open_tcp(const struct net *net, const struct conf_listener *c, int *ret,
+                             struct pke_fail *fail)
+{
+    unsigned hint = c->port == 0 ? hinted_port(net, c) : 0;
+
+    if (hint && open_port(c, hint, ret, fail) == PKE_OK)
+        return PKE_OK;
+    return open_port(c, (unsigned)c->port, ret, fail);
+}
+
 static enum pke_err listener_new(struct net *net, struct conf *conf, const struct conf_listener *c,
                                  struct listener **ret, struct pke_fail *fail)
 {
@@ -206,7 +227,7 @@ static enum pke_err listener_new(struct net *net, struct conf *conf, const struc
     struct listener *l;
     int fd = -1;
 
-    err = c->unix_path ? open_unix(c, &fd, fail) : open_tcp(c, &fd, fail);
+    err = c->unix_path ? open_unix(c, &fd, fail) : open_tcp(net, c, &fd, fail);
     if (err != PKE_OK)
         return err;
     l = pke_calloc(1, sizeof *l);

@@ -82,7 +82,7 @@ static void on_start(struct role *r)
 
     net->role = r;
     net->base = r->base;
-    net->links = links_new(r->base, on_unasked, net);
+    net->links = links_new(r, on_unasked, net);
     net->parser = soap_parser_new();
 }
 

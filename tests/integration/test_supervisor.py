@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""main as supervisor: a reload and a stop that come while roles still start."""
+"""main as supervisor: a reload and a stop that come while roles still start, roles that hang, ports that stay."""
 import os
 import signal
 import subprocess
@@ -13,11 +13,11 @@ import tap  # noqa: E402
 
 def begin(lab):
     """Start the daemon and return when main has its signal handlers and starts the roles."""
-    lab.process = subprocess.Popen([lablib.find_daemon(), "--config", lab.config], env=lab.env,
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
-                                   start_new_session=True)
-    for line in lab.process.stderr:  # a handful of lines follow: they fit the pipe
-        if b"starting" in line:
+    with open(lab.log, "ab") as log:
+        lab.process = subprocess.Popen([lablib.find_daemon(), "--config", lab.config], env=lab.env, stdout=log,
+                                       stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+    while lab.process.poll() is None:
+        if "starting" in lab.log_tail():
             return
     raise RuntimeError("pkienrolld ended before it started")
 
@@ -61,4 +61,38 @@ def stop_while_starting():
         tap.ok(time.monotonic() - before < 15, "and does not wait for its timeout")
 
 
-tap.run(reload_while_starting, stop_while_starting)
+def role(lab, name, index=0):
+    return next(r for r in lab.ctl("status", "--json", check=True).json()["roles"]
+                if r["role"] == name and r["index"] == index)
+
+
+def back(lab, name, before, timeout=60):
+    """The role in its next life, ready; None when it does not come."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        now = role(lab, name)
+        if now["pid"] not in (0, before["pid"]) and now["state"] == "ready":
+            return now
+        time.sleep(0.2)  # what is waited for has no event that a client sees
+    return None
+
+
+def hung_role_is_ended():
+    """R14: an event loop that hangs is noticed, although the process lives."""
+    with lablib.Lab() as lab:
+        before = role(lab, "auth")
+        os.kill(before["pid"], signal.SIGSTOP)
+        tap.ok(back(lab, "auth", before), "a role that hangs is ended and started again", lab.log_tail())
+        tap.equal(lab.probe().status, 0, "and a device enrolls")
+
+
+def picked_port_stays():
+    with lablib.Lab() as lab:
+        before, url = role(lab, "net"), lab.enroll_url
+        os.kill(before["pid"], signal.SIGKILL)
+        tap.ok(back(lab, "net", before), "net comes back", lab.log_tail())
+        status = lab.ctl("status", "--json", check=True).json()
+        tap.equal(status["urls"]["mdm-enroll"], url, "with port 0 the picked port outlives the process")
+
+
+tap.run(reload_while_starting, stop_while_starting, hung_role_is_ended, picked_port_stays)
