@@ -152,6 +152,9 @@ static void on_frame(struct chan *c, const struct ipc_frame *f, int fd, void *ar
     case MSG_VERB:
         on_verb(s, c, f, arena);
         break;
+    case MSG_LINK_LOST: /* main is told of every channel that the test closes */
+        assert_ptr_equal(c, s->main);
+        break;
     case MSG_AUDIT:
         assert_ptr_equal(c, s->issuer);
         on_audit(s, f, arena);
