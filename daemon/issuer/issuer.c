@@ -39,6 +39,8 @@ static void on_net_frame(struct chan *c, const struct ipc_frame *f, int fd, void
         request_prepare(is, f);
     else if (f->kind == MSG_COMMIT)
         request_commit(is, f);
+    else if (f->kind == MSG_TOKEN)
+        token_frame(is, f);
     else if (f->kind == MSG_REFUSAL)
         refusal_frame(is, f);
 }
