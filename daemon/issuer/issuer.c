@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "daemon/common/log.h"
 #include "daemon/issuer/issuer.h"
+#include "ipc/wipealloc.h"
 
 #define EXPIRE_MS 500
 
@@ -227,5 +228,6 @@ int role_issuer(unsigned index)
                                         .link = issuer_link,
                                         .stop = issuer_stop};
 
+    json_set_alloc_funcs(wipe_malloc, wipe_free); /* an answer tells the text of a new token */
     return role_run(&ops, index, NULL, pke_calloc(1, sizeof(struct issuer)));
 }

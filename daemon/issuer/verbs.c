@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/timefmt.h"
 #include "daemon/issuer/issuer.h"
+#include "ipc/wipealloc.h"
 
 void verbs_reply(struct chan *to, uint64_t id, json_t *object)
 {
@@ -17,7 +18,7 @@ void verbs_reply(struct chan *to, uint64_t id, json_t *object)
 
     if (to)
         chan_send_record(to, MSG_VERB_REPLY, id, msg_verb_reply_fields, &m);
-    free(text);
+    wipe_free(text); /* it may have told a token */
     json_decref(object);
 }
 
@@ -240,15 +241,17 @@ static void on_audit(struct issuer *is, const struct ipc_frame *f, struct pke_ar
 {
     struct msg_audit m;
     struct pke_fail fail;
+    json_t *object;
     char *detail;
 
     if (ipc_record_read(msg_audit_fields, f->payload, arena, &m, sizeof m, &fail) != PKE_OK)
         return;
-    detail = json_dumps(json_pack("{s:s, s:s, s:s}", "verb", m.verb, "result", m.result, "arguments",
-                                  m.detail ? m.detail : "{}"),
-                        JSON_COMPACT | JSON_SORT_KEYS);
+    object = json_pack("{s:s, s:s, s:s}", "verb", m.verb, "result", m.result, "arguments",
+                       m.detail ? m.detail : "{}");
+    detail = json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS);
+    json_decref(object);
     batch_audit(is, "control", m.actor, NULL, detail);
-    free(detail);
+    wipe_free(detail);
 }
 
 void verbs_control_frame(struct issuer *is, const struct ipc_frame *f)
