@@ -39,7 +39,6 @@ static enum pke_err check_token(struct request *req)
     enum pke_err err =
         token_find(req->issuer, req->setup, req->msg.token, req->arena, &req->token, &req->fail);
 
-    explicit_bzero((void *)(uintptr_t)req->msg.token.p, req->msg.token.n);
     if (err != PKE_OK)
         return err;
     req->who = (struct assertion){.tenant = req->token.tenant,

@@ -97,6 +97,7 @@ static void link_control(struct issuer *is, int fd)
         verbs_forget_control(is);
         chan_free(is->control);
     }
+    is->control_links++;
     is->control = chan_new(is->role->base, fd, IPC_MAX_CONTROL, &ops, is);
 }
 

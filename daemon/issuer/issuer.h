@@ -145,6 +145,7 @@ struct issuer {
     struct setup *setup;
     struct ledger *ledger;
     struct chan *net, *control;
+    uint64_t control_links; /* how many there were: the number of this one */
     struct request *requests;
     uint64_t next_id;
     /* batch.c */

@@ -25,6 +25,8 @@ static void request_free(struct request *req)
         free(req->waiters);
         req->waiters = next;
     }
+    if (req->msg.token.n) /* also of a request that was refused before it was looked at */
+        explicit_bzero((void *)(uintptr_t)req->msg.token.p, req->msg.token.n);
     setup_unref(req->setup);
     pke_arena_free(req->arena);
     free(req);

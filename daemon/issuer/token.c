@@ -53,22 +53,18 @@ enum pke_err token_usable(const struct ledger_token *t, int64_t now_ms, struct p
     return PKE_OK;
 }
 
-static enum pke_err answer(struct issuer *is, const struct ipc_frame *f, struct pke_arena *arena,
+static enum pke_err answer(struct issuer *is, const struct msg_token *m, struct pke_arena *arena,
                            struct msg_auth_ok *ok, struct pke_fail *fail)
 {
     const struct conf_endpoint *ep;
-    struct ledger_token t;
-    struct msg_token m;
-    enum pke_err err = ipc_record_read(msg_token_fields, f->payload, arena, &m, sizeof m, fail);
+    struct ledger_token t = {0};
+    enum pke_err err;
 
-    if (err != PKE_OK)
-        return err;
-    ep = conf_find_endpoint(is->setup->conf, m.endpoint);
+    ep = conf_find_endpoint(is->setup->conf, m->endpoint);
     if (!ep || !pke_strings_has(&ep->credentials, "one-time-token"))
         return pke_fail_set(fail, PKE_UNAUTHENTICATED, "credential-kind", "MS-MDE2 3.4.4.1.1.1",
                             "this kind of credential is not enabled here");
-    err = token_find(is, is->setup, m.token, arena, &t, fail);
-    explicit_bzero((void *)(uintptr_t)m.token.p, m.token.n);
+    err = token_find(is, is->setup, m->token, arena, &t, fail);
     if (err == PKE_OK)
         err = token_usable(&t, role_wall_ms(), fail);
     ok->principal = t.principal;
@@ -80,12 +76,16 @@ void token_frame(struct issuer *is, const struct ipc_frame *f)
     struct pke_arena *arena = pke_arena_new();
     struct msg_auth_ok ok = {0};
     struct msg_failed failed = {0};
+    struct msg_token m = {0};
 
-    if (answer(is, f, arena, &ok, &failed.fail) == PKE_OK)
+    if (ipc_record_read(msg_token_fields, f->payload, arena, &m, sizeof m, &failed.fail) == PKE_OK &&
+        answer(is, &m, arena, &ok, &failed.fail) == PKE_OK)
         chan_send_record(is->net, MSG_AUTH_OK, f->id, msg_auth_ok_fields, &ok);
     else
         chan_send_record(is->net, MSG_FAILED, f->id, msg_failed_fields, &failed);
     chan_wipe_frame(is->net, f);
+    if (m.token.n)
+        explicit_bzero((void *)(uintptr_t)m.token.p, m.token.n);
     pke_arena_free(arena);
 }
 
@@ -97,9 +97,14 @@ struct minting {
     struct ledger_token token;
     struct pke_buf secret;
     uint8_t hash[32];
-    struct chan *control;
+    uint64_t control; /* the asker: a number, because a later channel may get the address of this one */
     uint64_t id;
 };
+
+static bool asker_is_there(const struct issuer *is, const struct minting *m)
+{
+    return is->control && m->control == is->control_links;
+}
 
 static void minting_free(struct minting *m)
 {
@@ -174,15 +179,15 @@ static void done_mint(struct issuer *is, struct batch_op *op, enum pke_err err, 
     struct minting *m = op->arg;
     char expires[PKE_RFC3339_SIZE];
 
-    if (m->control != is->control) { /* the asker is gone: nobody will ever know the secret */
+    if (!asker_is_there(is, m)) { /* the asker is gone: nobody will ever know the secret */
         minting_free(m);
         return;
     }
     pke_time_rfc3339_ms(m->token.expires_at, expires);
     if (err != PKE_OK)
-        verbs_refuse(m->control, m->id, fail);
+        verbs_refuse(is->control, m->id, fail);
     else
-        verbs_reply(m->control, m->id,
+        verbs_reply(is->control, m->id,
                     json_pack("{s:s, s:s, s:s, s:s, s:s?, s:I, s:s}", "id", m->token.token_id, "token",
                               pke_buf_cstr(&m->secret), "tenant", m->token.tenant, "user", m->token.principal,
                               "type", m->token.enrollment_type, "count", (json_int_t)m->token.uses,
@@ -195,7 +200,7 @@ void token_mint(struct issuer *is, uint64_t id, const struct msg_verb *v)
     struct minting *m = pke_calloc(1, sizeof *m);
     struct pke_fail fail;
 
-    *m = (struct minting){.arena = pke_arena_new(), .control = is->control, .id = id};
+    *m = (struct minting){.arena = pke_arena_new(), .control = is->control_links, .id = id};
     if (read_mint(is, v, m, &fail) != PKE_OK) {
         verbs_refuse(is->control, id, &fail);
         minting_free(m);
@@ -216,10 +221,10 @@ static void done_revoke(struct issuer *is, struct batch_op *op, enum pke_err err
 {
     struct minting *m = op->arg;
 
-    if (m->control == is->control && err != PKE_OK)
-        verbs_refuse(m->control, m->id, fail);
-    else if (m->control == is->control)
-        verbs_reply(m->control, m->id, json_pack("{s:s, s:s}", "id", m->token.token_id, "state", "revoked"));
+    if (asker_is_there(is, m) && err != PKE_OK)
+        verbs_refuse(is->control, m->id, fail);
+    else if (asker_is_there(is, m))
+        verbs_reply(is->control, m->id, json_pack("{s:s, s:s}", "id", m->token.token_id, "state", "revoked"));
     minting_free(m);
 }
 
@@ -228,7 +233,7 @@ void token_revoke(struct issuer *is, uint64_t id, const struct msg_verb *v)
     const char *token_id = pke_pairs_get(&v->args, "id");
     struct minting *m = pke_calloc(1, sizeof *m);
 
-    *m = (struct minting){.arena = pke_arena_new(), .control = is->control, .id = id};
+    *m = (struct minting){.arena = pke_arena_new(), .control = is->control_links, .id = id};
     m->token.token_id = pke_arena_strdup(m->arena, token_id ? token_id : "");
     m->token.created_by = pke_arena_strdup(m->arena, v->actor);
     m->token.revoked_at = role_wall_ms();
