@@ -221,21 +221,41 @@ def several_uses():
     tap.equal(certificates(user), 3, "count 3: exactly 3 certificates")
 
 
+def tell_when_sent(connection, sent):
+    """Release @p sent when the whole request is on its way."""
+    receive = connection.getresponse
+
+    def told():
+        sent.release()
+        return receive()
+
+    connection.getresponse = told
+
+
 def side_by_side(n, uses=1):
+    """All requests wait for issuer, which then reads them in one go: every one of them finds the token unused."""
     user = f"race{n}-{uses}@lab.example"
     token = mint(user, count=uses)
     requests, clients = [Request("Device") for _ in range(n)], [LAB.client() for _ in range(n)]
     answers = [None] * n
-    start = threading.Barrier(n)
+    sent = threading.Semaphore(0)
+    for c in clients:
+        tell_when_sent(c.open(), sent)
 
     def one(i):
-        clients[i].open().connect()  # the handshake before the start, so that the requests do meet
-        start.wait()
         answers[i] = requests[i].send(token["token"], clients[i])
 
     threads = [threading.Thread(target=one, args=(i,)) for i in range(n)]
-    for t in threads:
-        t.start()
+    issuer = role_pid("issuer")
+    os.kill(issuer, signal.SIGSTOP)
+    try:
+        for t in threads:
+            t.start()
+        tap.ok(all(sent.acquire(timeout=PATIENCE) for _ in range(n)), f"{n} at once: all are sent")
+        # net serves this one, which needs no issuer, after those that came before
+        tap.equal(LAB.client().get_policies().status, 200, f"{n} at once: and read by net")
+    finally:
+        os.kill(issuer, signal.SIGCONT)
     for t in threads:
         t.join()
     issued = [a for a in answers if a and a.certificate()]
