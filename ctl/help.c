@@ -74,7 +74,12 @@ bool help_print(char *const *words, size_t n, FILE *out)
 
 void help_commands(FILE *out)
 {
-    for (size_t i = 0; i < VERB__MAX; i++)
-        fprintf(out, "%s\t%s\t%s\t%s\t%s\n", verbs[i].words, verbs[i].method, verbs[i].path,
+    for (size_t i = 0; i < VERB__MAX; i++) {
+        fprintf(out, "%s\t%s\t%s\t%s\t%s\t", verbs[i].words, verbs[i].method, verbs[i].path,
                 verb_role_name(verbs[i].role), verbs[i].token);
+        for (const struct verb_arg *a = NULL; (a = verb_arg_next(&verbs[i], a));)
+            if (verb_arg_is_option(a))
+                fprintf(out, " --%s", a->name);
+        fputc('\n', out);
+    }
 }

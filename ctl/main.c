@@ -122,6 +122,13 @@ static void print_next_hint(const struct ctl_options *o, const json_t *next)
         fprintf(stderr, "more: --cursor %s, or --all\n", json_string_value(next));
 }
 
+/* On standard error, so that a script gets the answer alone. */
+static void print_once_hint(const struct ctl_options *o)
+{
+    if (o->format == CTL_TEXT && o->verb->id == VERB_TOKEN_MINT)
+        fputs("the token is not shown again: only its hash is kept\n", stderr);
+}
+
 static void print_answer(const struct ctl_options *o, const json_t *j)
 {
     const json_t *items = json_object_get(j, "items"), *item;
@@ -178,6 +185,7 @@ static int one_page(const struct ctl_options *o, struct pke_bytes body, json_t *
     } else {
         print_answer(o, a.json);
         print_next_hint(o, next);
+        print_once_hint(o);
         if (o->wait_ms && o->verb->id == VERB_STATUS && !is_ready(&a))
             rc = CTL_REFUSED;
     }
@@ -203,6 +211,13 @@ static int all_pages(const struct ctl_options *o)
     return rc;
 }
 
+static const char *body_value(const struct ctl_options *o, const char *name)
+{
+    const char *word = pke_pairs_get(&o->args, name);
+
+    return word ? word : pke_pairs_get(&o->values, name);
+}
+
 /* {"name": ..., "password": ...}. The text is wiped by the caller, the tree by its allocator. */
 static enum pke_err build_body(const struct ctl_options *o, const struct pke_secret *secret,
                                struct pke_buf *out, struct pke_fail *fail)
@@ -210,14 +225,15 @@ static enum pke_err build_body(const struct ctl_options *o, const struct pke_sec
     struct pke_bytes s = pke_secret_bytes(secret);
     json_t *j = json_object();
     enum pke_err err = PKE_OK;
+    const char *value;
     char *text;
 
     for (const struct verb_arg *a = NULL; !err && (a = verb_arg_next(o->verb, a));) {
         if (a->place != VERB_PLACE_BODY)
             continue;
-        if (a->type != VERB_ARG_SECRET)
-            json_object_set_new(j, a->name, json_string(pke_pairs_get(&o->args, a->name)));
-        else if (!(err = verb_arg_check(a, s, fail)))
+        if (a->type != VERB_ARG_SECRET && (value = body_value(o, a->name)))
+            json_object_set_new(j, a->name, json_string(value));
+        else if (a->type == VERB_ARG_SECRET && !(err = verb_arg_check(a, s, fail)))
             json_object_set_new(j, a->name, json_stringn((const char *)s.p, s.n));
     }
     if (!err && json_object_size(j)) {

@@ -21,10 +21,10 @@ enum {
     OPT_ALL,
     OPT_PEM,
     OPT_PASSWORD_FILE,
-    OPT_QUERY = 512, /* + index into query_names */
+    OPT_ARGUMENT = 512, /* + index into names */
 };
 
-#define MAX_QUERY 16
+#define MAX_ARGUMENTS 32
 
 static const struct option fixed_options[] = {
     {"socket", required_argument, NULL, OPT_SOCKET},
@@ -41,7 +41,7 @@ static const struct option fixed_options[] = {
     {"password-file", required_argument, NULL, OPT_PASSWORD_FILE},
 };
 
-/* The fixed options and one for each name of a query argument in the verb table. */
+/* The fixed options and one for each name of an optional argument in the verb table. */
 static size_t build_options(struct option *table, const char **names)
 {
     size_t n = PKE_LEN(fixed_options), q = 0;
@@ -52,9 +52,9 @@ static size_t build_options(struct option *table, const char **names)
             size_t k = 0;
             while (k < q && strcmp(names[k], a->name) != 0)
                 k++;
-            if (a->place != VERB_PLACE_QUERY || k < q || q == MAX_QUERY)
+            if (!verb_arg_is_option(a) || k < q)
                 continue;
-            table[n++] = (struct option){a->name, required_argument, NULL, OPT_QUERY + (int)q};
+            table[n++] = (struct option){a->name, required_argument, NULL, OPT_ARGUMENT + (int)q};
             names[q++] = a->name;
         }
     }
@@ -91,11 +91,11 @@ static enum pke_err set_duration(const char *name, const char *value, int64_t *r
 static enum pke_err set_one(int opt, const char *const *names, struct pke_arena *arena,
                             struct ctl_options *ret, struct pke_fail *fail)
 {
-    if (opt >= OPT_QUERY) {
-        const char *name = names[opt - OPT_QUERY];
-        if (pke_pairs_get(&ret->query, name))
+    if (opt >= OPT_ARGUMENT) {
+        const char *name = names[opt - OPT_ARGUMENT];
+        if (pke_pairs_get(&ret->values, name))
             return usage(fail, "option given twice", name);
-        pke_pairs_add(&ret->query, arena, name, optarg);
+        pke_pairs_add(&ret->values, arena, name, optarg);
         return PKE_OK;
     }
     switch (opt) {
@@ -135,13 +135,21 @@ static enum pke_err set_one(int opt, const char *const *names, struct pke_arena 
     }
 }
 
-static enum pke_err take_query(struct ctl_options *o, struct pke_fail *fail)
+static const struct verb_arg *find_option(const struct verb *v, const char *name)
+{
+    for (const struct verb_arg *a = NULL; (a = verb_arg_next(v, a));)
+        if (verb_arg_is_option(a) && !strcmp(a->name, name))
+            return a;
+    return NULL;
+}
+
+static enum pke_err take_values(struct ctl_options *o, struct pke_fail *fail)
 {
     enum pke_err err;
 
-    for (size_t i = 0; i < o->query.n; i++) {
-        const struct pke_pair *p = &o->query.v[i];
-        const struct verb_arg *a = verb_arg_find(o->verb, VERB_PLACE_QUERY, pke_bytes_str(p->name));
+    for (size_t i = 0; i < o->values.n; i++) {
+        const struct pke_pair *p = &o->values.v[i];
+        const struct verb_arg *a = find_option(o->verb, p->name);
         if (!a)
             return pke_fail_set(fail, PKE_CONFIG, "usage", RULE, "%s takes no --%s", o->verb->words, p->name);
         if ((err = verb_arg_check(a, pke_bytes_str(p->value), fail)))
@@ -173,14 +181,14 @@ static enum pke_err take_words(struct ctl_options *o, size_t used, struct pke_ar
     }
     if (used < o->n_words)
         return usage(fail, "more words than the command takes", o->verb->words);
-    return take_query(o, fail);
+    return take_values(o, fail);
 }
 
 enum pke_err ctl_options_parse(int argc, char **argv, const char *socket_env, struct pke_arena *arena,
                                struct ctl_options *ret, struct pke_fail *fail)
 {
-    struct option table[PKE_LEN(fixed_options) + MAX_QUERY + 1];
-    const char *names[MAX_QUERY];
+    struct option table[PKE_LEN(fixed_options) + MAX_ARGUMENTS + 1];
+    const char *names[MAX_ARGUMENTS];
     enum pke_err err;
     size_t used;
     int opt;
@@ -212,9 +220,10 @@ enum pke_err ctl_options_target(const struct ctl_options *o, const char *cursor,
         if (a->place == VERB_PLACE_PATH)
             value = pke_pairs_get(&o->args, a->name);
     verb_path_write(o->verb, value, out);
-    for (size_t i = 0; i < o->query.n; i++) {
-        const struct pke_pair *p = &o->query.v[i];
-        if (cursor && !strcmp(p->name, "cursor"))
+    for (size_t i = 0; i < o->values.n; i++) {
+        const struct pke_pair *p = &o->values.v[i];
+        if (find_option(o->verb, p->name)->place != VERB_PLACE_QUERY ||
+            (cursor && !strcmp(p->name, "cursor")))
             continue;
         pke_buf_printf(out, "%s%s=", sep, p->name);
         verb_pct_encode(pke_bytes_str(p->value), out);

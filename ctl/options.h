@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file
- * The command line of pkienrollctl. The options that filter and page come from the arguments of the verb
+ * The command line of pkienrollctl. Options that filter, page and refine come from the arguments of the verb
  * table.
  */
 #ifndef CTL_OPTIONS_H
@@ -32,8 +32,8 @@ struct ctl_options {
     int64_t wait_ms;    /* 0: do not */
     bool all, pem;
     const char *password_file;
-    struct pke_pairs query; /* limit, cursor, state ... as given */
-    char **words;           /* what is not an option */
+    struct pke_pairs values; /* --limit, --cursor, --lifetime ...: optional arguments of the verb, as given */
+    char **words;            /* what is not an option */
     size_t n_words;
     const struct verb *verb;
     struct pke_pairs args; /* words of the verb, by argument name */

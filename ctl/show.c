@@ -51,6 +51,15 @@ static const struct column columns[] = {
     {VERB_CERT_LIST, "NOT AFTER", "not_after"},
     {VERB_USER_LIST, "NAME", "name"},
     {VERB_USER_LIST, "ATTRIBUTES", "attributes"},
+    {VERB_TOKEN_LIST, "CREATED", "created_at"},
+    {VERB_TOKEN_LIST, "ID", "id"},
+    {VERB_TOKEN_LIST, "STATE", "state"},
+    {VERB_TOKEN_LIST, "USER", "user"},
+    {VERB_TOKEN_LIST, "TYPE", "type"},
+    {VERB_TOKEN_LIST, "USED", "used"},
+    {VERB_TOKEN_LIST, "COUNT", "count"},
+    {VERB_TOKEN_LIST, "EXPIRES", "expires_at"},
+    {VERB_TOKEN_LIST, "BY", "created_by"},
 };
 
 static const json_t *member(const json_t *o, const char *key)

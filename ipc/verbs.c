@@ -5,6 +5,7 @@
 
 #include "base/encode.h"
 #include "base/mem.h"
+#include "base/timefmt.h"
 
 const struct verb verbs[VERB__MAX] = {
 #define X(id, token, method, path, words, role, target, shape, seconds, help)                  \
@@ -124,7 +125,12 @@ const struct verb_arg *verb_arg_find(const struct verb *v, enum verb_place place
 
 bool verb_arg_is_word(const struct verb_arg *a)
 {
-    return a->place != VERB_PLACE_QUERY && a->type != VERB_ARG_SECRET;
+    return a->required && a->place != VERB_PLACE_QUERY && a->type != VERB_ARG_SECRET;
+}
+
+bool verb_arg_is_option(const struct verb_arg *a)
+{
+    return !verb_arg_is_word(a) && a->type != VERB_ARG_SECRET;
 }
 
 static bool is_alnum(uint8_t c)
@@ -174,18 +180,35 @@ static bool valid_text(struct pke_bytes v, size_t max)
     return true;
 }
 
-static bool valid_limit(struct pke_bytes v)
+static bool valid_number(struct pke_bytes v, unsigned max)
 {
     unsigned n = 0;
 
-    if (!v.n || v.n > 3 || v.p[0] == '0')
+    if (!v.n || v.n > 9 || v.p[0] == '0')
         return false;
     for (size_t i = 0; i < v.n; i++) {
         if (v.p[i] < '0' || v.p[i] > '9')
             return false;
         n = n * 10 + (unsigned)(v.p[i] - '0');
     }
-    return n <= VERB_LIMIT_MAX;
+    return n <= max;
+}
+
+static bool valid_duration(struct pke_bytes v)
+{
+    char text[33];
+    int64_t ms;
+
+    if (!each(v, sizeof text - 1, name_byte))
+        return false;
+    memcpy(text, v.p, v.n);
+    text[v.n] = 0;
+    return pke_duration_parse(text, &ms);
+}
+
+static bool hex_byte(uint8_t c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
 }
 
 enum pke_err verb_arg_check(const struct verb_arg *a, struct pke_bytes v, struct pke_fail *fail)
@@ -206,8 +229,20 @@ enum pke_err verb_arg_check(const struct verb_arg *a, struct pke_bytes v, struct
             want = "1 to 32 lower-case letters";
         break;
     case VERB_ARG_LIMIT:
-        if (!valid_limit(v))
+        if (!valid_number(v, VERB_LIMIT_MAX))
             want = "a number from 1 to 500";
+        break;
+    case VERB_ARG_COUNT:
+        if (!valid_number(v, 999999999))
+            want = "a number from 1";
+        break;
+    case VERB_ARG_DURATION:
+        if (!valid_duration(v))
+            want = "a duration, as 90s or 2h";
+        break;
+    case VERB_ARG_HANDLE:
+        if (!each(v, 32, hex_byte))
+            want = "1 to 32 hexadecimal digits, as a listing shows it";
         break;
     case VERB_ARG_CURSOR:
         if (!each(v, 256, graph_byte))

@@ -53,38 +53,53 @@
     X(USER_ADD, "user-add", "POST", "/v1/users", "user add", OFFICER, AUTH, OBJECT, 15,                     \
       "add a user with a password")                                                                         \
     X(USER_REMOVE, "user-remove", "DELETE", "/v1/users/{name}", "user remove", OFFICER, AUTH, OBJECT, 5,    \
-      "remove a user")
+      "remove a user")                                                                                      \
+    X(TOKEN_MINT, "token-mint", "POST", "/v1/tokens", "token mint", OFFICER, ISSUER, OBJECT, 15,            \
+      "make a one-time enrollment token; it is shown once")                                                 \
+    X(TOKEN_LIST, "token-list", "GET", "/v1/tokens", "token list", OFFICER, CONTROL, LIST, 5,               \
+      "list enrollment tokens, newest first, without their text")                                           \
+    X(TOKEN_REVOKE, "token-revoke", "DELETE", "/v1/tokens/{id}", "token revoke", OFFICER, ISSUER, OBJECT,   \
+      15, "revoke an enrollment token")
 
-/** verb, name, where it stands, type, required, help. Order of PATH and BODY rows is the order of words. */
-#define IPC_VERB_ARGS(X)                                                                 \
-    X(ISSUER_LIST, "limit", QUERY, LIMIT, false, "rows at most")                         \
-    X(ISSUER_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")           \
-    X(ISSUER_SHOW, "name", PATH, NAME, true, "issuer of the configuration")              \
-    X(TEMPLATE_LIST, "limit", QUERY, LIMIT, false, "rows at most")                       \
-    X(TEMPLATE_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")         \
-    X(TEMPLATE_SHOW, "name", PATH, NAME, true, "template of the configuration")          \
-    X(KEY_LIST, "limit", QUERY, LIMIT, false, "rows at most")                            \
-    X(KEY_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")              \
-    X(KEY_TEST, "name", PATH, NAME, true, "key of the configuration")                    \
-    X(REQUEST_LIST, "limit", QUERY, LIMIT, false, "rows at most")                        \
-    X(REQUEST_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")          \
-    X(REQUEST_LIST, "state", QUERY, STATE, false, "only this state")                     \
-    X(REQUEST_LIST, "principal", QUERY, TEXT, false, "only this principal")              \
-    X(REQUEST_LIST, "device", QUERY, TEXT, false, "only this device id")                 \
-    X(REQUEST_LIST, "template", QUERY, NAME, false, "only this template")                \
-    X(REQUEST_SHOW, "id", PATH, TEXT, true, "request id (TraceId)")                      \
-    X(CERT_LIST, "limit", QUERY, LIMIT, false, "rows at most")                           \
-    X(CERT_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")             \
-    X(CERT_LIST, "state", QUERY, STATE, false, "only this state")                        \
-    X(CERT_LIST, "principal", QUERY, TEXT, false, "only this principal")                 \
-    X(CERT_LIST, "device", QUERY, TEXT, false, "only this device id")                    \
-    X(CERT_LIST, "template", QUERY, NAME, false, "only this template")                   \
-    X(CERT_SHOW, "key", PATH, TEXT, true, "serial, thumbprint, device id or request id") \
-    X(USER_LIST, "limit", QUERY, LIMIT, false, "rows at most")                           \
-    X(USER_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")             \
-    X(USER_ADD, "name", BODY, TEXT, true, "name of the user, usually a UPN")             \
-    X(USER_ADD, "password", BODY, SECRET, true, "password")                              \
-    X(USER_REMOVE, "name", PATH, TEXT, true, "name of the user")
+/** verb, name, where it stands, type, required, help. Order of rows is the order of words. */
+#define IPC_VERB_ARGS(X)                                                                        \
+    X(ISSUER_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                \
+    X(ISSUER_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                  \
+    X(ISSUER_SHOW, "name", PATH, NAME, true, "issuer of the configuration")                     \
+    X(TEMPLATE_LIST, "limit", QUERY, LIMIT, false, "rows at most")                              \
+    X(TEMPLATE_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                \
+    X(TEMPLATE_SHOW, "name", PATH, NAME, true, "template of the configuration")                 \
+    X(KEY_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                   \
+    X(KEY_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                     \
+    X(KEY_TEST, "name", PATH, NAME, true, "key of the configuration")                           \
+    X(REQUEST_LIST, "limit", QUERY, LIMIT, false, "rows at most")                               \
+    X(REQUEST_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                 \
+    X(REQUEST_LIST, "state", QUERY, STATE, false, "only this state")                            \
+    X(REQUEST_LIST, "principal", QUERY, TEXT, false, "only this principal")                     \
+    X(REQUEST_LIST, "device", QUERY, TEXT, false, "only this device id")                        \
+    X(REQUEST_LIST, "template", QUERY, NAME, false, "only this template")                       \
+    X(REQUEST_SHOW, "id", PATH, TEXT, true, "request id (TraceId)")                             \
+    X(CERT_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                  \
+    X(CERT_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                    \
+    X(CERT_LIST, "state", QUERY, STATE, false, "only this state")                               \
+    X(CERT_LIST, "principal", QUERY, TEXT, false, "only this principal")                        \
+    X(CERT_LIST, "device", QUERY, TEXT, false, "only this device id")                           \
+    X(CERT_LIST, "template", QUERY, NAME, false, "only this template")                          \
+    X(CERT_SHOW, "key", PATH, TEXT, true, "serial, thumbprint, device id or request id")        \
+    X(USER_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                  \
+    X(USER_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                    \
+    X(USER_ADD, "name", BODY, TEXT, true, "name of the user, usually a UPN")                    \
+    X(USER_ADD, "password", BODY, SECRET, true, "password")                                     \
+    X(USER_REMOVE, "name", PATH, TEXT, true, "name of the user")                                \
+    X(TOKEN_MINT, "user", BODY, TEXT, true, "user that the token enrolls")                      \
+    X(TOKEN_MINT, "type", BODY, STATE, false, "only enrollments of this type: full or device")  \
+    X(TOKEN_MINT, "lifetime", BODY, DURATION, false, "how long it may be used, 1s to 90d (1h)") \
+    X(TOKEN_MINT, "count", BODY, COUNT, false, "certificates that it is good for (1)")          \
+    X(TOKEN_MINT, "tenant", BODY, NAME, false, "tenant of the configuration")                   \
+    X(TOKEN_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                 \
+    X(TOKEN_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                   \
+    X(TOKEN_LIST, "user", QUERY, TEXT, false, "only tokens of this user")                       \
+    X(TOKEN_REVOKE, "id", PATH, HANDLE, true, "id of the token, not its text")
 
 enum verb_id {
 #define X(id, ...) VERB_##id,
@@ -110,11 +125,14 @@ enum verb_shape { VERB_SHAPE_OBJECT, VERB_SHAPE_LIST };
 enum verb_place { VERB_PLACE_PATH, VERB_PLACE_QUERY, VERB_PLACE_BODY };
 
 enum verb_arg_type {
-    VERB_ARG_NAME,   /* 1..64 of A-Z a-z 0-9 . _ -, not starting with a dot: a name of the configuration */
-    VERB_ARG_TEXT,   /* 1..256 bytes UTF-8 without control characters */
-    VERB_ARG_STATE,  /* a state of ledger/read.h: 1..32 lower-case letters */
-    VERB_ARG_LIMIT,  /* 1..VERB_LIMIT_MAX, decimal */
-    VERB_ARG_CURSOR, /* 1..256 printable ASCII characters; opaque */
+    VERB_ARG_NAME,     /* 1..64 of A-Z a-z 0-9 . _ -, not starting with a dot: a name of the configuration */
+    VERB_ARG_TEXT,     /* 1..256 bytes UTF-8 without control characters */
+    VERB_ARG_STATE,    /* one of a few words, as a state of ledger/read.h: 1..32 lower-case letters */
+    VERB_ARG_LIMIT,    /* 1..VERB_LIMIT_MAX, decimal */
+    VERB_ARG_COUNT,    /* 1..999999999, decimal */
+    VERB_ARG_DURATION, /* of base/timefmt.h, as 90s */
+    VERB_ARG_HANDLE,   /* 1..32 lower-case hexadecimal digits: never the text of a token, typed by mistake */
+    VERB_ARG_CURSOR,   /* 1..256 printable ASCII characters; opaque */
     VERB_ARG_SECRET, /* 1..1024 bytes UTF-8 without control characters; never in a path, a log or the audit */
 };
 
@@ -165,8 +183,12 @@ const struct verb_arg *verb_arg_next(const struct verb *v, const struct verb_arg
 /** The argument @p name that stands in @p place; NULL when the verb has none. */
 const struct verb_arg *verb_arg_find(const struct verb *v, enum verb_place place, struct pke_bytes name);
 
-/** An argument that pkienrollctl takes as a word: what is in the path, or in the body and no secret. */
+/** An argument that pkienrollctl takes as a word: what is in the path, or required in the body, and no
+ * secret. */
 bool verb_arg_is_word(const struct verb_arg *a);
+
+/** An argument that pkienrollctl takes as --name VALUE: what is neither a word nor a secret. */
+bool verb_arg_is_option(const struct verb_arg *a);
 
 /** PKE_OK, or PKE_MALFORMED saying what the argument must look like (never repeating the value). */
 enum pke_err verb_arg_check(const struct verb_arg *a, struct pke_bytes value, struct pke_fail *fail);

@@ -122,6 +122,8 @@ static enum pke_err intent(struct ledger *l, const struct ledger_intent *in, str
     enum pke_err err;
 
     err = add_request(l, &in->request, &a, fail);
+    if (err == PKE_OK && in->token_id)
+        err = token_use(l, in->token_id, in->request.at, fail);
     if (err == PKE_OK)
         err = add_serial(l, in, fail);
     if (err != PKE_OK)

@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/list.h"
+#include "ledger/token.h"
 
 #define LEDGER_SCHEMA   1 /* doc/ledger.md */
 #define LEDGER_KEY_SIZE 32
@@ -71,14 +72,16 @@ struct ledger_intent {
     struct pke_bytes spki_sha256;
     const char *subject;
     const char *ent_dmid;          /* UUID given to this device enrollment */
+    const char *token_id;          /* the enrollment token that this request uses up; NULL: none */
     int64_t not_before, not_after; /* seconds */
 };
 
 /**
  * T1: the request with its serial and TBS, and audit "intent".
- * @return PKE_OK; PKE_EXISTS when another intent holds the idempotency key's live slot (an issued request
- * does not: whether its certificate still answers is the caller's retry window, see ledger_find_key());
- *         PKE_INTERNAL when the serial or the request id exists; PKE_LIMIT; PKE_STORE_DOWN.
+ * @return PKE_OK; PKE_UNAUTHENTICATED when the token has no use left, expired or was revoked; PKE_EXISTS when
+ * another intent holds the idempotency key's live slot (an issued request does not: whether its certificate
+ * still answers is the caller's retry window, see ledger_find_key()); PKE_INTERNAL when the serial or the
+ * request id exists; PKE_LIMIT; PKE_STORE_DOWN.
  */
 enum pke_err ledger_intent(struct ledger *l, const struct ledger_intent *in, struct pke_fail *fail);
 
@@ -136,6 +139,18 @@ enum pke_err ledger_find_spki(struct ledger *l, const char *tenant, struct pke_b
 enum pke_err ledger_find_device(struct ledger *l, const char *tenant, const char *device_id, int64_t now,
                                 struct pke_arena *arena, const char **principal, const char **ent_dmid,
                                 struct pke_fail *fail);
+
+/** Record a new token, audited. PKE_INTERNAL when handle or hash exist. */
+enum pke_err ledger_token_add(struct ledger *l, const struct ledger_token *token, const uint8_t hash[32],
+                              struct pke_fail *fail);
+
+/** Revoke, audited. PKE_NOT_FOUND; PKE_EXISTS when it was revoked before. */
+enum pke_err ledger_token_revoke(struct ledger *l, const char *token_id, const char *actor, int64_t at,
+                                 struct pke_fail *fail);
+
+/** The token with this hash, also when it is used up, expired or revoked. PKE_NOT_FOUND. */
+enum pke_err ledger_find_token(struct ledger *l, const uint8_t hash[32], struct pke_arena *arena,
+                               struct ledger_token *ret, struct pke_fail *fail);
 
 /** True after an error that must end the process (I/O error on sync, corruption): stop issuing, exit 74. */
 bool ledger_broken(const struct ledger *l);

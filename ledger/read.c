@@ -13,9 +13,6 @@
 #include "ledger/reader.h"
 #include "ledger/schema.h"
 
-#define RULE_LIST "ledger listings"
-#define LIMIT_MAX 500
-
 static const char *const statements[] = {
 #define X(name, sql) sql,
     READER_STATEMENTS(X)
@@ -207,12 +204,7 @@ enum pke_err ledger_cert_show(struct ledger_reader *r, const char *key, struct p
     return err;
 }
 
-/* Where a page ends: the listing's sort key. */
-struct position {
-    int64_t received_at, id;
-};
-
-static const char *position_encode(const struct position *p, struct pke_arena *arena)
+const char *position_encode(const struct position *p, struct pke_arena *arena)
 {
     struct pke_buf raw, text;
     const char *ret;
@@ -228,7 +220,7 @@ static const char *position_encode(const struct position *p, struct pke_arena *a
     return ret;
 }
 
-static bool position_decode(const char *cursor, struct position *ret)
+bool position_decode(const char *cursor, struct position *ret)
 {
     struct pke_buf raw;
     struct pke_cursor c;
@@ -321,12 +313,15 @@ enum pke_err ledger_list(struct ledger_reader *r, const struct ledger_filter *fi
     struct position from;
     struct pke_buf sql;
 
-    if (limit < 1 || limit > LIMIT_MAX)
-        return pke_fail_set(fail, PKE_MALFORMED, "list-limit", RULE_LIST, "limit is 1 to %d", LIMIT_MAX);
+    if (limit < 1 || limit > READER_LIMIT_MAX)
+        return pke_fail_set(fail, PKE_MALFORMED, "list-limit", READER_RULE_LIST, "limit is 1 to %d",
+                            READER_LIMIT_MAX);
     if (cursor && !position_decode(cursor, &from))
-        return pke_fail_set(fail, PKE_MALFORMED, "list-cursor", RULE_LIST, "the cursor is not one of ours");
+        return pke_fail_set(fail, PKE_MALFORMED, "list-cursor", READER_RULE_LIST,
+                            "the cursor is not one of ours");
     if (f->state && !known_state(f->state))
-        return pke_fail_set(fail, PKE_MALFORMED, "list-state", RULE_LIST, "there is no such request state");
+        return pke_fail_set(fail, PKE_MALFORMED, "list-state", READER_RULE_LIST,
+                            "there is no such request state");
     pke_buf_init(&sql, 4096);
     list_sql(f, cursor != NULL, &sql);
     PKE_CLEANUP(query_done) struct query q = query_adhoc(&r->store, pke_buf_cstr(&sql));

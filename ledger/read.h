@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/list.h"
+#include "ledger/token.h"
 
 struct ledger_reader;
 
@@ -65,6 +66,11 @@ enum pke_err ledger_request_show(struct ledger_reader *r, const char *request_id
  */
 enum pke_err ledger_cert_show(struct ledger_reader *r, const char *key, struct pke_arena *arena,
                               struct ledger_row *ret, struct pke_fail *fail);
+
+/** Enrollment tokens, newest first, paged as ledger_list(). @p principal NULL: any. */
+enum pke_err ledger_token_list(struct ledger_reader *r, const char *principal, const char *cursor,
+                               unsigned limit, struct pke_arena *arena, struct ledger_token **rows, size_t *n,
+                               const char **next, struct pke_fail *fail);
 
 /** Counts for status: requests by state. */
 struct ledger_counts {

@@ -21,20 +21,22 @@
     READER_WHOLE "certificate c JOIN request r ON r.id = c.request WHERE " where \
                  " AND c.der IS NOT NULL ORDER BY c.request DESC LIMIT 1"
 
-#define READER_STATEMENTS(X)                                                                            \
-    X(BY_REQUEST,                                                                                       \
-      READER_WHOLE "request r LEFT JOIN certificate c ON c.request = r.id WHERE r.request_id = ?")      \
-    X(BY_SHA256, READER_ISSUED("c.sha256 = ?"))                                                         \
-    X(BY_SHA1, READER_ISSUED("c.sha1 = ?"))                                                             \
-    X(BY_SERIAL, READER_ISSUED("c.serial = ?"))                                                         \
-    X(BY_DEVICE, READER_ISSUED("c.device_id = ?"))                                                      \
-    X(BY_ID, READER_ISSUED("r.request_id = ?"))                                                         \
-    X(COUNTS, "SELECT state, n FROM counter")                                                           \
-    X(META, "SELECT value FROM meta WHERE name = ?")                                                    \
-    X(AUDIT,                                                                                            \
-      "SELECT seq, at, event, actor, request_id, serial, digest, detail, hash FROM audit ORDER BY seq") \
-    X(DER_OF, "SELECT c.der FROM certificate c JOIN request r ON r.id = c.request"                      \
-              " WHERE c.sha256 = ? AND r.request_id = ? AND c.serial = ? AND r.state = 'issued'")       \
+#define READER_STATEMENTS(X)                                                                             \
+    X(BY_REQUEST,                                                                                        \
+      READER_WHOLE "request r LEFT JOIN certificate c ON c.request = r.id WHERE r.request_id = ?")       \
+    X(BY_SHA256, READER_ISSUED("c.sha256 = ?"))                                                          \
+    X(BY_SHA1, READER_ISSUED("c.sha1 = ?"))                                                              \
+    X(BY_SERIAL, READER_ISSUED("c.serial = ?"))                                                          \
+    X(BY_DEVICE, READER_ISSUED("c.device_id = ?"))                                                       \
+    X(BY_ID, READER_ISSUED("r.request_id = ?"))                                                          \
+    X(TOKENS, "SELECT " STORE_TOKEN_COLUMNS ", t.id FROM token t WHERE (?1 IS NULL OR t.principal = ?1)" \
+              " AND (t.created_at, t.id) < (?2, ?3) ORDER BY t.created_at DESC, t.id DESC LIMIT ?4")     \
+    X(COUNTS, "SELECT state, n FROM counter")                                                            \
+    X(META, "SELECT value FROM meta WHERE name = ?")                                                     \
+    X(AUDIT,                                                                                             \
+      "SELECT seq, at, event, actor, request_id, serial, digest, detail, hash FROM audit ORDER BY seq")  \
+    X(DER_OF, "SELECT c.der FROM certificate c JOIN request r ON r.id = c.request"                       \
+              " WHERE c.sha256 = ? AND r.request_id = ? AND c.serial = ? AND r.state = 'issued'")        \
     X(COUNT_DER, "SELECT count(*) FROM certificate WHERE sha256 IS NOT NULL")
 
 enum reader_statement {
@@ -47,5 +49,17 @@ enum reader_statement {
 struct ledger_reader {
     struct store store;
 };
+
+#define READER_RULE_LIST "ledger listings"
+#define READER_LIMIT_MAX 500
+
+/** Where a page ends: the sort key of a listing, newest first. */
+struct position {
+    int64_t received_at, id;
+};
+
+/** Opaque cursor text of a position, and back (false when it is not one of ours). */
+const char *position_encode(const struct position *p, struct pke_arena *arena);
+bool position_decode(const char *cursor, struct position *ret);
 
 #endif

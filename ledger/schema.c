@@ -62,6 +62,25 @@ static const char tables[] =
     "CREATE INDEX certificate_device ON certificate (device_id, tenant) WHERE device_id IS NOT NULL;"
     "CREATE INDEX certificate_spki ON certificate (spki_sha256, tenant);"
 
+    /*
+     * Enrollment tokens: only the hash is kept. A use belongs to a request; it is reserved while that is an
+     * intent, consumed once it is issued, and released by any other end, so that no state can disagree.
+     */
+    "CREATE TABLE token ("
+    "  id INTEGER PRIMARY KEY,"
+    "  token_id TEXT NOT NULL UNIQUE, hash BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),"
+    "  tenant TEXT NOT NULL, principal TEXT NOT NULL COLLATE NOCASE, enrollment_type TEXT,"
+    "  uses INTEGER NOT NULL CHECK (uses BETWEEN 1 AND 1000000),"
+    "  created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, revoked_at INTEGER NOT NULL DEFAULT 0,"
+    "  created_by TEXT"
+    ") STRICT;"
+    "CREATE INDEX token_created ON token (created_at);"
+    "CREATE TABLE token_use ("
+    "  request INTEGER PRIMARY KEY REFERENCES request (id),"
+    "  token INTEGER NOT NULL REFERENCES token (id)"
+    ") STRICT;"
+    "CREATE INDEX token_use_token ON token_use (token);"
+
     "CREATE TABLE audit ("
     "  seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, event TEXT NOT NULL, actor TEXT, request_id TEXT,"
     "  serial BLOB, digest BLOB, detail TEXT, hash BLOB NOT NULL CHECK (length(hash) = 32)"

@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/bytes.h"
+#include "ledger/token.h"
 
 #define STORE_BUSY_MS      250        /* the longest that any call waits for a lock */
 #define STORE_MAX_VALUE    (1 << 20)  /* bytes of one value or row: above is PKE_LIMIT */
@@ -19,8 +20,16 @@
 #define STORE_RULE_SCHEMA  "ledger schema"
 #define STORE_RULE_REQUEST "ledger request states"
 #define STORE_SERIAL_MAX   20 /* RFC 5280 4.1.2.2 */
-#define STORE_DIGEST       32
-#define STORE_FINGERPRINT  20
+/* Uses of token t in force: reserved by a request under way or consumed by an issued one. */
+#define STORE_TOKEN_USED                                                   \
+    "(SELECT count(*) FROM token_use u JOIN request r ON r.id = u.request" \
+    " WHERE u.token = t.id AND r.state IN ('intent','issued'))"
+/* Columns of struct ledger_token, in the order that token_load() reads them. */
+#define STORE_TOKEN_COLUMNS                                                                         \
+    "t.token_id, t.tenant, t.principal, t.enrollment_type, t.created_by, t.uses, " STORE_TOKEN_USED \
+    ", t.created_at, t.expires_at, t.revoked_at"
+#define STORE_DIGEST      32
+#define STORE_FINGERPRINT 20
 
 struct store {
     sqlite3 *db;
@@ -83,5 +92,8 @@ struct pke_bytes query_col_borrow(struct query *q, int col); /* until the next s
 struct pke_bytes query_col_bytes(struct query *q, int col, struct pke_arena *arena);
 const char *query_col_text(struct query *q, int col, struct pke_arena *arena); /* NULL for SQL NULL */
 const char *query_col_hex(struct query *q, int col, struct pke_arena *arena);  /* NULL for SQL NULL */
+
+/** Read STORE_TOKEN_COLUMNS of the current row. */
+void token_load(struct query *q, struct pke_arena *arena, struct ledger_token *ret);
 
 #endif

@@ -3,7 +3,7 @@
  * @file
  * The artefact folder: what was sent, what came back and what was made of it, for a support case. It holds a
  * private key and the secrets of the provisioning document, so the folder is 0700 and every file 0600. No
- * password is in it.
+ * password or token is in it.
  */
 #ifndef PROBE_ARTEFACT_H
 #define PROBE_ARTEFACT_H

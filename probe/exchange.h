@@ -14,7 +14,7 @@ struct exchange {
     const char *name;       /* file name stem in the artefact folder */
     const char *action;     /* expected in the answer */
     const char *message_id; /* of the request */
-    struct pke_buf sent;    /* wiped by exchange_done: has the password */
+    struct pke_buf sent;    /* wiped by exchange_done: has the password or token */
     struct http_reply reply;
     struct xml *xml; /* the answer; NULL when there is none to read */
 };

@@ -53,9 +53,27 @@ static void add_escaped(struct pke_buf *out, struct pke_bytes text)
     }
 }
 
+#define MASK "********"
+
+/* MS-MDE2 3.4.4.1.1.1: what the sign-in page posted, as the client passes it on. */
+static void add_token(const struct probe *p, bool masked, struct pke_buf *out)
+{
+    pke_buf_add_str(out, "<wsse:Security s:mustUnderstand=\"1\"><wsse:BinarySecurityToken "
+                         "ValueType=\"" VALUE_TYPE_USER_TOKEN "\" EncodingType=\"" ENCODING_BASE64 "\">");
+    if (masked)
+        pke_buf_add_str(out, MASK);
+    else
+        pke_base64_encode(pke_secret_bytes(p->opt.token), PKE_B64_STRICT, out);
+    pke_buf_add_str(out, "</wsse:BinarySecurityToken></wsse:Security>");
+}
+
 static void add_security(const struct probe *p, bool masked, struct pke_buf *out)
 {
-    struct pke_bytes password = masked ? pke_bytes_str("********") : pke_secret_bytes(p->opt.password);
+    if (p->opt.token) {
+        add_token(p, masked, out);
+        return;
+    }
+    struct pke_bytes password = masked ? pke_bytes_str(MASK) : pke_secret_bytes(p->opt.password);
     pke_buf_add_str(out, "<wsse:Security s:mustUnderstand=\"1\"><wsse:UsernameToken "
                          "u:Id=\"uuid-cc1ccc1f-2fba-4bcf-b063-ffc0cac77917-4\"><wsse:Username>");
     add_escaped(out, pke_bytes_str(p->opt.user));

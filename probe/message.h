@@ -19,6 +19,8 @@
 #define ACTION_RSTRC                 "http://schemas.microsoft.com/windows/pki/2009/01/enrollment/RSTRC/wstep"
 #define TOKEN_TYPE_DEVICE \
     "http://schemas.microsoft.com/5.0.0.0/ConfigurationManager/Enrollment/DeviceEnrollmentToken"
+#define VALUE_TYPE_USER_TOKEN \
+    "http://schemas.microsoft.com/5.0.0.0/ConfigurationManager/Enrollment/DeviceEnrollmentUserToken"
 #define VALUE_TYPE_PROVDOC \
     "http://schemas.microsoft.com/5.0.0.0/ConfigurationManager/Enrollment/DeviceEnrollmentProvisionDoc"
 #define ENCODING_BASE64 \
@@ -27,7 +29,7 @@
 /** A new "urn:uuid:..." in @p arena. */
 const char *message_new_id(struct pke_arena *arena);
 
-/** Append GetPolicies. @p masked: with asterisks for the password, for the artefact folder. */
+/** Append GetPolicies. @p masked: with asterisks for the password or token, for the artefact folder. */
 void message_get_policies(const struct probe *p, const char *message_id, bool masked, struct pke_buf *out);
 
 /** Append RequestSecurityToken (Issue) with the run's CSR and the device's context items. */

@@ -12,12 +12,13 @@
 
 #include "probe/options.h"
 
-#define PASSWORD_MAX    1024
+#define SECRET_MAX      1024
 #define DEFAULT_OUT     "pkienroll-probe.out"
 #define DEFAULT_TIMEOUT 30
 
 static const char usage_text[] =
-    "usage: pkienroll-probe --policy-url URL --enroll-url URL --user NAME --password-file FILE|-\n"
+    "usage: pkienroll-probe --policy-url URL --enroll-url URL \n"
+    "                       --user NAME --password-file FILE|- | --token-file FILE|-\n"
     "                       [--type full|device] [--ca-file PEM] [--out DIR] [options]\n"
     "\n"
     "Enrolls once as the Windows MDM client would (MS-MDE2, GetPolicies and RequestSecurityToken)\n"
@@ -29,6 +30,8 @@ static const char usage_text[] =
     "  --user NAME             user name of the enrollment\n"
     "  --password-file FILE    its password: a file of mode 0600, or - for one line of standard input\n"
     "  --password TEXT         its password on the command line, where other users can see it\n"
+    "  --token-file FILE       one-time token instead of user and password: a file of mode 0600, or -\n"
+    "  --token TEXT            the token on the command line, where other users can see it\n"
     "  --type full|device      EnrollmentType (default full)\n"
     "  --device-id HEX         32 hexadecimal digits (default: kept in DIR/device-id, random at first)\n"
     "  --device-name NAME      (default DESKTOP- and the start of the device id)\n"
@@ -50,6 +53,8 @@ enum option_id {
     OPT_USER,
     OPT_PASSWORD_FILE,
     OPT_PASSWORD,
+    OPT_TOKEN_FILE,
+    OPT_TOKEN,
     OPT_TYPE,
     OPT_DEVICE_ID,
     OPT_DEVICE_NAME,
@@ -71,6 +76,8 @@ static const struct option long_options[] = {
     {"user", required_argument, NULL, OPT_USER},
     {"password-file", required_argument, NULL, OPT_PASSWORD_FILE},
     {"password", required_argument, NULL, OPT_PASSWORD},
+    {"token-file", required_argument, NULL, OPT_TOKEN_FILE},
+    {"token", required_argument, NULL, OPT_TOKEN},
     {"type", required_argument, NULL, OPT_TYPE},
     {"device-id", required_argument, NULL, OPT_DEVICE_ID},
     {"device-name", required_argument, NULL, OPT_DEVICE_NAME},
@@ -102,9 +109,9 @@ static int word_of(const char *text, const char *const *words)
     return -1;
 }
 
-static int read_password_line(struct probe_options *opt)
+static int read_secret_line(struct pke_secret **ret)
 {
-    char line[PASSWORD_MAX + 2];
+    char line[SECRET_MAX + 2];
     size_t n = 0;
     while (n < sizeof line) {
         ssize_t got = read(STDIN_FILENO, line + n, 1);
@@ -114,25 +121,25 @@ static int read_password_line(struct probe_options *opt)
             break;
         n++;
     }
-    if (n && n <= PASSWORD_MAX)
-        opt->password = pke_secret_new(PKE_BYTES(line, n));
+    if (n && n <= SECRET_MAX)
+        *ret = pke_secret_new(PKE_BYTES(line, n));
     explicit_bzero(line, sizeof line);
-    return opt->password ? -1 : refuse("no password on standard input (or one longer than 1024 bytes)", NULL);
+    return *ret ? -1 : refuse("no secret on standard input (or one longer than 1024 bytes)", NULL);
 }
 
-static int read_password_file(struct probe_options *opt, const char *path)
+static int read_secret_file(const char *path, const char *option, struct pke_secret **ret)
 {
     struct pke_fail fail;
     if (strcmp(path, "-") == 0)
-        return read_password_line(opt);
-    if (pke_secret_read_file(path, PASSWORD_MAX, &opt->password, &fail) != PKE_OK)
-        return refuse("--password-file", fail.text);
+        return read_secret_line(ret);
+    if (pke_secret_read_file(path, SECRET_MAX, ret, &fail) != PKE_OK)
+        return refuse(option, fail.text);
     return -1;
 }
 
-static int take_password(struct probe_options *opt, char *text)
+static int take_secret_text(char *text, struct pke_secret **ret)
 {
-    opt->password = pke_secret_new(pke_bytes_str(text));
+    *ret = pke_secret_new(pke_bytes_str(text));
     explicit_bzero(text, strlen(text)); /* gone from /proc/PID/cmdline, though it was there for a moment */
     return -1;
 }
@@ -147,11 +154,15 @@ static int take_timeout(struct probe_options *opt, const char *text)
     return -1;
 }
 
-static int take_password_option(struct probe_options *opt, int id)
+static int take_secret(struct probe_options *opt, int id)
 {
-    if (opt->password)
-        return refuse("one password is enough: --password-file or --password", NULL);
-    return id == OPT_PASSWORD ? take_password(opt, optarg) : read_password_file(opt, optarg);
+    bool token = id == OPT_TOKEN || id == OPT_TOKEN_FILE;
+    struct pke_secret **ret = token ? &opt->token : &opt->password;
+    if (opt->password || opt->token)
+        return refuse("one secret is enough: --password-file, --password, --token-file or --token", NULL);
+    if (id == OPT_PASSWORD || id == OPT_TOKEN)
+        return take_secret_text(optarg, ret);
+    return read_secret_file(optarg, token ? "--token-file" : "--password-file", ret);
 }
 
 static int take_words(struct probe_options *opt, int id)
@@ -182,7 +193,9 @@ static int take(struct probe_options *opt, int id)
         return -1;
     case OPT_PASSWORD_FILE:
     case OPT_PASSWORD:
-        return take_password_option(opt, id);
+    case OPT_TOKEN_FILE:
+    case OPT_TOKEN:
+        return take_secret(opt, id);
     case OPT_TYPE:
     case OPT_CSR_SHAPE:
         return take_words(opt, id);
@@ -236,10 +249,12 @@ static int validate(const struct probe_options *opt)
         return refuse("--enroll-url is not an https URL", opt->enroll_url);
     if (opt->policy_url && !is_https(opt->policy_url))
         return refuse("--policy-url is not an https URL", opt->policy_url);
-    if (!opt->user || !*opt->user)
+    if (!opt->password && !opt->token)
+        return refuse("--password-file is missing (or --token-file)", NULL);
+    if (opt->user ? !*opt->user : !opt->token)
         return refuse("--user is missing", NULL);
-    if (!opt->password)
-        return refuse("--password-file is missing", NULL);
+    if (opt->token && !pke_secret_bytes(opt->token).n)
+        return refuse("--token is empty", NULL);
     if (opt->device_id) {
         size_t n = strspn(opt->device_id, "0123456789abcdefABCDEF");
         if (n != 32 || opt->device_id[n])
@@ -262,5 +277,6 @@ int probe_options_parse(struct probe_options *opt, int argc, char **argv)
 void probe_options_done(struct probe_options *opt)
 {
     pke_secret_free(opt->password);
-    opt->password = NULL;
+    pke_secret_free(opt->token);
+    opt->password = opt->token = NULL;
 }

@@ -20,8 +20,9 @@ enum probe_shape { PROBE_SHAPE_UTF8, PROBE_SHAPE_PRINTABLE, PROBE_SHAPE_NUL };
 struct probe_options {
     const char *policy_url; /* NULL with skip_policy */
     const char *enroll_url;
-    const char *user;
+    const char *user;            /* NULL: a token stands for somebody that the run does not know */
     struct pke_secret *password; /* owned; probe_options_done */
+    struct pke_secret *token;    /* one-time token, instead of user and password; owned */
     int type;                    /* enum probe_type */
     int shape;                   /* enum probe_shape */
     const char *device_id;       /* NULL: kept in the artefact folder, or random */
@@ -36,7 +37,7 @@ struct probe_options {
 };
 
 /**
- * Parse the command line. A password given as an argument is overwritten there.
+ * Parse the command line. A password or token given as an argument is overwritten there.
  * @return -1 to go on; otherwise the exit status (help and version: 0, wrong usage: 2, said on stderr).
  */
 int probe_options_parse(struct probe_options *opt, int argc, char **argv);

@@ -82,9 +82,10 @@ static void check_credentials(struct conf_impl *ci, size_t i)
     if (e->credentials.n == 0)
         conf_bad(ci, CONF_ENDPOINTS, i, "credentials", "must not be empty");
     for (size_t k = 0; k < e->credentials.n; k++)
-        if (strcmp(e->credentials.v[k], "username") != 0)
+        if (strcmp(e->credentials.v[k], "username") != 0 &&
+            strcmp(e->credentials.v[k], "one-time-token") != 0)
             conf_bad_item(ci, CONF_ENDPOINTS, i, "credentials", e->credentials.v[k],
-                          "%s is not a known credential kind: username", e->credentials.v[k]);
+                          "%s is not a known credential kind: username, one-time-token", e->credentials.v[k]);
 }
 
 /* The URL that is advertised for @p e is made from its first listener. */

@@ -47,7 +47,7 @@ const struct ipc_field msg_auth_fields[] = {
 };
 
 const struct ipc_field msg_auth_ok_fields[] = {
-    {1, IPC_BYTES, offsetof(struct msg_auth_ok, assertion), true},
+    {1, IPC_BYTES, offsetof(struct msg_auth_ok, assertion), false},
     {2, IPC_STR, offsetof(struct msg_auth_ok, principal), true},
     {0, IPC_U64, 0, false},
 };
@@ -59,10 +59,18 @@ const struct ipc_field msg_prepare_fields[] = {
     {4, IPC_STR, offsetof(struct msg_prepare, trace_id), true},
     {5, IPC_STR, offsetof(struct msg_prepare, endpoint), true},
     {6, IPC_STR, offsetof(struct msg_prepare, operation), true},
-    {7, IPC_BYTES, offsetof(struct msg_prepare, assertion), true},
+    {7, IPC_BYTES, offsetof(struct msg_prepare, assertion), false},
     {8, IPC_BYTES, offsetof(struct msg_prepare, request), true},
     {9, IPC_PAIRS, offsetof(struct msg_prepare, context), false},
     {10, IPC_STR, offsetof(struct msg_prepare, source), false},
+    {11, IPC_BYTES, offsetof(struct msg_prepare, token), false},
+    {0, IPC_U64, 0, false},
+};
+
+const struct ipc_field msg_token_fields[] = {
+    {1, IPC_STR, offsetof(struct msg_token, endpoint), true},
+    {2, IPC_BYTES, offsetof(struct msg_token, token), true},
+    {3, IPC_U64, offsetof(struct msg_token, deadline), true},
     {0, IPC_U64, 0, false},
 };
 

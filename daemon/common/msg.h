@@ -36,6 +36,7 @@ enum msg_kind {
     MSG_PREPARED,     /* issuer -> net: msg_prepared */
     MSG_COMMIT,       /* net -> issuer: msg_commit */
     MSG_ISSUED,       /* issuer -> net: msg_issued */
+    MSG_TOKEN,        /* net -> issuer, policy stage: msg_token, answered MSG_AUTH_OK without an assertion */
     MSG_REFUSAL,      /* net -> issuer: msg_refusal, answered MSG_OK once durable or counted */
     MSG_CATALOGUE,    /* issuer -> net, after LINK and after a switch: msg_catalogue; id 0 */
 
@@ -91,7 +92,8 @@ struct msg_auth {
 };
 
 struct msg_auth_ok {
-    struct pke_bytes assertion; /* daemon/common/assertion.h; opaque to net but for the fields below */
+    struct pke_bytes assertion; /* absent when issuer answers itself; else daemon/common/assertion.h; opaque
+                                   to net but for the fields below */
     const char *principal;
 };
 
@@ -101,11 +103,19 @@ struct msg_prepare {
     uint64_t deadline;           /* CLOCK_MONOTONIC ms */
     const char *trace_id;        /* the attempt id: ActivityId, TraceId */
     const char *endpoint;
-    const char *operation; /* "issue" */
-    struct pke_bytes assertion;
-    struct pke_bytes request; /* PKCS#10 DER */
-    struct pke_pairs context; /* ContextItems in order; values checked for form by proto/ */
+    const char *operation;      /* "issue" */
+    struct pke_bytes assertion; /* of auth; or */
+    struct pke_bytes token;     /* a one-time token, which issuer verifies itself */
+    struct pke_bytes request;   /* PKCS#10 DER */
+    struct pke_pairs context;   /* ContextItems in order; values checked for form by proto/ */
     const char *source;
+};
+
+/** May the bearer of this one-time token see the endpoint's policy? */
+struct msg_token {
+    const char *endpoint;
+    struct pke_bytes token;
+    uint64_t deadline;
 };
 
 struct msg_prepared {
@@ -183,11 +193,11 @@ struct msg_audit {
     const char *detail; /* canonical JSON of the arguments, without secrets */
 };
 
-extern const struct ipc_field msg_empty_fields[], msg_conf_fields[], msg_link_fields[], msg_state_fields[],
-    msg_failed_fields[], msg_auth_fields[], msg_auth_ok_fields[], msg_prepare_fields[], msg_prepared_fields[],
-    msg_commit_fields[], msg_issued_fields[], msg_refusal_fields[], msg_catalogue_fields[], msg_sign_fields[],
-    msg_signed_fields[], msg_key_state_fields[], msg_verb_fields[], msg_verb_reply_fields[],
-    msg_audit_fields[];
+extern const struct ipc_field msg_empty_fields[], msg_token_fields[], msg_conf_fields[], msg_link_fields[],
+    msg_state_fields[], msg_failed_fields[], msg_auth_fields[], msg_auth_ok_fields[], msg_prepare_fields[],
+    msg_prepared_fields[], msg_commit_fields[], msg_issued_fields[], msg_refusal_fields[],
+    msg_catalogue_fields[], msg_sign_fields[], msg_signed_fields[], msg_key_state_fields[], msg_verb_fields[],
+    msg_verb_reply_fields[], msg_audit_fields[];
 
 /** Name of a role: "net". */
 const char *role_name(enum role_id id);

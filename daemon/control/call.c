@@ -261,6 +261,8 @@ void call_answer(struct control *c, enum verb_target from, const struct ipc_fram
     else
         pke_fail_set(&fail, PKE_INTERNAL, "control-answer", "control API: roles", "unexpected message %u",
                      f->kind);
+    if (call->verb->id == VERB_TOKEN_MINT) /* the token: told once, and kept nowhere */
+        chan_wipe_frame(target_chan(c, from), f);
     call_finish(call, json, json ? NULL : &fail);
     json_decref(json);
     pke_arena_free(arena);

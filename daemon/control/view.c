@@ -221,6 +221,55 @@ static enum pke_err row_list(struct control *c, bool certificates, const struct 
     return PKE_OK;
 }
 
+/* The clock is read here, once for a page: a token that expired while nobody looked is expired. */
+static const char *token_state(const struct ledger_token *t, int64_t now_ms)
+{
+    if (t->revoked_at)
+        return "revoked";
+    if (t->used >= t->uses)
+        return "used";
+    return t->expires_at <= now_ms ? "expired" : "usable";
+}
+
+static json_t *view_token(const struct ledger_token *t, int64_t now_ms)
+{
+    json_t *o = json_object();
+
+    control_put(o, "id", t->token_id);
+    control_put(o, "user", t->principal);
+    control_put(o, "tenant", t->tenant);
+    control_put(o, "type", t->enrollment_type);
+    json_object_set_new(o, "count", json_integer((json_int_t)t->uses));
+    json_object_set_new(o, "used", json_integer((json_int_t)t->used));
+    control_put(o, "state", token_state(t, now_ms));
+    control_put_ms(o, "created_at", t->created_at);
+    control_put_ms(o, "expires_at", t->expires_at);
+    control_put_ms(o, "revoked_at", t->revoked_at);
+    control_put(o, "created_by", t->created_by);
+    return o;
+}
+
+static enum pke_err token_list(struct control *c, const struct pke_pairs *args, struct pke_arena *arena,
+                               json_t **ret, struct pke_fail *fail)
+{
+    struct ledger_token *rows = NULL;
+    const char *next = NULL;
+    size_t n = 0;
+    enum pke_err err =
+        ledger_token_list(c->ledger, pke_pairs_get(args, "user"), pke_pairs_get(args, "cursor"),
+                          control_request_limit(args), arena, &rows, &n, &next, fail);
+    int64_t now_ms = role_wall_ms();
+    json_t *items;
+
+    if (err)
+        return err;
+    items = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(items, view_token(&rows[i], now_ms));
+    *ret = control_list(items, next);
+    return PKE_OK;
+}
+
 static enum pke_err ledger_answer(struct control *c, enum verb_id id, const struct pke_pairs *args,
                                   struct pke_arena *arena, json_t **ret, struct pke_fail *fail)
 {
@@ -238,6 +287,8 @@ static enum pke_err ledger_answer(struct control *c, enum verb_id id, const stru
         if (!err)
             *ret = view_certificate(&row, true);
         return err;
+    case VERB_TOKEN_LIST:
+        return token_list(c, args, arena, ret, fail);
     default:
         return row_list(c, id == VERB_CERT_LIST, args, arena, ret, fail);
     }
@@ -271,6 +322,7 @@ enum pke_err view_answer(struct control *c, const struct verb *verb, const struc
     case VERB_REQUEST_SHOW:
     case VERB_CERT_LIST:
     case VERB_CERT_SHOW:
+    case VERB_TOKEN_LIST:
         err = open_ledger(c, fail);
         if (err)
             return err;

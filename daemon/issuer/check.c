@@ -32,6 +32,24 @@ static enum pke_err check_assertion(struct request *req)
     return PKE_OK;
 }
 
+/* A one-time token vouches for its principal; whether it still has a use is asked after the look for a
+ * replay. */
+static enum pke_err check_token(struct request *req)
+{
+    enum pke_err err =
+        token_find(req->issuer, req->setup, req->msg.token, req->arena, &req->token, &req->fail);
+
+    if (err != PKE_OK)
+        return err;
+    req->who = (struct assertion){.tenant = req->token.tenant,
+                                  .principal = req->token.principal,
+                                  .kind = "one-time-token",
+                                  .stage = "enroll",
+                                  .endpoint = req->msg.endpoint,
+                                  .expires = role_monotonic_ms() + ASSERTION_LIFETIME_MS};
+    return PKE_OK;
+}
+
 static void hash_part(EVP_MD_CTX *ctx, const void *p, size_t n)
 {
     uint8_t length[8];
@@ -82,7 +100,7 @@ enum pke_err check_identity(struct request *req)
     if (!req->tmpl)
         return pke_fail_set(&req->fail, PKE_TEMPLATE, "template", "pkienrolld.conf(5)",
                             "no such certificate template");
-    if (check_assertion(req) != PKE_OK)
+    if ((req->msg.token.n ? check_token(req) : check_assertion(req)) != PKE_OK)
         return req->fail.err;
     if (!pke_strings_has(&req->endpoint->credentials, req->who.kind))
         return pke_fail_set(&req->fail, PKE_UNAUTHENTICATED, "credential-kind", "MS-MDE2 3.4.4.1.1.1",
@@ -177,6 +195,19 @@ static enum pke_err check_requested_ekus(struct request *req)
     return PKE_OK;
 }
 
+/* Once no replay was found: the token needs a use, and may be for one kind of enrollment only. */
+static enum pke_err check_token_use(struct request *req)
+{
+    const char *type = req->token.enrollment_type;
+
+    if (!req->token.token_id)
+        return PKE_OK;
+    if (type && strcmp(type, req->enrollment_type) != 0)
+        return pke_fail_set(&req->fail, PKE_DENIED, "token-type", "one-time token",
+                            "the token is for enrollments of another type");
+    return token_usable(&req->token, req->now_ms, &req->fail);
+}
+
 enum pke_err check_request(struct request *req)
 {
     const struct policy_template *t = req->tmpl->policy;
@@ -186,8 +217,10 @@ enum pke_err check_request(struct request *req)
                                  .allow_sha1 = t->allow_sha1_csr,
                                  .blocked_spki_sha256 = req->setup->blocked,
                                  .n_blocked = req->setup->n_cas};
-    enum pke_err err = ca_csr_check(req->msg.request, &rules, req->arena, &req->csr, &req->fail);
+    enum pke_err err = check_token_use(req);
 
+    if (err == PKE_OK)
+        err = ca_csr_check(req->msg.request, &rules, req->arena, &req->csr, &req->fail);
     if (err == PKE_OK)
         err = check_requested_ekus(req);
     if (err == PKE_OK)

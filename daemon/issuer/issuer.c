@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "daemon/common/log.h"
 #include "daemon/issuer/issuer.h"
+#include "ipc/wipealloc.h"
 
 #define TICK_MS 500
 
@@ -41,6 +42,8 @@ static void on_net_frame(struct chan *c, const struct ipc_frame *f, int fd, void
         request_prepare(is, f);
     else if (f->kind == MSG_COMMIT)
         request_commit(is, f);
+    else if (f->kind == MSG_TOKEN)
+        token_frame(is, f);
     else if (f->kind == MSG_REFUSAL)
         refusal_frame(is, f);
 }
@@ -99,6 +102,7 @@ static void link_control(struct issuer *is, int fd)
         verbs_forget_control(is);
         chan_free(is->control);
     }
+    is->control_links++;
     is->control = chan_new(is->role->base, fd, IPC_MAX_REQUEST, &ops, is); /* as control has it */
 }
 
@@ -239,5 +243,6 @@ int role_issuer(unsigned index)
                                         .link = issuer_link,
                                         .stop = issuer_stop};
 
+    json_set_alloc_funcs(wipe_malloc, wipe_free); /* an answer tells the text of a new token */
     return role_run(&ops, index, NULL, pke_calloc(1, sizeof(struct issuer)));
 }

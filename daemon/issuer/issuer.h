@@ -7,6 +7,8 @@
 #ifndef DAEMON_ISSUER_ISSUER_H
 #define DAEMON_ISSUER_ISSUER_H
 
+#include <jansson.h>
+
 #include "base/arena.h"
 #include "ca/cert.h"
 #include "ca/csr.h"
@@ -77,6 +79,7 @@ struct request {
     struct waiter *waiters;
     struct msg_prepare msg;
     struct assertion who;
+    struct ledger_token token; /* token_id NULL: auth vouched for the identity */
     const struct conf_endpoint *endpoint;
     const struct issuer_template *tmpl;
     struct ca_csr csr;
@@ -143,6 +146,7 @@ struct issuer {
     struct ledger *ledger;
     struct chan *net, *control;
     uint64_t net_epoch; /* which net: an answer never goes to the next one, which did not ask */
+    uint64_t control_links; /* how many there were: the number of this one */
     struct request *requests;
     uint64_t next_id;
     /* batch.c */
@@ -203,6 +207,20 @@ enum pke_err check_ownership(struct request *req);
 /** Decide, build the TBS, lint it. */
 enum pke_err check_build(struct request *req);
 
+/* ---- token.c
+ * ------------------------------------------------------------------------------------------------------ */
+
+/** Find the one-time token of @p secret: known, of this tenant, not revoked. It may be used up or expired. */
+enum pke_err token_find(struct issuer *is, const struct setup *s, struct pke_bytes secret,
+                        struct pke_arena *arena, struct ledger_token *ret, struct pke_fail *fail);
+/** May it be used for something new at @p now_ms? */
+enum pke_err token_usable(const struct ledger_token *t, int64_t now_ms, struct pke_fail *fail);
+/** MSG_TOKEN of net. */
+void token_frame(struct issuer *is, const struct ipc_frame *f);
+/** Verbs token-mint and token-revoke. */
+void token_mint(struct issuer *is, uint64_t id, const struct msg_verb *v);
+void token_revoke(struct issuer *is, uint64_t id, const struct msg_verb *v);
+
 /* ---- keys.c
  * ------------------------------------------------------------------------------------------------------- */
 
@@ -233,6 +251,8 @@ void orphans_close(struct issuer *is);
 /* ---- verbs.c
  * ------------------------------------------------------------------------------------------------------ */
 
+void verbs_reply(struct chan *to, uint64_t id, json_t *object);
+void verbs_refuse(struct chan *to, uint64_t id, const struct pke_fail *fail);
 void verbs_control_frame(struct issuer *is, const struct ipc_frame *f);
 void verbs_key_tested(struct issuer *is, uint64_t id, const struct msg_key_state *m);
 void verbs_forget_control(struct issuer *is);

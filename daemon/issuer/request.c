@@ -27,6 +27,8 @@ static void request_free(struct request *req)
         free(req->waiters);
         req->waiters = next;
     }
+    if (req->msg.token.n) /* also of a request that was refused before it was looked at */
+        explicit_bzero((void *)(uintptr_t)req->msg.token.p, req->msg.token.n);
     setup_unref(req->setup);
     pke_arena_free(req->arena);
     free(req);
@@ -211,6 +213,7 @@ static enum pke_err apply_intent(struct issuer *is, struct batch_op *op, struct 
                                .spki_sha256 = PKE_BYTES(req->csr.spki_sha256, sizeof req->csr.spki_sha256),
                                .subject = req->decision.subject_cn,
                                .ent_dmid = req->ent_dmid,
+                               .token_id = req->token.token_id,
                                .not_before = req->decision.not_before,
                                .not_after = req->decision.not_after};
 
@@ -222,6 +225,11 @@ static void done_intent(struct issuer *is, struct batch_op *op, enum pke_err err
 {
     struct request *req = op->arg;
 
+    if (err == PKE_UNAUTHENTICATED) { /* another request was faster with the token's last use */
+        req->fail = *fail;
+        refuse(req);
+        return;
+    }
     if (err != PKE_OK) {
         req->fail = *fail;
         log_fail(LOG_ERR, "intent not recorded", fail, "trace_id", req->msg.trace_id, NULL);
@@ -355,6 +363,8 @@ void request_prepare(struct issuer *is, const struct ipc_frame *f)
         end_failed(req);
         return;
     }
+    if (req->msg.token.n)
+        chan_wipe_frame(is->net, f);
     if (check_identity(req) != PKE_OK) {
         refuse(req);
         return;

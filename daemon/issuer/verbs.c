@@ -9,16 +9,25 @@
 #include "base/mem.h"
 #include "base/timefmt.h"
 #include "daemon/issuer/issuer.h"
+#include "ipc/wipealloc.h"
 
-static void reply(struct chan *to, uint64_t id, json_t *object)
+void verbs_reply(struct chan *to, uint64_t id, json_t *object)
 {
     char *text = json_dumps(object, JSON_COMPACT);
     struct msg_verb_reply m = {.json = pke_bytes_str(text)};
 
     if (to)
         chan_send_record(to, MSG_VERB_REPLY, id, msg_verb_reply_fields, &m);
-    free(text);
+    wipe_free(text); /* it may have told a token */
     json_decref(object);
+}
+
+void verbs_refuse(struct chan *to, uint64_t id, const struct pke_fail *fail)
+{
+    struct msg_failed m = {.fail = *fail};
+
+    if (to)
+        chan_send_record(to, MSG_FAILED, id, msg_failed_fields, &m);
 }
 
 static void refuse(struct chan *to, uint64_t id, enum pke_err err, const char *reason, const char *text)
@@ -79,14 +88,14 @@ static void issuer_list(struct issuer *is, uint64_t id)
 
     for (size_t i = 0; i < is->setup->n_cas; i++)
         json_array_append_new(items, issuer_json(&is->setup->cas[i]));
-    reply(is->control, id, list_json(items));
+    verbs_reply(is->control, id, list_json(items));
 }
 
 static void issuer_show(struct issuer *is, uint64_t id, const char *name)
 {
     for (size_t i = 0; name && i < is->setup->n_cas; i++) {
         if (strcmp(is->setup->cas[i].conf->name, name) == 0) {
-            reply(is->control, id, issuer_full_json(&is->setup->cas[i]));
+            verbs_reply(is->control, id, issuer_full_json(&is->setup->cas[i]));
             return;
         }
     }
@@ -126,7 +135,7 @@ static void key_list(struct issuer *is, uint64_t id)
         for (unsigned n = 0; n < conf->keys[i].instances && n < KEY_MAX_INSTANCES; n++)
             json_array_append_new(items, key_json(is, &conf->keys[i], p ? &p->clients[n] : NULL, n));
     }
-    reply(is->control, id, list_json(items));
+    verbs_reply(is->control, id, list_json(items));
 }
 
 /* Test the first instance that is there; its answer comes by verbs_key_tested(). */
@@ -174,10 +183,10 @@ void verbs_key_tested(struct issuer *is, uint64_t id, const struct msg_key_state
             struct msg_failed failed = {.fail = m->fail};
             chan_send_record(v->control, MSG_FAILED, v->control_id, msg_failed_fields, &failed);
         } else {
-            reply(v->control, v->control_id,
-                  json_pack("{s:s, s:s, s:s?, s:I, s:I}", "name", v->key_name, "state", m->state, "algorithm",
-                            m->algorithm, "micros", (json_int_t)m->last_micros, "signatures",
-                            (json_int_t)m->signatures));
+            verbs_reply(v->control, v->control_id,
+                        json_pack("{s:s, s:s, s:s?, s:I, s:I}", "name", v->key_name, "state", m->state,
+                                  "algorithm", m->algorithm, "micros", (json_int_t)m->last_micros,
+                                  "signatures", (json_int_t)m->signatures));
         }
         free_verb(at);
         return;
@@ -218,6 +227,10 @@ static void on_verb(struct issuer *is, const struct ipc_frame *f, struct pke_are
         issuer_list(is, f->id);
     else if (strcmp(v.verb, "issuer-show") == 0)
         issuer_show(is, f->id, name);
+    else if (strcmp(v.verb, "token-mint") == 0)
+        token_mint(is, f->id, &v);
+    else if (strcmp(v.verb, "token-revoke") == 0)
+        token_revoke(is, f->id, &v);
     else if (strcmp(v.verb, "key-list") == 0)
         key_list(is, f->id);
     else if (strcmp(v.verb, "key-test") == 0)
@@ -240,7 +253,7 @@ static void on_audit(struct issuer *is, const struct ipc_frame *f, struct pke_ar
     detail = json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS);
     json_decref(object);
     batch_audit(is, "control", m.actor, NULL, detail);
-    free(detail);
+    wipe_free(detail);
 }
 
 void verbs_control_frame(struct issuer *is, const struct ipc_frame *f)

@@ -36,6 +36,7 @@ static void release(struct txn *t)
     links_forget(t->call);
     event_free(t->timer);
     pke_arena_free(t->arena);
+    pke_buf_wipe(&t->token);
     pke_buf_wipe(&t->body);
     pke_buf_wipe(&t->envelope); /* a provisioning document carries the shared DM secrets */
     snapshot_unref(t->snap);

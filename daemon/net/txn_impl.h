@@ -42,6 +42,7 @@ struct txn {
     const char *principal; /* claimed, later authenticated */
     uint8_t request_hash[32];
     bool has_hash;
+    struct pke_buf token; /* a one-time token, decoded; wiped at the end */
     struct msg_auth_ok auth;
     struct msg_issued issued;
 

@@ -3,11 +3,13 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 
+#include "base/encode.h"
 #include "daemon/net/provision.h"
 #include "daemon/net/txn_impl.h"
 #include "policy/decide.h"
 
 #define STALE_PAUSE    100 /* ms: the other half of a configuration switch is under way */
+#define TOKEN_MAX      512
 #define PROVISIONS_MAX (512u << 10)
 
 static enum step_result done(enum pke_err err)
@@ -79,7 +81,7 @@ static const char *const kind_names[] = {
     [SOAP_CRED_USERNAME] = "username",
     [SOAP_CRED_USERNAME_EMPTY] = "username",
     [SOAP_CRED_JWT] = "jwt",
-    [SOAP_CRED_DEVICE_TOKEN] = "device-token",
+    [SOAP_CRED_DEVICE_TOKEN] = "one-time-token",
     [SOAP_CRED_CERTIFICATE] = "certificate",
 };
 
@@ -112,7 +114,36 @@ static enum step_result on_authenticated(struct txn *t, const struct ipc_frame *
     return STEP_NEXT;
 }
 
-static enum step_result step_authenticate(struct txn *t)
+/* MS-MDE2 3.4.4.1.1.1: the token's text is base64 of what the sign-in page posted. Kept until the transaction
+ * ends. */
+static enum pke_err keep_token(struct txn *t)
+{
+    enum pke_err err;
+
+    pke_buf_init(&t->token, TOKEN_MAX);
+    err = pke_base64_decode(t->soap.credential.token, PKE_B64_STRICT, &t->token);
+    if (err != PKE_OK || t->token.n == 0)
+        return pke_fail_set(&t->fail, PKE_UNAUTHENTICATED, "token-encoding", "MS-MDE2 3.4.4.1.1.1",
+                            "the token is not the base64 of 1 to %d bytes", TOKEN_MAX);
+    return PKE_OK;
+}
+
+/* One-time tokens are the issuer's: it is asked now for the policy, and with the request itself at
+ * enrollment. */
+static enum step_result authenticate_token(struct txn *t)
+{
+    struct msg_token m = {.endpoint = t->ep->conf->name, .deadline = t->deadline};
+    struct link_question q = {ROLE_ISSUER, MSG_TOKEN, msg_token_fields, &m, role_monotonic_ms(), t->deadline};
+
+    if (keep_token(t) != PKE_OK)
+        return STEP_FAIL;
+    if (t->ep->conf->stage != CONF_STAGE_POLICY)
+        return STEP_NEXT;
+    m.token = pke_buf_bytes(&t->token);
+    return txn_ask(t, &q, on_authenticated);
+}
+
+static enum step_result authenticate_password(struct txn *t)
 {
     const struct soap_credential *c = &t->soap.credential;
     struct msg_auth m = {
@@ -129,6 +160,12 @@ static enum step_result step_authenticate(struct txn *t)
     struct link_question q = {ROLE_AUTH, MSG_AUTH, msg_auth_fields, &m, role_monotonic_ms(), t->deadline};
 
     return txn_ask(t, &q, on_authenticated);
+}
+
+static enum step_result step_authenticate(struct txn *t)
+{
+    return t->soap.credential.kind == SOAP_CRED_DEVICE_TOKEN ? authenticate_token(t)
+                                                             : authenticate_password(t);
 }
 
 /* MS-XCEP 3.1.4.1.3.24: only policies that the client may use; the same rule decides again at enrollment. */
@@ -187,6 +224,7 @@ static enum step_result on_prepared(struct txn *t, const struct ipc_frame *f)
         t->fail.err = PKE_INTERNAL;
         return STEP_FAIL;
     }
+    t->principal = t->issued.principal; /* a token names nobody before */
     return STEP_NEXT;
 }
 
@@ -200,6 +238,7 @@ static enum step_result send_prepare(struct txn *t)
         .endpoint = t->ep->conf->name,
         .operation = "issue",
         .assertion = t->auth.assertion,
+        .token = pke_buf_bytes(&t->token),
         .request = t->rst.request,
         .context = t->rst.context,
         .source = t->source,

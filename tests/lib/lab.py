@@ -216,16 +216,23 @@ class Lab:
             return self.ctl("user", "add", name, "--password-file", self.password_file, check=True)
         return self.ctl("user", "add", name, "--password-file", "-", data=password.encode() + b"\n", check=True)
 
-    def probe(self, *args, out=None, user=USER, password=None, policy=True):
+    def mint(self, user=USER, **options):
+        """A one-time token: the answer of `token mint`; options as type="device", lifetime="1h", count=3."""
+        words = [w for name, value in options.items() for w in (f"--{name}", str(value))]
+        return self.ctl("--json", "token", "mint", user, *words, check=True).json()
+
+    def probe(self, *args, out=None, user=USER, password=None, policy=True, token=None):
         """Run pkienroll-probe; the result has .folder with the artefacts and .verdict. @p out is a name below the lab
-        (the default is a new one)."""
+        (the default is a new one). @p token: enroll with it, instead of user and password."""
         self._runs += 1
         folder = os.path.join(self.dir, out or f"probe-{self._runs}")
         where = ["--policy-url", self.policy_url] if policy else ["--skip-policy"]
-        secret = ["--password-file", self.password_file if password is None else "-"]
+        who = ["--user", user, "--password-file", self.password_file if password is None else "-"]
+        if token is not None:
+            who, password = ["--token-file", "-"], token
         data = None if password is None else password.encode() + b"\n"
-        result = self.run([PROBE, *where, "--enroll-url", self.enroll_url, "--user", user, *secret, "--ca-file",
-                           self.ca_file, "--out", folder, *args], data=data)
+        result = self.run([PROBE, *where, "--enroll-url", self.enroll_url, *who, "--ca-file", self.ca_file,
+                           "--out", folder, *args], data=data)
         result.folder = folder
         try:
             with open(os.path.join(folder, "verdict.json"), encoding="utf-8") as f:

@@ -26,6 +26,7 @@ NS = {
 }
 TT_DEVICE = "http://schemas.microsoft.com/5.0.0.0/ConfigurationManager/Enrollment/DeviceEnrollmentToken"
 VT_PROVDOC = "http://schemas.microsoft.com/5.0.0.0/ConfigurationManager/Enrollment/DeviceEnrollmentProvisionDoc"
+VT_USER_TOKEN = "http://schemas.microsoft.com/5.0.0.0/ConfigurationManager/Enrollment/DeviceEnrollmentUserToken"
 VT_P10 = NS["e"] + "#PKCS10"
 VT_P7 = NS["wsse"] + "#PKCS7"
 ENC = NS["wsse"] + "#base64binary"
@@ -66,6 +67,12 @@ def username_token(user, password, type_attr="wsse:Type"):
     attr = f' {type_attr}="{PW_TEXT}"' if type_attr else ""
     return (f'<wsse:UsernameToken u:Id="uuid-cc1ccc1f-2fba-4bcf-b063-ffc0cac77917-4"><wsse:Username>{escape(user)}'
             f"</wsse:Username><wsse:Password{attr}>{escape(password)}</wsse:Password></wsse:UsernameToken>")
+
+
+def device_token(token, value_type=VT_USER_TOKEN, text=None):
+    """Content of the Security header of a client that signed in on a web page; @p text instead of the base64."""
+    text = base64.b64encode(token.encode()).decode() if text is None else text
+    return f'<wsse:BinarySecurityToken ValueType="{value_type}" EncodingType="{ENC}">{text}</wsse:BinarySecurityToken>'
 
 
 def envelope(action, security, body, message_id=None, to="https://enroll.example:443/x", extra_header=""):

@@ -65,12 +65,14 @@ static const char conf_text[] = "state-directory: %1$s/state\n"
                                 "    listeners: [main, plain]\n"
                                 "    path: /EnrollmentServer/Policy.svc\n"
                                 "    stage: policy\n"
+                                "    credentials: %2$s\n"
                                 "    template: device\n"
                                 "    enroll-endpoint: enroll\n"
                                 "  enroll:\n"
                                 "    listeners: [main, plain]\n"
                                 "    path: /EnrollmentServer/Enrollment.svc\n"
                                 "    stage: enroll\n"
+                                "    credentials: %2$s\n"
                                 "    template: device\n"
                                 "    provisioning: corp\n";
 
@@ -211,6 +213,22 @@ static void issue(struct harness *h, struct chan *c, uint64_t id)
     chan_send_record(c, MSG_ISSUED, id, msg_issued_fields, &m);
 }
 
+/* The policy stage asks for a one-time token alone; the answer has no assertion. */
+static void on_token(struct harness *h, struct chan *c, const struct ipc_frame *f)
+{
+    struct msg_auth_ok ok = {.principal = "ada@corp.example"};
+    struct pke_fail fail;
+
+    assert_int_equal(
+        ipc_record_read(msg_token_fields, f->payload, h->arena, &h->token_seen, sizeof h->token_seen, &fail),
+        PKE_OK);
+    h->tokens++;
+    if (h->issuer_mode == PEER_ANSWERS)
+        chan_send_record(c, MSG_AUTH_OK, f->id, msg_auth_ok_fields, &ok);
+    else if (h->issuer_mode == PEER_REFUSES)
+        refuse(h, c, f->id, h->refusal.err);
+}
+
 static void on_issuer(struct chan *c, const struct ipc_frame *f, int fd, void *arg)
 {
     struct harness *h = arg;
@@ -224,6 +242,10 @@ static void on_issuer(struct chan *c, const struct ipc_frame *f, int fd, void *a
         h->refusals++;
         if (h->ack_refusals)
             chan_send(c, MSG_OK, f->id, PKE_BYTES(NULL, 0));
+        return;
+    }
+    if (f->kind == MSG_TOKEN) {
+        on_token(h, c, f);
         return;
     }
     assert_int_equal(f->kind, MSG_PREPARE);
@@ -310,7 +332,7 @@ bool harness_configure(struct harness *h, const char *extra)
     unsigned answers = h->ready + h->refused, states = h->states;
     uint64_t end = process_monotonic_ms() + PATIENCE_MS;
     bool ok = h->refused == 0;
-    char *text = pke_asprintf(conf_text, h->dir), *all = pke_asprintf("%s%s", text, extra);
+    char *text = pke_asprintf(conf_text, h->dir, h->credentials), *all = pke_asprintf("%s%s", text, extra);
     unsigned refused = h->refused;
 
     m.text = pke_bytes_str(all);
@@ -347,6 +369,7 @@ struct harness *harness_start(void)
     write_secret(h->dir, "server", "ss");
     h->arena = pke_arena_new();
     h->ack_refusals = true;
+    h->credentials = "[username]";
     pke_fail_set(&h->refusal, PKE_DENIED, "test-refusal", "test 1", "refused by the test");
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
     signal(SIGPIPE, SIG_IGN); /* as process_harden() does, which has to come before OpenSSL's first use */

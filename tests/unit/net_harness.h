@@ -36,12 +36,14 @@ struct harness {
     unsigned states, ready, refused;
     struct pke_fail conf_fail;
 
+    const char *credentials; /* of both endpoints, at the next configuration */
     enum peer_mode auth_mode, issuer_mode;
     struct pke_fail refusal;
     struct msg_auth auth_seen;
+    struct msg_token token_seen;
     struct msg_prepare prepare_seen;
     struct msg_refusal refusal_seen;
-    unsigned auths, prepares, refusals;
+    unsigned auths, tokens, prepares, refusals;
     bool ack_refusals;
     bool main_gone;
 };

@@ -240,6 +240,117 @@ static void test_refusals_by_others(void **state)
     harness_stop(h);
 }
 
+/* @p text with a one-time token in place of its credential; free(). */
+static char *with_token(const char *text, const char *base64)
+{
+    char *old = between(pke_bytes_str(text), "<wsse:UsernameToken", "</wsse:UsernameToken>");
+    char *whole = pke_asprintf("<wsse:UsernameToken%s</wsse:UsernameToken>", old);
+    char *token = pke_asprintf("<wsse:BinarySecurityToken ValueType=\"http://schemas.microsoft.com/5.0.0.0/"
+                               "ConfigurationManager/Enrollment/DeviceEnrollmentUserToken\" EncodingType=\""
+                               "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0"
+                               ".xsd#base64binary\">%s</wsse:BinarySecurityToken>",
+                               base64);
+    char *ret = edit(text, whole, token);
+
+    free(token);
+    free(whole);
+    free(old);
+    return ret;
+}
+
+#define TOKEN        "pket_canary"
+#define TOKEN_BASE64 "cGtldF9jYW5hcnk="
+
+static void check_token_exchange(struct harness *h, const char *policy, const char *enroll)
+{
+    struct pke_bytes body;
+
+    assert_int_equal(post(h, POLICY, policy, &body), 200);
+    assert_int_equal(h->tokens, 1);
+    assert_true(pke_bytes_eq_str(h->token_seen.token, TOKEN));
+    assert_string_equal(h->token_seen.endpoint, "policy");
+    assert_int_equal(h->prepares, 0);
+
+    assert_int_equal(post(h, ENROLL, enroll, &body), 200);
+    assert_int_equal(h->tokens, 1); /* the issuer decides with the request itself */
+    assert_int_equal(h->prepares, 1);
+    assert_true(pke_bytes_eq_str(h->prepare_seen.token, TOKEN));
+    assert_int_equal(h->prepare_seen.assertion.n, 0);
+    assert_int_equal(h->auths, 0); /* auth never sees it */
+    assert_int_equal(h->refusals, 0);
+}
+
+static void check_token_refusals(struct harness *h, const char *policy, const char *enroll)
+{
+    static const char *const bad[] = {"", "!!!!", "cGtldF9jYW5hcnk"};
+    unsigned tokens = h->tokens, prepares = h->prepares;
+
+    for (size_t i = 0; i < PKE_LEN(bad); i++) {
+        char *text = with_token(i % 2 ? issue : get_policies, bad[i]);
+        check_fault(h, i % 2 ? ENROLL : POLICY, text, "s:Authentication", PKE_UNAUTHENTICATED);
+        assert_string_equal(h->refusal_seen.fail.reason, "token-encoding");
+        free(text);
+    }
+    assert_int_equal(h->tokens, tokens); /* nobody was asked */
+    assert_int_equal(h->prepares, prepares);
+
+    h->issuer_mode = PEER_REFUSES;
+    pke_fail_set(&h->refusal, PKE_UNAUTHENTICATED, "token-used", "one-time token", "refused by the test");
+    check_fault(h, POLICY, policy, "s:Authentication", PKE_UNAUTHENTICATED);
+    assert_string_equal(h->refusal_seen.fail.reason, "token-used");
+    assert_null(h->refusal_seen.principal);
+
+    h->credentials = "[username]";
+    assert_true(harness_configure(h, ""));
+    check_fault(h, POLICY, policy, "s:Authentication", PKE_UNAUTHENTICATED);
+    check_fault(h, ENROLL, enroll, "s:Authentication", PKE_UNAUTHENTICATED);
+    assert_int_equal(h->tokens, tokens + 1);
+    assert_int_equal(h->prepares, prepares);
+}
+
+/* The role writes its whole debug log into @p path while the test runs; the old standard error. */
+static int divert_log(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), old = dup(STDERR_FILENO);
+
+    assert_true(fd >= 0 && old >= 0);
+    assert_int_equal(dup2(fd, STDERR_FILENO), STDERR_FILENO);
+    close(fd);
+    return old;
+}
+
+static void test_one_time_token(void **state)
+{
+    char path[] = "/tmp/pke-net-log-XXXXXX", log[32768];
+    int fd = mkstemp(path), old = divert_log(path);
+    struct harness *h;
+    char *policy, *enroll;
+    ssize_t n;
+
+    (void)state;
+    setenv("NET_TEST_LOG", "1", 1);
+    h = start();
+    h->credentials = "[username, one-time-token]";
+    assert_true(harness_configure(h, ""));
+    policy = with_token(get_policies, TOKEN_BASE64);
+    enroll = with_token(issue, TOKEN_BASE64);
+    check_token_exchange(h, policy, enroll);
+    check_token_refusals(h, policy, enroll);
+    harness_stop(h);
+    unsetenv("NET_TEST_LOG");
+    dup2(old, STDERR_FILENO);
+    close(old);
+    n = read(fd, log, sizeof log);
+    assert_true(n > 0 && n < (ssize_t)sizeof log);
+    assert_true(has(PKE_BYTES(log, (size_t)n), "token-used")); /* the log is this one */
+    assert_false(has(PKE_BYTES(log, (size_t)n), "canary"));
+    assert_false(has(PKE_BYTES(log, (size_t)n), "cGtldF9j"));
+    close(fd);
+    unlink(path);
+    free(policy);
+    free(enroll);
+}
+
 static void test_dead_and_silent_peers(void **state)
 {
     struct harness *h = start();
@@ -654,6 +765,7 @@ int main(void)
         cmocka_unit_test(test_enroll),
         cmocka_unit_test(test_refusals_by_net),
         cmocka_unit_test(test_refusals_by_others),
+        cmocka_unit_test(test_one_time_token),
         cmocka_unit_test(test_dead_and_silent_peers),
         cmocka_unit_test(test_stale_is_tried_once_more),
         cmocka_unit_test(test_drain),

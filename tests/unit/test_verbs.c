@@ -67,6 +67,9 @@ static void test_arguments_fit_their_verbs(void **state)
             }
             assert_false(a->place == VERB_PLACE_BODY && strcmp(v->method, "POST") != 0);
             assert_false(a->type == VERB_ARG_SECRET && a->place != VERB_PLACE_BODY);
+            assert_false(a->place == VERB_PLACE_QUERY &&
+                         a->required); /* it would be neither word nor option */
+            assert_int_equal(verb_arg_is_word(a) + verb_arg_is_option(a), a->type != VERB_ARG_SECRET);
             limit += a->type == VERB_ARG_LIMIT;
             assert_ptr_equal(verb_arg_find(v, a->place, pke_bytes_str(a->name)), a);
         }
@@ -190,6 +193,19 @@ static void test_argument_values(void **state)
     assert_int_equal(CHECK(USER_ADD, BODY, "name", "a\xc2\xa0"), PKE_OK);
     assert_int_equal(CHECK(USER_ADD, BODY, "name", "\xff"), PKE_MALFORMED);
     assert_int_equal(CHECK(USER_ADD, BODY, "name", "a\x7f"), PKE_MALFORMED);
+    assert_int_equal(CHECK(TOKEN_MINT, BODY, "count", "1"), PKE_OK);
+    assert_int_equal(CHECK(TOKEN_MINT, BODY, "count", "999999999"), PKE_OK);
+    assert_int_equal(CHECK(TOKEN_MINT, BODY, "count", "0"), PKE_MALFORMED);
+    assert_int_equal(CHECK(TOKEN_MINT, BODY, "count", "-1"), PKE_MALFORMED);
+    assert_int_equal(CHECK(TOKEN_MINT, BODY, "count", "1000000000"), PKE_MALFORMED);
+    assert_int_equal(CHECK(TOKEN_REVOKE, PATH, "id", "0123456789abcdef"), PKE_OK);
+    assert_int_equal(CHECK(TOKEN_REVOKE, PATH, "id", "pket_abcdef"), PKE_MALFORMED); /* it would be logged */
+    assert_int_equal(CHECK(TOKEN_MINT, BODY, "lifetime", "90s"), PKE_OK);
+    assert_int_equal(CHECK(TOKEN_MINT, BODY, "lifetime", "90"), PKE_MALFORMED);
+    assert_int_equal(CHECK(TOKEN_MINT, BODY, "lifetime", "1h "), PKE_MALFORMED);
+    assert_int_equal(CHECK(TOKEN_MINT, BODY, "lifetime", ""), PKE_MALFORMED);
+    assert_int_equal(CHECK(TOKEN_MINT, BODY, "lifetime", "111111111111111111111111111111111h"),
+                     PKE_MALFORMED);
     assert_int_equal(check(VERB_USER_ADD, VERB_PLACE_BODY, "name", longest, 256), PKE_OK);
     assert_int_equal(check(VERB_USER_ADD, VERB_PLACE_BODY, "name", longest, 257), PKE_MALFORMED);
     assert_int_equal(check(VERB_USER_ADD, VERB_PLACE_BODY, "password", longest, 1024), PKE_OK);
