@@ -114,6 +114,8 @@ static void start(struct child *c)
         return;
     }
     c->state = CHILD_PREPARING;
+    if (c->role == ROLE_NET)
+        sockets_send(c->sup, c);
     child_send_conf(c, &c->sup->text, c->sup->conf);
 }
 

@@ -347,6 +347,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 static void note_peer(struct conn *c, int fd, const struct sockaddr *peer)
 {
+    const struct in6_addr *v6 = &((const struct sockaddr_in6 *)peer)->sin6_addr;
     const int on = 1;
 
     if (c->listener->conf->unix_path) {
@@ -366,8 +367,10 @@ static void note_peer(struct conn *c, int fd, const struct sockaddr *peer)
         return; /* the frontend's address says nothing about the client */
     if (peer->sa_family == AF_INET)
         inet_ntop(AF_INET, &((const struct sockaddr_in *)peer)->sin_addr, c->source, sizeof c->source);
+    else if (IN6_IS_ADDR_V4MAPPED(v6)) /* a socket of the service manager may serve both families */
+        inet_ntop(AF_INET, v6->s6_addr + 12, c->source, sizeof c->source);
     else
-        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)peer)->sin6_addr, c->source, sizeof c->source);
+        inet_ntop(AF_INET6, v6, c->source, sizeof c->source);
 }
 
 static struct bufferevent *make_stream(struct listener *l, int fd)

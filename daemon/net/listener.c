@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,6 +200,45 @@ static enum pke_err open_tcp(const struct conf_listener *c, int *ret, struct pke
     return PKE_OK;
 }
 
+static bool is_loopback(const struct sockaddr_storage *ss)
+{
+    const struct in6_addr *v6 = &((const struct sockaddr_in6 *)ss)->sin6_addr;
+
+    if (ss->ss_family == AF_INET)
+        return ntohl(((const struct sockaddr_in *)ss)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    return IN6_IS_ADDR_LOOPBACK(v6) || (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == IN_LOOPBACKNET);
+}
+
+/* A socket of the service manager: a duplicate, because it must outlive this configuration. */
+static enum pke_err open_passed(const struct net *net, const struct conf_listener *c, int *ret,
+                                struct pke_fail *fail)
+{
+    const struct passed_socket *s = net->passed;
+    struct sockaddr_storage ss = {0};
+    socklen_t len = sizeof ss;
+
+    while (s && strcmp(s->name, c->socket) != 0)
+        s = s->next;
+    if (!s)
+        return pke_fail_set(fail, PKE_CONFIG, "listener", "systemd.socket(5) FileDescriptorName=",
+                            "listener %s: the service manager passed no socket named %s", c->name, c->socket);
+    if (getsockname(s->fd, (struct sockaddr *)&ss, &len) != 0 ||
+        (ss.ss_family != AF_INET && ss.ss_family != AF_INET6) || (!c->tls_certificate && !is_loopback(&ss)))
+        return pke_fail_set(
+            fail, PKE_CONFIG, "listener", "pkienrolld.conf listeners",
+            "listener %s: the socket %s must be a TCP socket, and on a loopback address without TLS", c->name,
+            c->socket);
+    *ret = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
+    if (*ret < 0 || evutil_make_socket_nonblocking(*ret) != 0) {
+        enum pke_err err = cannot(fail, c, c->socket);
+
+        if (*ret >= 0)
+            close(*ret);
+        return err;
+    }
+    return PKE_OK;
+}
+
 static enum pke_err listener_new(struct net *net, struct conf *conf, const struct conf_listener *c,
                                  struct listener **ret, struct pke_fail *fail)
 {
@@ -206,7 +246,9 @@ static enum pke_err listener_new(struct net *net, struct conf *conf, const struc
     struct listener *l;
     int fd = -1;
 
-    err = c->unix_path ? open_unix(c, &fd, fail) : open_tcp(c, &fd, fail);
+    err = c->unix_path ? open_unix(c, &fd, fail)
+          : c->socket  ? open_passed(net, c, &fd, fail)
+                       : open_tcp(c, &fd, fail);
     if (err != PKE_OK)
         return err;
     l = pke_calloc(1, sizeof *l);
@@ -228,8 +270,10 @@ static enum pke_err listener_new(struct net *net, struct conf *conf, const struc
 /* Is the socket of @p l the one that @p c asks for? Any free port is kept under the same name only. */
 static bool same_socket(const struct listener *l, const struct conf_listener *c)
 {
-    if (!l->ev || !l->conf->unix_path != !c->unix_path)
+    if (!l->ev || !l->conf->unix_path != !c->unix_path || !l->conf->socket != !c->socket)
         return false;
+    if (c->socket)
+        return strcmp(l->conf->socket, c->socket) == 0;
     if (c->unix_path)
         return strcmp(l->conf->unix_path, c->unix_path) == 0;
     return c->address && strcmp(l->conf->address, c->address) == 0 && l->conf->port == c->port &&
@@ -357,5 +401,7 @@ char *listener_text(const struct listener *l)
 {
     if (l->conf->unix_path)
         return pke_asprintf("unix:%s", l->conf->unix_path);
+    if (l->conf->socket)
+        return pke_asprintf("socket:%s, port %u", l->conf->socket, l->port);
     return pke_asprintf(strchr(l->conf->address, ':') ? "[%s]:%u" : "%s:%u", l->conf->address, l->port);
 }

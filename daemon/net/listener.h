@@ -41,7 +41,7 @@ void listeners_stop(struct net *net);
 /** The listener in force with this name; NULL. */
 struct listener *listener_find(const struct net *net, const char *name);
 
-/** "127.0.0.1:8443", "[::1]:8443" or "unix:PATH"; the caller frees. */
+/** "127.0.0.1:8443", "[::1]:8443", "unix:PATH" or "socket:NAME, port 443"; the caller frees. */
 char *listener_text(const struct listener *l);
 
 /** A connection was accepted / has ended: counting, max-connections. */

@@ -144,6 +144,15 @@ static void on_link(struct role *r, const struct msg_link *link, int fd)
     links_add(net->links, link, fd);
 }
 
+static void on_socket(struct role *r, const char *name, int fd)
+{
+    struct net *net = r->state;
+    struct passed_socket *s = pke_calloc(1, sizeof *s);
+
+    *s = (struct passed_socket){.next = net->passed, .name = pke_strdup(name), .fd = fd};
+    net->passed = s;
+}
+
 static void on_frame(struct role *r, const struct ipc_frame *f)
 {
     struct net *net = r->state;
@@ -184,6 +193,7 @@ int role_net(unsigned index)
         .commit = on_commit,
         .abort = on_abort,
         .link = on_link,
+        .socket = on_socket,
         .frame = on_frame,
         .stop = on_stop,
     };
