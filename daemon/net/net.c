@@ -171,7 +171,7 @@ static void end_when_idle(struct net *net)
     role_stopped(net->role);
 }
 
-/* No new connections; requests on those that exist are answered with InMaintenance, work in flight ends. */
+/* No new connections; those that have just been made are served, work in flight ends. */
 static void on_stop(struct role *r)
 {
     struct net *net = r->state;

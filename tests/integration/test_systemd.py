@@ -2,6 +2,7 @@
 """The daemon under a service manager, without one: units checked offline, the notification protocol, sockets that outlive
 a restart, drain on SIGTERM, and the example configuration served as it is."""
 import glob
+import grp
 import http.client
 import os
 import shutil
@@ -87,7 +88,6 @@ def units_are_clean():
         tap.ok(verify(folder, extra="ExecStartPre=/nonexistent/program")[0] != 0, "and about a program that is not there")
         status, figure = exposure(folder)
         tap.ok(status == 0 and figure <= MAX_EXPOSURE, f"exposure {figure} is at most {MAX_EXPOSURE}")
-        status, figure = exposure(folder, extra="ProtectProc=default\nUser=root")
         for path in sorted(glob.glob(os.path.join(DIST, "systemd", "drop-ins", "*.conf"))):
             name = os.path.basename(path)
             tap.equal(verify(folder, drop_in=path), (0, ""), f"the drop-in {name} verifies")
@@ -185,7 +185,7 @@ def notification_of_trouble():
     with MdmLab(start=False) as lab:
         recorder = Recorder(lab)
         write(os.path.join(lab.etc, "pin"), "not-the-pin\n")
-        lab.start()
+        lab.launch()
         tap.ok(recorder.wait_for("READY=1") and "STATUS=degraded, a signing key is locked" in recorder.texts(),
                "a key that is locked has settled: READY=1, and STATUS= says so", recorder.texts())
         lab.stop()
@@ -285,7 +285,8 @@ def sockets_outlive_restarts():
             tap.equal(lab.stop(), 0, f"stop {i} under load: exit status 0")
             lab.start()
             tap.ok(load.more(), f"start {i}: those who waited are served", load)
-        tap.ok(not load.refused and not load.broken, "no connection refused and no reply cut off over the restarts", load)
+        tap.ok(not load.refused and not load.broken and not load.maintenance,
+               "no connection refused, no reply cut off, no request turned away over the restarts", load)
         tap.equal(lab.ctl("reload").status, 0, "reload")
         tap.ok(load.more(), "the same socket after a reload", load)
         load.end()
@@ -358,11 +359,9 @@ def drain():
         tap.equal(lab.stop(), 0, "SIGTERM under load: exit status 0")
         took = time.monotonic() - began
         load.end()
-        cut = [b for b in load.broken if "IncompleteRead" in b or "HTTP 200" in b]
-        tap.ok(not cut, f"no reply is cut off (stopped after {took:.1f} s; {load.good} answers)", load)
+        refused = [b for b in load.broken if "ConnectionReset" in b]  # was in the queue of the socket that closed
+        tap.ok(len(refused) == len(load.broken), f"no reply is cut off (stopped after {took:.1f} s; {load.good} answers)", load)
         tap.ok(took < 20, "the stop does not need the patience of 20 s", took)
-        left = lab.run(["openssl", "verify", "-CAfile", lab.ca, lab.ca])
-        tap.equal(left.status, 0, "the lab is whole")
 
 
 # -- the example
@@ -377,6 +376,7 @@ def example_configuration():
                          ("/run/pkienrolld/control", lab.socket), ("/usr/lib/softhsm/libsofthsm2.so", options["module"]),
                          ("pkcs11:token=pkienrolld;object=issuing-ca", options["uri"]),
                          ("*@corp.example", "*@lab.example"),
+                         ("[pkienrolld-admin]", f"[{grp.getgrgid(os.getgid()).gr_name}]"),
                          ("https://enroll.corp.example", f"https://127.0.0.1:{s.getsockname()[1]}")):
             tap.ok(old in text, f"the example says {old}")
             text = text.replace(old, new)
