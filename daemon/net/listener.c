@@ -57,14 +57,19 @@ static void listener_unref(struct listener *l)
     free(l);
 }
 
+static void accept_again(struct listener *l)
+{
+    if (l->ev && l->net->open && l->n_conns < l->conf->max_connections)
+        evconnlistener_enable(l->ev);
+}
+
 static void on_resume(evutil_socket_t fd, short what, void *arg)
 {
     struct listener *l = arg;
 
     (void)fd;
     (void)what;
-    if (l->ev && l->n_conns < l->conf->max_connections)
-        evconnlistener_enable(l->ev);
+    accept_again(l);
 }
 
 /* Out of descriptors, usually: without a pause the loop would spin on it (measured: 100 % CPU). */
@@ -95,8 +100,8 @@ void listener_conn_began(struct listener *l)
 void listener_conn_ended(struct listener *l)
 {
     l->n_conns--;
-    if (l->ev && !event_pending(l->resume, EV_TIMEOUT, NULL) && l->n_conns < l->conf->max_connections)
-        evconnlistener_enable(l->ev);
+    if (!event_pending(l->resume, EV_TIMEOUT, NULL))
+        accept_again(l);
     listener_unref(l);
 }
 
@@ -342,8 +347,7 @@ static void take_over(struct listener *l, struct conf *conf, struct plan *p)
     conf_unref(old);
     SSL_CTX_free(l->tls);
     l->tls = PKE_TAKE(p->tls);
-    if (l->ev && l->n_conns < l->conf->max_connections)
-        evconnlistener_enable(l->ev);
+    accept_again(l);
 }
 
 static bool detach(struct net *net, struct listener *l)
@@ -376,6 +380,13 @@ void listeners_commit(struct net *net, struct listener_set *set)
     net->listeners = all;
     conf_unref(set->conf);
     free(set);
+}
+
+void listeners_open(struct net *net)
+{
+    net->open = true;
+    for (struct listener *l = net->listeners; l; l = l->next)
+        accept_again(l);
 }
 
 void listeners_stop(struct net *net)

@@ -31,9 +31,13 @@ struct listener_set;
 /** Bind what is not bound yet, load certificates. Blocks on disk. PKE_CONFIG says what cannot be had. */
 enum pke_err listeners_prepare(struct net *net, const struct conf *conf, struct listener_set **ret,
                                struct pke_fail *fail);
-/** Accept on the set from now on; what is not in it any more is closed. Takes the set over. */
+/** Accept on the set from now on (once net is open); what is not in it any more is closed. Takes the set
+ * over. */
 void listeners_commit(struct net *net, struct listener_set *set);
 void listeners_abort(struct listener_set *set);
+
+/** Accept from now on; until then connections wait in the queues of the sockets. */
+void listeners_open(struct net *net);
 
 /** Close every listening socket. */
 void listeners_stop(struct net *net);

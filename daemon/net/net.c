@@ -10,6 +10,8 @@
 #include "daemon/net/conn.h"
 #include "daemon/net/listener.h"
 
+static const struct timeval start_patience = {3, 0};
+
 /* A configuration that is opened but not served yet. */
 struct candidate {
     struct snapshot *snap;
@@ -50,6 +52,26 @@ static void report_policies(const struct snapshot *s)
                      s->endpoints[i].conf->name, NULL);
 }
 
+/* After a start connections wait in the queue until they can be served: a socket of the service manager has
+ * some already.
+ */
+static void open_when_complete(struct net *net)
+{
+    if (net->open || !net->catalogue || !links_up(net->links, ROLE_AUTH) ||
+        !links_up(net->links, ROLE_ISSUER))
+        return;
+    event_del(net->patience);
+    listeners_open(net);
+}
+
+/* They get the fault that says what is missing. */
+static void on_patience(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    listeners_open(arg);
+}
+
 /* The only frame that issuer sends unasked. */
 static void on_unasked(const struct ipc_frame *f, void *arg)
 {
@@ -69,6 +91,7 @@ static void on_unasked(const struct ipc_frame *f, void *arg)
         snapshot_set_catalogue(net->snap, c);
         report_policies(net->snap);
     }
+    open_when_complete(net);
 }
 
 static void on_start(struct role *r)
@@ -79,6 +102,10 @@ static void on_start(struct role *r)
     net->base = r->base;
     net->links = links_new(r->base, on_unasked, net);
     net->parser = soap_parser_new();
+    net->patience = event_new(r->base, -1, 0, on_patience, net);
+    if (!net->patience)
+        pke_oom();
+    event_add(net->patience, &start_patience);
 }
 
 static enum pke_err on_prepare(struct role *r, const struct conf *conf, struct pke_bytes secret, void **ret,
@@ -142,6 +169,7 @@ static void on_link(struct role *r, const struct msg_link *link, int fd)
     struct net *net = r->state;
 
     links_add(net->links, link, fd);
+    open_when_complete(net);
 }
 
 static void on_socket(struct role *r, const char *name, int fd)

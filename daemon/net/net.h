@@ -35,6 +35,8 @@ struct net {
     struct conn *conns;            /* every client connection */
     size_t n_conns, n_txns;        /* txns may outlive their connection */
     struct txn *txn_started;       /* inside txn_start(): NULL again when it ended there */
+    bool open;                     /* connections are accepted: auth and issuer can be asked */
+    struct event *patience;        /* opens without them */
     bool draining;                 /* MSG_DRAIN: requests are refused with InMaintenance */
     bool stopping;                 /* nothing is accepted any more */
     void (*idle)(struct net *net); /* a connection or transaction ended; NULL: nobody waits */
