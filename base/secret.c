@@ -50,14 +50,22 @@ struct pke_bytes pke_secret_bytes(const struct pke_secret *s)
     return s ? PKE_BYTES(s->data, s->n) : PKE_BYTES(NULL, 0);
 }
 
-static enum pke_err check_stat(int fd, const char *path, size_t max, struct pke_fail *fail)
+/* The service manager lets the daemon's user in by an ACL entry, whose mask stat() shows as the group bits:
+ * 0440 root:root says no more than that, while the group of an ordinary file has members.
+ */
+static bool is_acl_mask(const struct stat *st)
+{
+    return st->st_uid == 0 && st->st_gid == 0 && (st->st_mode & (S_IRWXG | S_IRWXO)) == S_IRGRP;
+}
+
+static enum pke_err check_stat(int fd, const char *path, bool credential, size_t max, struct pke_fail *fail)
 {
     struct stat st;
 
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         return pke_fail_set(fail, PKE_CONFIG, "secret-not-a-file", "secret files", "%s is not a regular file",
                             path);
-    if (st.st_mode & (S_IRWXG | S_IRWXO))
+    if (st.st_mode & (S_IRWXG | S_IRWXO) && !(credential && is_acl_mask(&st)))
         return pke_fail_set(fail, PKE_CONFIG, "secret-mode", "secret files",
                             "%s is accessible by group or others (mode %04o), it must be 0600 or 0400", path,
                             (unsigned)(st.st_mode & 07777));
@@ -71,8 +79,8 @@ static enum pke_err check_stat(int fd, const char *path, size_t max, struct pke_
     return PKE_OK;
 }
 
-enum pke_err pke_secret_read_file(const char *path, size_t max, struct pke_secret **ret,
-                                  struct pke_fail *fail)
+static enum pke_err read_secret(const char *path, bool credential, size_t max, struct pke_secret **ret,
+                                struct pke_fail *fail)
 {
     uint8_t buf[4096];
     size_t n = 0;
@@ -83,7 +91,7 @@ enum pke_err pke_secret_read_file(const char *path, size_t max, struct pke_secre
     if (fd < 0)
         return pke_fail_set(fail, PKE_CONFIG, "secret-open", "secret files", "cannot open %s: %s", path,
                             strerror(errno));
-    err = check_stat(fd, path, max < sizeof buf - 1 ? max : sizeof buf - 1, fail);
+    err = check_stat(fd, path, credential, max < sizeof buf - 1 ? max : sizeof buf - 1, fail);
     while (err == PKE_OK && n < sizeof buf && (got = read(fd, buf + n, sizeof buf - n)) > 0)
         n += (size_t)got;
     close(fd);
@@ -96,4 +104,25 @@ enum pke_err pke_secret_read_file(const char *path, size_t max, struct pke_secre
         *ret = pke_secret_new(PKE_BYTES(buf, n));
     explicit_bzero(buf, sizeof buf);
     return err;
+}
+
+enum pke_err pke_secret_read_file(const char *path, size_t max, struct pke_secret **ret,
+                                  struct pke_fail *fail)
+{
+    return read_secret(path, false, max, ret, fail);
+}
+
+enum pke_err pke_secret_read_credential(const char *directory, const char *name, size_t max,
+                                        struct pke_secret **ret, struct pke_fail *fail)
+{
+    PKE_CLEANUP(pke_free_p) char *path = NULL;
+
+    if (!directory || *directory != '/')
+        return pke_fail_set(fail, PKE_CONFIG, "credential", "systemd.exec(5) LoadCredential=",
+                            "CREDENTIALS_DIRECTORY is not set: the service manager passed no credentials");
+    if (!*name || *name == '.' || strchr(name, '/'))
+        return pke_fail_set(fail, PKE_CONFIG, "credential",
+                            "systemd.exec(5) LoadCredential=", "%s is not the name of a credential", name);
+    path = pke_asprintf("%s/%s", directory, name);
+    return read_secret(path, true, max, ret, fail);
 }

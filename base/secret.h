@@ -29,4 +29,12 @@ struct pke_bytes pke_secret_bytes(const struct pke_secret *s);
 enum pke_err pke_secret_read_file(const char *path, size_t max, struct pke_secret **ret,
                                   struct pke_fail *fail);
 
+/**
+ * The same for the credential @p name below @p directory, the value of CREDENTIALS_DIRECTORY (NULL: not set).
+ * Unlike other files it may show mode 0440 when it belongs to root and root's group: that is how the service
+ * manager's access list for the daemon's user looks.
+ */
+enum pke_err pke_secret_read_credential(const char *directory, const char *name, size_t max,
+                                        struct pke_secret **ret, struct pke_fail *fail);
+
 #endif

@@ -166,19 +166,12 @@ static bool set_option(struct tool_options *o, int option, const char *value)
 /* The PIN comes from a file or a credential, never from the command line or the environment. */
 static enum pke_err read_pin(const struct tool_options *o, struct pke_secret **ret, struct pke_fail *fail)
 {
-    const char *dir = getenv("CREDENTIALS_DIRECTORY");
-    PKE_CLEANUP(pke_free_p) char *path = NULL;
-
     if (o->pin_file)
         return pke_secret_read_file(o->pin_file, PIN_MAX, ret, fail);
-    if (!o->pin_credential)
-        return PKE_OK; /* a token with its own keypad */
-    if (!dir || strchr(o->pin_credential, '/'))
-        return pke_fail_set(
-            fail, PKE_CONFIG, "pin-credential", "systemd credentials",
-            "no credential of that name: CREDENTIALS_DIRECTORY is not set, or the name has a slash");
-    path = pke_asprintf("%s/%s", dir, o->pin_credential);
-    return pke_secret_read_file(path, PIN_MAX, ret, fail);
+    if (o->pin_credential)
+        return pke_secret_read_credential(getenv("CREDENTIALS_DIRECTORY"), o->pin_credential, PIN_MAX, ret,
+                                          fail);
+    return PKE_OK; /* a token with its own keypad */
 }
 
 static int run(size_t command, struct tool_options *o)

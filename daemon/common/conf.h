@@ -51,7 +51,8 @@ struct conf_listener {
     const char *name;
     char *address;                   /* IP literal; or */
     uint64_t port;                   /* 0: any free port, told by status */
-    char *unix_path;                 /* unix socket: a frontend listener */
+    char *unix_path;                 /* unix socket: a frontend listener; or */
+    char *socket;                    /* name of a TCP socket that the service manager opened */
     char *tls_certificate, *tls_key; /* PEM files; absent on a unix listener */
     int client_cert;                 /* enum conf_client_cert */
     char *client_ca;                 /* PEM file, for client-cert other than off */

@@ -108,6 +108,18 @@ static void check_unix(struct conf_impl *ci, size_t i)
         conf_bad(ci, CONF_LISTENERS, i, "frontend", "a unix socket is always a frontend listener");
 }
 
+/* Where the socket is bound is known to net only, which refuses TCP without TLS outside loopback as well. */
+static void check_socket(struct conf_impl *ci, size_t i)
+{
+    const struct conf_listener *l = &ci->conf.listeners[i];
+
+    if (conf_given(ci, CONF_LISTENERS, i, "port"))
+        conf_bad(ci, CONF_LISTENERS, i, "port", "the service manager chose the port of the socket");
+    if (!l->tls_certificate && !l->tls_key && !l->frontend)
+        conf_bad(ci, CONF_LISTENERS, i, "tls-certificate",
+                 "TCP without TLS is only for a frontend listener on a loopback address");
+}
+
 static void check_listener_tls(struct conf_impl *ci, size_t i)
 {
     const struct conf_listener *l = &ci->conf.listeners[i];
@@ -130,6 +142,8 @@ static bool same_place(const struct conf_listener *a, const struct conf_listener
 {
     if (a->unix_path && b->unix_path)
         return strcmp(a->unix_path, b->unix_path) == 0;
+    if (a->socket && b->socket)
+        return strcmp(a->socket, b->socket) == 0;
     return a->address && b->address && a->port && a->port == b->port && strcmp(a->address, b->address) == 0;
 }
 
@@ -137,17 +151,25 @@ static void check_listener(struct conf_impl *ci, size_t i)
 {
     const struct conf_listener *l = &ci->conf.listeners[i];
 
-    if (!l->address == !l->unix_path)
-        conf_bad(ci, CONF_LISTENERS, i, l->address ? "unix" : "address",
-                 "exactly one of address and unix is needed");
+    if (!!l->address + !!l->unix_path + !!l->socket != 1)
+        conf_bad(ci, CONF_LISTENERS, i,
+                 l->address && l->unix_path ? "unix"
+                 : l->socket                ? "socket"
+                                            : "address",
+                 "exactly one of address, unix and socket is needed");
     else if (l->address)
         check_address(ci, i);
-    else
+    else if (l->unix_path)
         check_unix(ci, i);
+    else
+        check_socket(ci, i);
     check_listener_tls(ci, i);
     for (size_t k = 0; k < i; k++)
         if (same_place(l, &ci->conf.listeners[k]))
-            conf_bad(ci, CONF_LISTENERS, i, l->unix_path ? "unix" : "address",
+            conf_bad(ci, CONF_LISTENERS, i,
+                     l->unix_path ? "unix"
+                     : l->socket  ? "socket"
+                                  : "address",
                      "the listener %s is there already", ci->conf.listeners[k].name);
     if (l->unix_path && ci->conf.global.control_socket &&
         strcmp(l->unix_path, ci->conf.global.control_socket) == 0)

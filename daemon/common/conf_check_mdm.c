@@ -95,8 +95,8 @@ static void check_advertised(struct conf_impl *ci, const struct conf_endpoint *e
 
     if (!l || l->public_url)
         return;
-    if (l->unix_path || !l->tls_certificate || (l->address && strcmp(l->address, "0.0.0.0") == 0) ||
-        (l->address && strcmp(l->address, "::") == 0))
+    if (l->unix_path || l->socket || !l->tls_certificate ||
+        (l->address && strcmp(l->address, "0.0.0.0") == 0) || (l->address && strcmp(l->address, "::") == 0))
         conf_bad(
             ci, CONF_LISTENERS, (size_t)(l - ci->conf.listeners), "public-url",
             "is needed: clients are sent to the endpoint %s, and this listener's address is no URL for them",

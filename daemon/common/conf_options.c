@@ -96,6 +96,8 @@ const struct pke_option conf_listener_options[] = {
      .help = "TCP port; 0 takes any free one, which status tells"},
     {"unix", PKE_OPT_PATH, F(char *, unix_path), NULL, 1, 107,
      .help = "Unix socket to listen on, always a frontend listener"},
+    {"socket", PKE_OPT_STRING, F(char *, socket), NULL, 1, 255,
+     .help = "Name of a TCP socket that the service manager passes, FileDescriptorName= of its unit"},
     {"tls-certificate", PKE_OPT_PATH, F(char *, tls_certificate), NULL, 1, 4000,
      .help = "PEM file of the server certificate and its chain"},
     {"tls-key", PKE_OPT_PATH, F(char *, tls_key), NULL, 1, 4000,

@@ -20,6 +20,11 @@ const struct ipc_field msg_link_fields[] = {
     {0, IPC_U64, 0, false},
 };
 
+const struct ipc_field msg_socket_fields[] = {
+    {1, IPC_STR, offsetof(struct msg_socket, name), true},
+    {0, IPC_U64, 0, false},
+};
+
 const struct ipc_field msg_state_fields[] = {
     {1, IPC_STR, offsetof(struct msg_state, state), true},
     {2, IPC_STR, offsetof(struct msg_state, text), false},

@@ -26,6 +26,7 @@ enum msg_kind {
     MSG_LINK_LOST,        /* role -> main: msg_link; the channel to this peer broke */
     MSG_DRAIN,            /* main -> net: msg_empty; refuse new work with InMaintenance from now on */
     MSG_KILL_KEY,         /* issuer -> main: msg_link (peer, name, index): it is stuck, end it */
+    MSG_SOCKET, /* main -> net, before the first CONF_PREPARE: msg_socket and one listening descriptor */
 
     MSG_AUTH = 32, /* net -> auth: msg_auth */
     MSG_AUTH_OK,   /* auth -> net: msg_auth_ok */
@@ -65,6 +66,11 @@ struct msg_link {
     uint64_t peer;    /* enum role_id */
     uint64_t index;   /* which instance */
     const char *name; /* key: its name in the configuration */
+};
+
+/** A socket that the service manager opened. */
+struct msg_socket {
+    const char *name;
 };
 
 /** What a role wants main (and so `pkienrollctl status`) to know. */
@@ -194,6 +200,7 @@ struct msg_audit {
 };
 
 extern const struct ipc_field msg_empty_fields[], msg_token_fields[], msg_conf_fields[], msg_link_fields[],
+    msg_socket_fields[],
     msg_state_fields[], msg_failed_fields[], msg_auth_fields[], msg_auth_ok_fields[], msg_prepare_fields[],
     msg_prepared_fields[], msg_commit_fields[], msg_issued_fields[], msg_refusal_fields[],
     msg_catalogue_fields[], msg_sign_fields[], msg_signed_fields[], msg_key_state_fields[], msg_verb_fields[],

@@ -97,6 +97,20 @@ static void on_link(struct role *r, const struct ipc_frame *f, int fd)
     pke_arena_free(arena);
 }
 
+static void on_socket(struct role *r, const struct ipc_frame *f, int fd)
+{
+    struct pke_arena *arena = pke_arena_new();
+    struct msg_socket m;
+    struct pke_fail fail;
+
+    if (fd >= 0 && r->ops->socket &&
+        ipc_record_read(msg_socket_fields, f->payload, arena, &m, sizeof m, &fail) == PKE_OK)
+        r->ops->socket(r, m.name, fd);
+    else if (fd >= 0)
+        close(fd);
+    pke_arena_free(arena);
+}
+
 static void on_main_frame(struct chan *c, const struct ipc_frame *f, int fd, void *arg)
 {
     struct role *r = arg;
@@ -117,6 +131,9 @@ static void on_main_frame(struct chan *c, const struct ipc_frame *f, int fd, voi
         return;
     case MSG_PING:
         chan_send(r->main, MSG_PONG, f->id, PKE_BYTES(NULL, 0));
+        return;
+    case MSG_SOCKET:
+        on_socket(r, f, fd);
         return;
     case MSG_STOP:
         r->stopping = true;

@@ -39,6 +39,11 @@ struct role_ops {
     /** main gave a channel to a peer. The callee owns @p fd (chan_new). Comes before or after commit. */
     void (*link)(struct role *r, const struct msg_link *link, int fd);
 
+    /** main passes on a listening socket of the service manager; NULL in roles that have none. The callee
+     * owns
+     * @p fd. Comes before the first prepare. */
+    void (*socket)(struct role *r, const char *name, int fd);
+
     /** A verb or another frame from main that the common part does not handle; may be NULL. */
     void (*frame)(struct role *r, const struct ipc_frame *f);
 

@@ -48,19 +48,12 @@ static enum pke_err load_floor(struct key_setup *s, const struct conf_issuer *is
 
 static enum pke_err load_pin(struct key_setup *s, const struct conf_key *key, struct pke_fail *fail)
 {
-    const char *credentials = getenv("CREDENTIALS_DIRECTORY");
-    PKE_CLEANUP(pke_free_p) char *path = NULL;
-
     if (key->pin_file)
-        path = pke_strdup(key->pin_file);
-    else if (key->pin_credential && credentials)
-        path = pke_asprintf("%s/%s", credentials, key->pin_credential);
-    else if (key->pin_credential)
-        return pke_fail_set(fail, PKE_CONFIG, "pin-credential",
-                            "systemd.exec(5) LoadCredential=", "CREDENTIALS_DIRECTORY is not set");
-    else
-        return PKE_OK;
-    return pke_secret_read_file(path, MAX_PIN, &s->pin, fail);
+        return pke_secret_read_file(key->pin_file, MAX_PIN, &s->pin, fail);
+    if (key->pin_credential)
+        return pke_secret_read_credential(getenv("CREDENTIALS_DIRECTORY"), key->pin_credential, MAX_PIN,
+                                          &s->pin, fail);
+    return PKE_OK;
 }
 
 enum pke_err key_setup_load(const struct conf *conf, const char *name, struct key_setup **ret,

@@ -115,6 +115,8 @@ static void start(struct child *c)
     }
     c->state = CHILD_PREPARING;
     c->started_at = now;
+    if (c->role == ROLE_NET)
+        sockets_send(c->sup, c);
     child_send_conf(c, &c->sup->text, c->sup->conf);
 }
 

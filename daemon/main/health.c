@@ -129,5 +129,6 @@ void health_stop(struct supervisor *s)
 {
     while (s->lost_links)
         forget(s->lost_links);
-    event_free(s->ping_timer);
+    if (s->ping_timer) /* there is none when the start failed before */
+        event_free(s->ping_timer);
 }

@@ -348,6 +348,7 @@ static void tear_down(struct supervisor *s)
 {
     health_stop(s);
     child_free_all(s);
+    sockets_close(s);
     for (size_t i = 0; i < PKE_LEN(s->signals); i++)
         event_free(s->signals[i]);
     event_free(s->reload_timer);
@@ -362,6 +363,7 @@ static void tear_down(struct supervisor *s)
 int supervisor_run(const struct options *options, struct conf *conf, struct pke_buf *text)
 {
     struct supervisor s = {.options = options, .conf = conf, .text = *text};
+    struct pke_fail fail;
 
     *text = (struct pke_buf){0};
     s.started_mono = process_monotonic_ms();
@@ -372,9 +374,14 @@ int supervisor_run(const struct options *options, struct conf *conf, struct pke_
     }
     set_up(&s);
     log_event(LOG_NOTICE, "starting", "version", PACKAGE_VERSION, "config", options->config, NULL);
-    health_start(&s);
-    children_sync(&s);
-    event_base_dispatch(s.base);
+    if (sockets_take(&s, &fail) == PKE_OK) {
+        health_start(&s);
+        children_sync(&s);
+        event_base_dispatch(s.base);
+    } else {
+        log_fail(LOG_CRIT, "sockets of the service manager refused", &fail, NULL);
+        s.exit_code = 78;
+    }
     log_event(LOG_NOTICE, "stopped", NULL);
     tear_down(&s);
     return s.exit_code;

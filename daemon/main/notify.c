@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/main/notify.h"
 
+#include <errno.h>
 #include <stdint.h>
 
 #include "config.h"
@@ -43,6 +44,16 @@ bool notify_watchdog_interval(struct timeval *ret)
     return true;
 }
 
+int notify_sockets(int *first, char ***names)
+{
+    int n = sd_listen_fds_with_names(1, names);
+
+    *first = SD_LISTEN_FDS_START;
+    if (n < 0)
+        errno = -n;
+    return n < 0 ? -1 : n;
+}
+
 #else
 
 void notify_ready(void)
@@ -70,6 +81,13 @@ bool notify_watchdog_interval(struct timeval *ret)
 {
     (void)ret;
     return false;
+}
+
+int notify_sockets(int *first, char ***names)
+{
+    *first = -1;
+    *names = NULL;
+    return 0;
 }
 
 #endif

@@ -46,7 +46,11 @@ struct child {
     struct pke_arena *facts_arena;
 };
 
-struct reload_waiter;
+/** A listening socket of the service manager, kept as long as main lives: net may die, the socket may not. */
+struct main_socket {
+    char *name; /* FileDescriptorName= */
+    int fd;
+};
 
 struct supervisor {
     struct event_base *base;
@@ -55,6 +59,8 @@ struct supervisor {
     struct conf *conf;
     uint8_t assertion_key[32];
     struct child *children;
+    struct main_socket *sockets;
+    size_t n_sockets;
     uint64_t started_mono;
     int64_t started_wall;
     bool ready_told, draining, stopping;
@@ -98,6 +104,11 @@ void lifecycle_stop(struct supervisor *s);
 void lifecycle_state_changed(struct supervisor *s);
 void lifecycle_drain(struct supervisor *s);
 const char *lifecycle_state(const struct supervisor *s);
+
+/* sockets.c */
+enum pke_err sockets_take(struct supervisor *s, struct pke_fail *fail); /* from the environment, once */
+void sockets_send(const struct supervisor *s, struct child *net);
+void sockets_close(struct supervisor *s);
 
 /* verbs.c */
 void verbs_frame(struct child *c, const struct ipc_frame *f);

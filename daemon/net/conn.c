@@ -23,6 +23,7 @@
 #define BODY_MS      15000
 #define WRITE_MS     15000
 #define LINGER_MS    2000
+#define GRACE_MS     2000        /* for the first request of a connection whose listener closes */
 #define INPUT_MAX    (64u << 10) /* read ahead; what is there is always consumed, so it never fills */
 #define LINGER_MAX   (1u << 20)  /* thrown away behind a refused request */
 #define HEAD_ROOM    1024
@@ -48,6 +49,7 @@ struct conn {
     enum conn_state state;
     bool close_after; /* no request after this one */
     bool discard;     /* input was left unread: linger before closing */
+    bool answered;    /* at least one request */
     size_t discarded;
     char source[INET6_ADDRSTRLEN]; /* "" on frontend listeners */
     struct ucred peer;             /* unix socket: who connected */
@@ -102,6 +104,7 @@ static void reply(struct conn *c, unsigned status, const char *type, struct pke_
     struct pke_buf out;
     char head[128];
 
+    c->answered = true;
     http_date(head);
     if (extra)
         strncat(head, extra, sizeof head - strlen(head) - 1);
@@ -320,7 +323,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
     (void)bev;
     if (what & BEV_EVENT_CONNECTED) {
         if (c->state == CONN_HANDSHAKE)
-            enter(c, CONN_IDLE, c->listener->conf->idle_timeout);
+            enter(c, CONN_IDLE, closing(c) ? GRACE_MS : c->listener->conf->idle_timeout);
         return;
     }
     ERR_clear_error();
@@ -347,6 +350,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 static void note_peer(struct conn *c, int fd, const struct sockaddr *peer)
 {
+    const struct in6_addr *v6 = &((const struct sockaddr_in6 *)peer)->sin6_addr;
     const int on = 1;
 
     if (c->listener->conf->unix_path) {
@@ -366,8 +370,10 @@ static void note_peer(struct conn *c, int fd, const struct sockaddr *peer)
         return; /* the frontend's address says nothing about the client */
     if (peer->sa_family == AF_INET)
         inet_ntop(AF_INET, &((const struct sockaddr_in *)peer)->sin_addr, c->source, sizeof c->source);
+    else if (IN6_IS_ADDR_V4MAPPED(v6)) /* a socket of the service manager may serve both families */
+        inet_ntop(AF_INET, v6->s6_addr + 12, c->source, sizeof c->source);
     else
-        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)peer)->sin6_addr, c->source, sizeof c->source);
+        inet_ntop(AF_INET6, v6, c->source, sizeof c->source);
 }
 
 static struct bufferevent *make_stream(struct listener *l, int fd)
@@ -425,7 +431,11 @@ void net_conns_close_idle(struct net *net)
 
     for (struct conn *c = net->conns; c; c = next) {
         next = c->next;
-        if ((c->state == CONN_IDLE || c->state == CONN_HANDSHAKE) && closing(c))
+        if ((c->state != CONN_IDLE && c->state != CONN_HANDSHAKE) || !closing(c))
+            continue;
+        if (c->answered)
             conn_free(c);
+        else
+            enter(c, c->state, GRACE_MS); /* it was accepted a moment ago: its first request is on its way */
     }
 }

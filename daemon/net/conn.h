@@ -14,7 +14,8 @@
 /** Serve @p fd (owned from now on), accepted on @p l from @p peer. */
 void net_conn_new(struct listener *l, int fd, const struct sockaddr *peer);
 
-/** Close what is between two requests on listeners that are closed (all of them when net is stopping). */
+/** Close what is between two requests on listeners that are closed (all of them when net is stopping); a
+ * connection that had none yet gets a moment for its first. */
 void net_conns_close_idle(struct net *net);
 
 #endif

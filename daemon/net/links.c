@@ -49,6 +49,14 @@ struct links *links_new(struct role *role, links_unasked_fn *unasked, void *arg)
     return l;
 }
 
+bool links_up(const struct links *l, enum role_id role)
+{
+    for (const struct link *k = l->first; k; k = k->next)
+        if (k->role == role)
+            return true;
+    return false;
+}
+
 static enum pke_err gone(enum role_id role, struct pke_fail *fail)
 {
     if (role == ROLE_AUTH)

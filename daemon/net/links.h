@@ -30,6 +30,9 @@ void links_free(struct links *l); /* accepts NULL; answers nothing any more */
 /** Take over @p fd as the channel to the peer; an older channel to the same one is dropped. */
 void links_add(struct links *l, const struct msg_link *peer, int fd);
 
+/** Is there a channel to a process of this role? */
+bool links_up(const struct links *l, enum role_id role);
+
 struct link_question {
     enum role_id to; /* ROLE_AUTH: the worker with the least to do */
     uint16_t kind;

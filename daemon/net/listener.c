@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,14 +57,19 @@ static void listener_unref(struct listener *l)
     free(l);
 }
 
+static void accept_again(struct listener *l)
+{
+    if (l->ev && l->net->open && l->n_conns < l->conf->max_connections)
+        evconnlistener_enable(l->ev);
+}
+
 static void on_resume(evutil_socket_t fd, short what, void *arg)
 {
     struct listener *l = arg;
 
     (void)fd;
     (void)what;
-    if (l->ev && l->n_conns < l->conf->max_connections)
-        evconnlistener_enable(l->ev);
+    accept_again(l);
 }
 
 /* Out of descriptors, usually: without a pause the loop would spin on it (measured: 100 % CPU). */
@@ -94,8 +100,8 @@ void listener_conn_began(struct listener *l)
 void listener_conn_ended(struct listener *l)
 {
     l->n_conns--;
-    if (l->ev && !event_pending(l->resume, EV_TIMEOUT, NULL) && l->n_conns < l->conf->max_connections)
-        evconnlistener_enable(l->ev);
+    if (!event_pending(l->resume, EV_TIMEOUT, NULL))
+        accept_again(l);
     listener_unref(l);
 }
 
@@ -220,6 +226,45 @@ static enum pke_err open_tcp(const struct net *net, const struct conf_listener *
     return open_port(c, (unsigned)c->port, ret, fail);
 }
 
+static bool is_loopback(const struct sockaddr_storage *ss)
+{
+    const struct in6_addr *v6 = &((const struct sockaddr_in6 *)ss)->sin6_addr;
+
+    if (ss->ss_family == AF_INET)
+        return ntohl(((const struct sockaddr_in *)ss)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    return IN6_IS_ADDR_LOOPBACK(v6) || (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == IN_LOOPBACKNET);
+}
+
+/* A socket of the service manager: a duplicate, because it must outlive this configuration. */
+static enum pke_err open_passed(const struct net *net, const struct conf_listener *c, int *ret,
+                                struct pke_fail *fail)
+{
+    const struct passed_socket *s = net->passed;
+    struct sockaddr_storage ss = {0};
+    socklen_t len = sizeof ss;
+
+    while (s && strcmp(s->name, c->socket) != 0)
+        s = s->next;
+    if (!s)
+        return pke_fail_set(fail, PKE_CONFIG, "listener", "systemd.socket(5) FileDescriptorName=",
+                            "listener %s: the service manager passed no socket named %s", c->name, c->socket);
+    if (getsockname(s->fd, (struct sockaddr *)&ss, &len) != 0 ||
+        (ss.ss_family != AF_INET && ss.ss_family != AF_INET6) || (!c->tls_certificate && !is_loopback(&ss)))
+        return pke_fail_set(
+            fail, PKE_CONFIG, "listener", "pkienrolld.conf listeners",
+            "listener %s: the socket %s must be a TCP socket, and on a loopback address without TLS", c->name,
+            c->socket);
+    *ret = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
+    if (*ret < 0 || evutil_make_socket_nonblocking(*ret) != 0) {
+        enum pke_err err = cannot(fail, c, c->socket);
+
+        if (*ret >= 0)
+            close(*ret);
+        return err;
+    }
+    return PKE_OK;
+}
+
 static enum pke_err listener_new(struct net *net, struct conf *conf, const struct conf_listener *c,
                                  struct listener **ret, struct pke_fail *fail)
 {
@@ -227,7 +272,9 @@ static enum pke_err listener_new(struct net *net, struct conf *conf, const struc
     struct listener *l;
     int fd = -1;
 
-    err = c->unix_path ? open_unix(c, &fd, fail) : open_tcp(net, c, &fd, fail);
+    err = c->unix_path ? open_unix(c, &fd, fail)
+          : c->socket  ? open_passed(net, c, &fd, fail)
+                       : open_tcp(net, c, &fd, fail);
     if (err != PKE_OK)
         return err;
     l = pke_calloc(1, sizeof *l);
@@ -249,8 +296,10 @@ static enum pke_err listener_new(struct net *net, struct conf *conf, const struc
 /* Is the socket of @p l the one that @p c asks for? Any free port is kept under the same name only. */
 static bool same_socket(const struct listener *l, const struct conf_listener *c)
 {
-    if (!l->ev || !l->conf->unix_path != !c->unix_path)
+    if (!l->ev || !l->conf->unix_path != !c->unix_path || !l->conf->socket != !c->socket)
         return false;
+    if (c->socket)
+        return strcmp(l->conf->socket, c->socket) == 0;
     if (c->unix_path)
         return strcmp(l->conf->unix_path, c->unix_path) == 0;
     return c->address && strcmp(l->conf->address, c->address) == 0 && l->conf->port == c->port &&
@@ -319,8 +368,7 @@ static void take_over(struct listener *l, struct conf *conf, struct plan *p)
     conf_unref(old);
     SSL_CTX_free(l->tls);
     l->tls = PKE_TAKE(p->tls);
-    if (l->ev && l->n_conns < l->conf->max_connections)
-        evconnlistener_enable(l->ev);
+    accept_again(l);
 }
 
 static bool detach(struct net *net, struct listener *l)
@@ -355,6 +403,13 @@ void listeners_commit(struct net *net, struct listener_set *set)
     free(set);
 }
 
+void listeners_open(struct net *net)
+{
+    net->open = true;
+    for (struct listener *l = net->listeners; l; l = l->next)
+        accept_again(l);
+}
+
 void listeners_stop(struct net *net)
 {
     while (net->listeners) {
@@ -378,5 +433,7 @@ char *listener_text(const struct listener *l)
 {
     if (l->conf->unix_path)
         return pke_asprintf("unix:%s", l->conf->unix_path);
+    if (l->conf->socket)
+        return pke_asprintf("socket:%s, port %u", l->conf->socket, l->port);
     return pke_asprintf(strchr(l->conf->address, ':') ? "[%s]:%u" : "%s:%u", l->conf->address, l->port);
 }

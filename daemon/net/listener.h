@@ -31,9 +31,13 @@ struct listener_set;
 /** Bind what is not bound yet, load certificates. Blocks on disk. PKE_CONFIG says what cannot be had. */
 enum pke_err listeners_prepare(struct net *net, const struct conf *conf, struct listener_set **ret,
                                struct pke_fail *fail);
-/** Accept on the set from now on; what is not in it any more is closed. Takes the set over. */
+/** Accept on the set from now on (once net is open); what is not in it any more is closed. Takes the set
+ * over. */
 void listeners_commit(struct net *net, struct listener_set *set);
 void listeners_abort(struct listener_set *set);
+
+/** Accept from now on; until then connections wait in the queues of the sockets. */
+void listeners_open(struct net *net);
 
 /** Close every listening socket. */
 void listeners_stop(struct net *net);
@@ -41,7 +45,7 @@ void listeners_stop(struct net *net);
 /** The listener in force with this name; NULL. */
 struct listener *listener_find(const struct net *net, const char *name);
 
-/** "127.0.0.1:8443", "[::1]:8443" or "unix:PATH"; the caller frees. */
+/** "127.0.0.1:8443", "[::1]:8443", "unix:PATH" or "socket:NAME, port 443"; the caller frees. */
 char *listener_text(const struct listener *l);
 
 /** A connection was accepted / has ended: counting, max-connections. */

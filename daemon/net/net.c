@@ -10,6 +10,8 @@
 #include "daemon/net/conn.h"
 #include "daemon/net/listener.h"
 
+static const struct timeval start_patience = {3, 0};
+
 /* A configuration that is opened but not served yet. */
 struct candidate {
     struct snapshot *snap;
@@ -52,6 +54,26 @@ static void report_policies(const struct snapshot *s)
                      s->endpoints[i].conf->name, NULL);
 }
 
+/* After a start connections wait in the queue until they can be served: a socket of the service manager has
+ * some already.
+ */
+static void open_when_complete(struct net *net)
+{
+    if (net->open || !net->catalogue || !links_up(net->links, ROLE_AUTH) ||
+        !links_up(net->links, ROLE_ISSUER))
+        return;
+    event_del(net->patience);
+    listeners_open(net);
+}
+
+/* They get the fault that says what is missing. */
+static void on_patience(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    listeners_open(arg);
+}
+
 /* The only frame that issuer sends unasked. */
 static void on_unasked(const struct ipc_frame *f, void *arg)
 {
@@ -74,6 +96,7 @@ static void on_unasked(const struct ipc_frame *f, void *arg)
         if (first)
             tell_state(net);
     }
+    open_when_complete(net);
 }
 
 static void on_start(struct role *r)
@@ -84,6 +107,10 @@ static void on_start(struct role *r)
     net->base = r->base;
     net->links = links_new(r, on_unasked, net);
     net->parser = soap_parser_new();
+    net->patience = event_new(r->base, -1, 0, on_patience, net);
+    if (!net->patience)
+        pke_oom();
+    event_add(net->patience, &start_patience);
 }
 
 static void on_abort(struct role *r, void *candidate)
@@ -153,6 +180,16 @@ static void on_link(struct role *r, const struct msg_link *link, int fd)
     struct net *net = r->state;
 
     links_add(net->links, link, fd);
+    open_when_complete(net);
+}
+
+static void on_socket(struct role *r, const char *name, int fd)
+{
+    struct net *net = r->state;
+    struct passed_socket *s = pke_calloc(1, sizeof *s);
+
+    *s = (struct passed_socket){.next = net->passed, .name = pke_strdup(name), .fd = fd};
+    net->passed = s;
 }
 
 static void on_frame(struct role *r, const struct ipc_frame *f)
@@ -173,7 +210,7 @@ static void end_when_idle(struct net *net)
     role_stopped(net->role);
 }
 
-/* No new connections; requests on those that exist are answered with InMaintenance, work in flight ends. */
+/* No new connections; those that have just been made are served, work in flight ends. */
 static void on_stop(struct role *r)
 {
     struct net *net = r->state;
@@ -195,6 +232,7 @@ int role_net(unsigned index)
         .commit = on_commit,
         .abort = on_abort,
         .link = on_link,
+        .socket = on_socket,
         .frame = on_frame,
         .stop = on_stop,
     };

@@ -15,6 +15,14 @@ struct conn;
 struct listener;
 struct txn;
 
+/** A listening socket of the service manager. It stays open here, so that a reload may begin or cease to use
+ * it. */
+struct passed_socket {
+    struct passed_socket *next;
+    char *name;
+    int fd;
+};
+
 struct net {
     struct event_base *base;
     struct role *role; /* NULL in unit tests */
@@ -23,9 +31,12 @@ struct net {
     struct catalogue *catalogue;   /* the newest that issuer told */
     struct soap_parser *parser;    /* reused; holds a request's secrets until soap_request_wipe() */
     struct listener *listeners;    /* bound sockets of snap */
+    struct passed_socket *passed;  /* what listeners with the option socket may use */
     struct conn *conns;            /* every client connection */
     size_t n_conns, n_txns;        /* txns may outlive their connection */
     struct txn *txn_started;       /* inside txn_start(): NULL again when it ended there */
+    bool open;                     /* connections are accepted: auth and issuer can be asked */
+    struct event *patience;        /* opens without them */
     bool draining;                 /* MSG_DRAIN: requests are refused with InMaintenance */
     bool stopping;                 /* nothing is accepted any more */
     void (*idle)(struct net *net); /* a connection or transaction ended; NULL: nobody waits */

@@ -31,9 +31,10 @@ static enum step_result step_parse(struct txn *t)
     return done(err);
 }
 
+/* A stop does not refuse: the roles behind net end after it, and who has connected before is served. */
 static enum step_result step_admit(struct txn *t)
 {
-    if (!t->net->draining && !t->net->stopping)
+    if (!t->net->draining)
         return STEP_NEXT;
     return done(pke_fail_set(&t->fail, PKE_MAINTENANCE, "draining", "MS-MDE2 2.2.10 InMaintenance",
                              "the service is in maintenance, try again later"));

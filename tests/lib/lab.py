@@ -60,9 +60,11 @@ class Lab:
     """with Lab() as lab: the daemon runs inside, lab.policy_url and lab.enroll_url are its addresses.
 
     @p options: {("templates", "device", "validity"): "30d", ("retry-window",): "1m"} over the lab's configuration.
+    @p algorithm: of the CA key. @p sub_ca: the issuing CA is below a root of its own, lab.root.
+    lab.launcher and lab.pass_fds: what start() puts before the daemon's command, descriptors that it passes on.
     """
 
-    def __init__(self, options=None, start=True):
+    def __init__(self, options=None, start=True, algorithm=None, sub_ca=False):
         self.dir = tempfile.mkdtemp(prefix="pkelab-")
         self.etc = os.path.join(self.dir, "etc")
         self.config = os.path.join(self.etc, "pkienrolld.yaml")
@@ -72,6 +74,10 @@ class Lab:
         self.log = os.path.join(self.dir, "log", "pkienrolld.log")
         self.env = dict(os.environ, KEYTOOL=KEYTOOL, PORT="0", SOFTHSM2_CONF=os.path.join(self.etc, "softhsm2.conf"))
         self.env.pop("SOCKET", None)
+        if algorithm:
+            self.env["CA_ALGORITHM"] = algorithm
+        self.root = None
+        self.launcher, self.pass_fds = [], ()
         self.process = None
         self.policy_url = self.enroll_url = None
         self._runs = self._checked = 0
@@ -80,6 +86,8 @@ class Lab:
                 self.run([os.path.join(TOP, "scripts", "lab-setup"), self.dir, part], check=True)
             with open(os.path.join(self.etc, "socket"), encoding="utf-8") as f:
                 self.socket = f.read().strip()
+            if sub_ca:
+                self._make_sub_ca()
             for path, value in (options or {}).items():
                 self.set_option(path, value)
             if start:
@@ -102,6 +110,31 @@ class Lab:
         if check and result.status != 0:
             raise RuntimeError(f"{' '.join(command)}: {result}")
         return result
+
+    def _make_sub_ca(self):
+        """The CA certificate again, for the same key, by a root that is thrown away."""
+        work = os.path.join(self.dir, "root")
+        self.root = os.path.join(self.etc, "root.pem")
+        os.mkdir(work)
+        key, pub, ext = (os.path.join(work, n) for n in ("root.key", "pub.pem", "ext"))
+        with open(ext, "w", encoding="ascii") as f:
+            f.write("basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n"
+                    "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid:always\n")
+        with open(pub, "w", encoding="ascii") as f:
+            f.write(self.run(["openssl", "x509", "-in", self.ca, "-noout", "-pubkey"], check=True).out)
+        self.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+                  key, "-out", self.root, "-days", "3650", "-subj", "/O=Lab/CN=Lab Root above", "-addext",
+                  "keyUsage=critical,keyCertSign,cRLSign"], check=True)
+        self.run(["openssl", "x509", "-new", "-force_pubkey", pub, "-subj", "/O=Lab/CN=Lab Issuing CA", "-CA", self.root,
+                  "-CAkey", key, "-set_serial", "0x5a17", "-days", "3000", "-sha256", "-extfile", ext, "-out", self.ca],
+                 check=True)
+        os.chmod(self.root, 0o644)
+        shutil.rmtree(work)
+        self.set_option(("issuers", "lab", "root"), "root.pem")
+        with open(self.ca_file, "w", encoding="ascii") as out:
+            for path in (os.path.join(self.etc, "tls-root.pem"), self.ca, self.root):
+                with open(path, encoding="ascii") as f:
+                    out.write(f.read())
 
     # -- configuration
 
@@ -142,11 +175,16 @@ class Lab:
 
     # -- daemon
 
+    def launch(self):
+        """Start pkienrolld and do not wait."""
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen([*self.launcher, find_daemon(), "--config", self.config], env=self.env,
+                                            stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
+                                            pass_fds=self.pass_fds)
+
     def start(self, timeout=60, state="ready"):
         """Start pkienrolld and wait until it is ready, or in another settled @p state ("degraded": a key is down)."""
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([find_daemon(), "--config", self.config], env=self.env, stdout=log,
-                                            stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+        self.launch()
         deadline = time.monotonic() + timeout
         status = None
         while time.monotonic() < deadline and self.process.poll() is None:

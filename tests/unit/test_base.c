@@ -313,6 +313,57 @@ static void test_secret_file_rules(void **state)
     close(fd);
 }
 
+/* What mode a credential may have, and that an ordinary secret file may not. Only root can make root's files.
+ */
+static void test_credential_rules(void **state)
+{
+    static const struct {
+        mode_t mode;
+        gid_t group;
+        bool fine;
+    } cases[] = {{0400, 0, true},  {0440, 0, true},  {0440, 1, false}, {0460, 0, false}, {0444, 0, false},
+                 {0404, 0, false}, {0450, 0, false}, {0600, 0, true},  {0660, 0, false}};
+    char dir[] = "/tmp/pke-cred-XXXXXX", path[64];
+    struct pke_secret *s = NULL;
+    struct pke_fail fail;
+    int fd;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/pin", dir);
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "1234\n", 5), 5);
+    assert_int_equal(pke_secret_read_credential(dir, "pin", 255, &s, &fail), PKE_OK);
+    assert_true(pke_bytes_eq_str(pke_secret_bytes(s), "1234"));
+    pke_secret_free(s);
+    assert_int_equal(pke_secret_read_credential(NULL, "pin", 255, &s, &fail), PKE_CONFIG);
+    assert_int_equal(pke_secret_read_credential("", "pin", 255, &s, &fail), PKE_CONFIG);
+    assert_int_equal(pke_secret_read_credential(dir, "../pin", 255, &s, &fail), PKE_CONFIG);
+    assert_int_equal(pke_secret_read_credential(dir, "", 255, &s, &fail), PKE_CONFIG);
+    assert_int_equal(pke_secret_read_credential(dir, "other", 255, &s, &fail), PKE_CONFIG);
+    for (size_t i = 0; geteuid() == 0 && i < PKE_LEN(cases); i++) {
+        assert_int_equal(fchown(fd, 0, cases[i].group), 0);
+        assert_int_equal(fchmod(fd, cases[i].mode), 0);
+        assert_int_equal(pke_secret_read_credential(dir, "pin", 255, &s, &fail),
+                         cases[i].fine ? PKE_OK : PKE_CONFIG);
+        if (cases[i].fine)
+            pke_secret_free(s);
+        assert_int_equal(pke_secret_read_file(path, 255, &s, &fail),
+                         cases[i].mode & 077 ? PKE_CONFIG : PKE_OK);
+        if (!(cases[i].mode & 077))
+            pke_secret_free(s);
+    }
+    assert_int_equal(fchmod(fd, 0440), 0);
+    if (geteuid() == 0)
+        assert_int_equal(fchown(fd, 1, 0), 0);
+    assert_int_equal(pke_secret_read_credential(dir, "pin", 255, &s, &fail), PKE_CONFIG);
+    assert_string_equal(fail.reason, "secret-mode");
+    close(fd);
+    unlink(path);
+    rmdir(dir);
+}
+
 static void test_fail_escapes_controls(void **state)
 {
     struct pke_fail fail;
@@ -340,6 +391,7 @@ int main(void)
         cmocka_unit_test(test_durations),
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_secret_file_rules),
+        cmocka_unit_test(test_credential_rules),
         cmocka_unit_test(test_fail_escapes_controls),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);

@@ -223,7 +223,21 @@ static void test_one_mistake(void **state)
         {"    unix: /run/pkienrolld/frontend.sock", "    unix: /run/f\n  third:\n    unix: /run/f",
          "c.yaml:35:11: listeners.third.unix: the listener frontend is there already\n"},
         {"    unix: /run/pkienrolld/frontend.sock", "    frontend: yes",
-         "c.yaml:32:3: listeners.frontend.address: exactly one of address and unix is needed\n"},
+         "c.yaml:32:3: listeners.frontend.address: exactly one of address, unix and socket is needed\n"},
+        {"    unix: /run/pkienrolld/frontend.sock", "    unix: /run/f\n    socket: f",
+         "c.yaml:34:13: listeners.frontend.socket: exactly one of address, unix and socket is needed\n"},
+        {"    unix: /run/pkienrolld/frontend.sock", "    socket: f",
+         "c.yaml:32:3: listeners.frontend.tls-certificate: TCP without TLS is only for a frontend listener "
+         "on a "
+         "loopback address\n"},
+        {"    unix: /run/pkienrolld/frontend.sock", "    frontend: yes\n    socket: f\n    port: 0",
+         "c.yaml:35:11: listeners.frontend.port: the service manager chose the port of the socket\n"},
+        {"    unix: /run/pkienrolld/frontend.sock",
+         "    frontend: yes\n    socket: f\n  third:\n    frontend: yes\n    socket: f",
+         "c.yaml:37:13: listeners.third.socket: the listener frontend is there already\n"},
+        {"    address: 127.0.0.1\n    port: 0\n", "    socket: main\n",
+         "c.yaml:27:3: listeners.main.public-url: is needed: clients are sent to the endpoint enroll, and "
+         "this listener's address is no URL for them\n"},
         /* provisioning: mdm.md checklist 51 and 54 */
         {"provider-id: corp.example", "provider-id: corp&co",
          "c.yaml:37:18: provisioning.corp.provider-id: expects letters, digits, dots, dashes and "
