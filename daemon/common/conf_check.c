@@ -113,7 +113,7 @@ static void check_socket(struct conf_impl *ci, size_t i)
 {
     const struct conf_listener *l = &ci->conf.listeners[i];
 
-    if (conf_given(ci, CONF_LISTENERS, i, "port"))
+    if (l->port)
         conf_bad(ci, CONF_LISTENERS, i, "port", "the service manager chose the port of the socket");
     if (!l->tls_certificate && !l->tls_key && !l->frontend)
         conf_bad(ci, CONF_LISTENERS, i, "tls-certificate",

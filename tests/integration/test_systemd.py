@@ -376,6 +376,8 @@ def example_configuration():
                          ("/run/pkienrolld/control", lab.socket), ("/usr/lib/softhsm/libsofthsm2.so", options["module"]),
                          ("pkcs11:token=pkienrolld;object=issuing-ca", options["uri"]),
                          ("*@corp.example", "*@lab.example"),
+                         ("file: dm-client-secret", "file: client-secret"),
+                         ("file: dm-server-secret", "file: server-secret"),
                          ("[pkienrolld-admin]", f"[{grp.getgrgid(os.getgid()).gr_name}]"),
                          ("https://enroll.corp.example", f"https://127.0.0.1:{s.getsockname()[1]}")):
             tap.ok(old in text, f"the example says {old}")
