@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* RSA moduli whose factors can be found. Order: cheap before dear (microseconds: 2, 100, about 50). */
+/* RSA moduli whose factors can be found. Order: cheap before dear. */
 #include "ca/key.h"
 #include "ca/ossl.h"
 
@@ -28,11 +28,39 @@ static bool roca_fingerprint(const BIGNUM *n)
     return true;
 }
 
+static bool is_prime(unsigned odd)
+{
+    for (unsigned d = 3; d * d <= odd; d += 2)
+        if (odd % d == 0)
+            return false;
+    return true;
+}
+
+/* One division of the modulus by a product of primes does for all of them: 40 of them instead of 375. */
 static bool small_factor(const BIGNUM *n, unsigned *factor)
 {
-    for (*factor = 3; *factor < SMALL_FACTOR_LIMIT; *factor += 2)
-        if (BN_mod_word(n, *factor) == 0)
-            return true;
+    unsigned primes[10], count = 0; /* 3 to 29, nine primes, are the longest run of 32 bits */
+    uint64_t product = 1;
+
+    for (unsigned p = 3; p < SMALL_FACTOR_LIMIT + 2; p += 2) {
+        bool end = p >= SMALL_FACTOR_LIMIT;
+
+        if (!end && !is_prime(p))
+            continue;
+        if (end || product * p > UINT32_MAX) { /* BN_mod_word is fast for 32 bits */
+            BN_ULONG rest = BN_mod_word(n, (BN_ULONG)product);
+
+            for (unsigned i = 0; i < count; i++) {
+                *factor = primes[i];
+                if (rest % primes[i] == 0)
+                    return true;
+            }
+            product = 1;
+            count = 0;
+        }
+        product *= p;
+        primes[count++] = p;
+    }
     return false;
 }
 
@@ -71,45 +99,71 @@ static bool residue(unsigned value, unsigned modulus)
     return false;
 }
 
-/* Perfect square? Residues answer no for all but one candidate in a hundred before a root is taken. */
-static bool is_square(const BIGNUM *n, BIGNUM *root, BIGNUM *square, BN_CTX *ctx)
-{
-    unsigned r;
+/* What a square can be modulo 64, and modulo 63, 65 and 11: no for all but one number in a hundred. */
+#define SQUARES_MOD_64 UINT64_C(0x0202021202030213)
+#define MODULUS        (64 * 63 * 65 * 11)
 
-    if (BN_is_zero(n))
-        return true;
-    if (!residue((unsigned)BN_mod_word(n, 64), 64))
-        return false;
-    r = (unsigned)BN_mod_word(n, 63 * 65 * 11);
-    if (!residue(r % 63, 63) || !residue(r % 65, 65) || !residue(r % 11, 11))
-        return false;
-    square_root(root, n, ctx);
-    check(BN_sqr(square, root, ctx));
-    return BN_cmp(square, n) == 0;
+static bool may_be_square(unsigned r)
+{
+    return (SQUARES_MOD_64 >> (r % 64) & 1) && residue(r % 63, 63) && residue(r % 65, 65) &&
+           residue(r % 11, 11);
 }
 
-/* n = a^2 - b^2 for an a just above the square root of n. */
-static bool fermat(const BIGNUM *n, BN_CTX *ctx)
+static bool is_root(const BIGNUM *a, const BIGNUM *n, BN_CTX *ctx)
 {
-    BIGNUM *a, *b2, *t, *u;
-    bool found;
+    BIGNUM *square;
+    bool ret;
 
     BN_CTX_start(ctx);
-    a = BN_CTX_get(ctx), b2 = BN_CTX_get(ctx), t = BN_CTX_get(ctx), u = BN_CTX_get(ctx);
-    check(u != NULL);
-    square_root(a, n, ctx);
-    check(BN_sqr(b2, a, ctx));
-    found = BN_cmp(b2, n) == 0;
-    check(BN_add_word(a, 1));
+    square = BN_CTX_get(ctx);
+    check(square != NULL);
+    check(BN_sqr(square, a, ctx));
+    ret = BN_cmp(square, n) == 0;
+    BN_CTX_end(ctx);
+    return ret;
+}
+
+/* Is a^2 - n a perfect square? */
+static bool is_square(const BIGNUM *n, const BIGNUM *a, BN_CTX *ctx)
+{
+    BIGNUM *b2, *root;
+    bool ret;
+
+    BN_CTX_start(ctx);
+    b2 = BN_CTX_get(ctx), root = BN_CTX_get(ctx);
+    check(root != NULL);
     check(BN_sqr(b2, a, ctx));
     check(BN_sub(b2, b2, n));
+    ret = BN_is_zero(b2);
+    if (!ret) {
+        square_root(root, b2, ctx);
+        ret = is_root(root, b2, ctx);
+    }
+    BN_CTX_end(ctx);
+    return ret;
+}
+
+/* n = a^2 - b^2 for an a at or just above the square root of n. The candidates are walked in small numbers;
+ * only what may be a square by its residue is computed. */
+static bool fermat(const BIGNUM *n, BN_CTX *ctx)
+{
+    unsigned n_rest = (unsigned)BN_mod_word(n, MODULUS), a_rest;
+    bool found;
+    BIGNUM *a;
+
+    BN_CTX_start(ctx);
+    a = BN_CTX_get(ctx);
+    check(a != NULL);
+    square_root(a, n, ctx);
+    found = is_root(a, n, ctx);
+    a_rest = (unsigned)BN_mod_word(a, MODULUS);
     for (unsigned round = 0; !found && round < FERMAT_ROUNDS; round++) {
-        found = is_square(b2, t, u, ctx);
-        /* (a + 1)^2 - n = (a^2 - n) + 2a + 1 */
-        check(BN_lshift1(t, a));
-        check(BN_add(b2, b2, t));
-        check(BN_add_word(b2, 1));
+        uint64_t r;
+
         check(BN_add_word(a, 1));
+        a_rest = (a_rest + 1) % MODULUS;
+        r = ((uint64_t)a_rest * a_rest + MODULUS - n_rest) % MODULUS;
+        found = may_be_square((unsigned)r) && is_square(n, a, ctx);
     }
     BN_CTX_end(ctx);
     return found;

@@ -153,6 +153,7 @@ struct issuer {
     struct batch_op *ops, **ops_tail;
     bool in_batch; /* results are being handed out: the ledger may not be closed */
     struct event *turn_end;
+    uint64_t group_due; /* when the waiting group is committed at the latest, us; 0: it does not wait */
     struct event *idle; /* checkpoint off the request path */
     /* keys.c */
     struct key_pool *pools[KEY_MAX_POOLS];
@@ -172,7 +173,8 @@ struct issuer {
  * ------------------------------------------------------------------------------------------------------ */
 
 void batch_init(struct issuer *is);
-/** Queue a change; all changes of one loop turn are one transaction. */
+/** Queue a change for the next group, which is one transaction: at the end of this loop turn, or up to 2 ms
+ * later while requests wait for a key. */
 void batch_add(struct issuer *is,
                enum pke_err (*apply)(struct issuer *, struct batch_op *, struct pke_fail *),
                void (*done)(struct issuer *, struct batch_op *, enum pke_err, const struct pke_fail *),
@@ -228,6 +230,8 @@ void keys_link(struct issuer *is, const struct msg_link *link, int fd);
 /** Is there any chance to sign with this issuer's key before @p deadline? PKE_OK, PKE_KEY_DOWN, PKE_BUSY. */
 enum pke_err keys_admit(struct issuer *is, const char *key, uint64_t deadline, struct pke_fail *fail);
 void keys_submit(struct issuer *is, const char *key, struct request *req);
+/** How many requests wait for a key that is busy with another. */
+unsigned keys_queued(const struct issuer *is);
 struct key_pool *keys_pool(struct issuer *is, const char *name);
 
 /* ---- refusal.c

@@ -32,6 +32,15 @@ struct key_pool *keys_pool(struct issuer *is, const char *name)
     return p;
 }
 
+unsigned keys_queued(const struct issuer *is)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < is->n_pools; i++)
+        n += is->pools[i]->queued;
+    return n;
+}
+
 static bool is_ready(const struct key_client *k)
 {
     return k->chan && strcmp(k->state, "ready") == 0;
