@@ -34,11 +34,22 @@ static bool all_settled(const struct supervisor *s)
     return true;
 }
 
+/*
+ * State of a key that cannot be used, NULL when there is none. A key that starts is none, unless its process
+ * had to be started again.
+ */
 static const char *worst_key(const struct supervisor *s)
 {
-    for (const struct child *c = s->children; c; c = c->next)
-        if (c->wanted && c->role == ROLE_KEY && (!c->told_state || strcmp(c->told_state, "ready") != 0))
-            return c->told_state ? c->told_state : "failed";
+    for (const struct child *c = s->children; c; c = c->next) {
+        const char *state = c->told_state ? c->told_state : "starting";
+
+        if (!c->wanted || c->role != ROLE_KEY || strcmp(state, "ready") == 0)
+            continue;
+        if (strcmp(state, "starting") != 0)
+            return state;
+        if (is_hopeless(c))
+            return "recovering";
+    }
     return NULL;
 }
 

@@ -230,7 +230,7 @@ static void test_one_mistake(void **state)
          "c.yaml:32:3: listeners.frontend.tls-certificate: TCP without TLS is only for a frontend listener "
          "on a "
          "loopback address\n"},
-        {"    unix: /run/pkienrolld/frontend.sock", "    frontend: yes\n    socket: f\n    port: 0",
+        {"    unix: /run/pkienrolld/frontend.sock", "    frontend: yes\n    socket: f\n    port: 443",
          "c.yaml:35:11: listeners.frontend.port: the service manager chose the port of the socket\n"},
         {"    unix: /run/pkienrolld/frontend.sock",
          "    frontend: yes\n    socket: f\n  third:\n    frontend: yes\n    socket: f",
