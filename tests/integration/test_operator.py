@@ -12,7 +12,7 @@ import ledgerdb  # noqa: E402
 import mdm  # noqa: E402
 import tap  # noqa: E402
 from cryptography import x509  # noqa: E402
-from lab import find_daemon  # noqa: E402
+from lab import find_daemon, send_signal  # noqa: E402
 from load import Load  # noqa: E402
 from mdmlab import MdmLab, USER, free_port, read_text, whole_fault, write_text  # noqa: E402
 
@@ -168,7 +168,7 @@ def c73_c74_drain():
     tap.equal((LAB.request_show(a.trace_id) or {}).get("state"), "refused", "c71 request show finds it")
     tap.equal(LAB.status()["state"], "draining", "status says draining")
     net = LAB.roles("net")[0]
-    os.kill(net["pid"], signal.SIGKILL)
+    send_signal(net["pid"], signal.SIGKILL)
     tap.ok(LAB.wait_status(lambda s: [r for r in s["roles"] if r["role"] == "net" and r["pid"] not in (0, net["pid"]) and
                                       r["state"] not in ("waiting", "starting")]), "net comes back", LAB.status())
     whole_fault(LAB.issue(), 503, "s:EnrollmentServer", "InMaintenance", "a restarted net still drains")

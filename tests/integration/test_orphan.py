@@ -10,6 +10,7 @@ import time
 sys.path.insert(0, os.path.join(os.environ["top_srcdir"], "tests", "lib"))
 import mdm  # noqa: E402
 import tap  # noqa: E402
+from lab import send_signal  # noqa: E402
 from mdmlab import MdmLab  # noqa: E402
 
 
@@ -33,12 +34,12 @@ def result_not_recorded():
         key = next(r["pid"] for r in roles if r["role"] == "key")
         path = lab.run(["find", lab.dir, "-name", "*.db"]).out.split()[0]
         db = sqlite3.connect(path, isolation_level=None)
-        os.kill(key, signal.SIGSTOP)  # between the intent and the result
+        send_signal(key, signal.SIGSTOP)  # between the intent and the result
         thread = threading.Thread(target=lambda: answers.append(lab.client().enroll(csr, device)))
         thread.start()
         reached = wait_until(lambda: intents(db) == 1)
         db.execute("BEGIN IMMEDIATE")  # from now on the ledger cannot be written
-        os.kill(key, signal.SIGCONT)
+        send_signal(key, signal.SIGCONT)
         thread.join(30)
         tap.ok(reached, "the intent is durable before the signature")
         a = answers[0]

@@ -11,6 +11,7 @@ import time
 sys.path.insert(0, os.path.join(os.environ["top_srcdir"], "tests", "lib"))
 import ledgerdb  # noqa: E402
 import tap  # noqa: E402
+from lab import send_signal  # noqa: E402
 from mdmlab import MdmLab, free_port, read_text, whole_fault, write_text  # noqa: E402
 
 KEY_DEADLINE = 3
@@ -44,7 +45,7 @@ def stuck_key():
     LAB.ctl("reload", check=True)
     client, before = LAB.client(), LAB.roles("key")[0]
     client.get_policies()
-    os.kill(before["pid"], signal.SIGSTOP)
+    send_signal(before["pid"], signal.SIGSTOP)
     start = time.monotonic()
     a = LAB.issue(client)
     took = time.monotonic() - start

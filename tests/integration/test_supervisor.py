@@ -8,6 +8,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.environ["top_srcdir"], "tests", "lib"))
 import lab as lablib  # noqa: E402
+from lab import send_signal  # noqa: E402
 import tap  # noqa: E402
 
 
@@ -81,7 +82,7 @@ def hung_role_is_ended():
     """R14: an event loop that hangs is noticed, although the process lives."""
     with lablib.Lab() as lab:
         before = role(lab, "auth")
-        os.kill(before["pid"], signal.SIGSTOP)
+        send_signal(before["pid"], signal.SIGSTOP)
         tap.ok(back(lab, "auth", before), "a role that hangs is ended and started again", lab.log_tail())
         tap.equal(lab.probe().status, 0, "and a device enrolls")
 
@@ -89,7 +90,7 @@ def hung_role_is_ended():
 def picked_port_stays():
     with lablib.Lab() as lab:
         before, url = role(lab, "net"), lab.enroll_url
-        os.kill(before["pid"], signal.SIGKILL)
+        send_signal(before["pid"], signal.SIGKILL)
         tap.ok(back(lab, "net", before), "net comes back", lab.log_tail())
         status = lab.ctl("status", "--json", check=True).json()
         tap.equal(status["urls"]["mdm-enroll"], url, "with port 0 the picked port outlives the process")

@@ -16,6 +16,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.environ["top_srcdir"], "tests", "lib"))
 import lab as lab_module  # noqa: E402
+from lab import send_signal  # noqa: E402
 import mdm  # noqa: E402
 import tap  # noqa: E402
 from mdmlab import MdmLab  # noqa: E402
@@ -292,7 +293,7 @@ def sockets_outlive_restarts():
         load.end()
         tap.ok(not load.refused and not load.broken, "nothing lost by the reload", load)
         old = net_pid(lab)
-        os.kill(old, signal.SIGKILL)
+        send_signal(old, signal.SIGKILL)
         a = lab.client().get_policies()  # waits in the queue until there is a new one
         tap.ok(a.status == 200 and net_pid(lab) != old, "a new net gets the socket again", a.describe())
 

@@ -13,6 +13,7 @@ import time
 sys.path.insert(0, os.path.join(os.environ["top_srcdir"], "tests", "lib"))
 import mdm  # noqa: E402
 import tap  # noqa: E402
+from lab import send_signal  # noqa: E402
 from mdmlab import MdmLab, USER  # noqa: E402
 
 PATIENCE = 60
@@ -79,8 +80,15 @@ def wait_for(condition, what):
 
 
 def role_pid(role):
+    """Its process now; 0 while it waits to be started."""
     roles = LAB.ctl("--json", "status", check=True).json()["roles"]
     return next(r["pid"] for r in roles if r["role"] == role)
+
+
+def running(role):
+    """Its process, once there is one."""
+    wait_for(lambda: role_pid(role) > 0, f"{role} was not started")
+    return role_pid(role)
 
 
 def reconfigure(option, value):
@@ -246,8 +254,8 @@ def side_by_side(n, uses=1):
         answers[i] = requests[i].send(token["token"], clients[i])
 
     threads = [threading.Thread(target=one, args=(i,)) for i in range(n)]
-    issuer = role_pid("issuer")
-    os.kill(issuer, signal.SIGSTOP)
+    issuer = running("issuer")
+    send_signal(issuer, signal.SIGSTOP)
     try:
         for t in threads:
             t.start()
@@ -255,7 +263,7 @@ def side_by_side(n, uses=1):
         # net serves this one, which needs no issuer, after those that came before
         tap.equal(LAB.client().get_policies().status, 200, f"{n} at once: and read by net")
     finally:
-        os.kill(issuer, signal.SIGCONT)
+        send_signal(issuer, signal.SIGCONT)
     for t in threads:
         t.join()
     issued = [a for a in answers if a and a.certificate()]
@@ -323,18 +331,18 @@ def crash_between_commits():
     """The intent is durable and reserves the use, the key does not answer, and issuer dies."""
     user = "crash@lab.example"
     token, r = mint(user), Request("Device")
-    key, issuer = role_pid("key"), role_pid("issuer")
-    os.kill(key, signal.SIGSTOP)
+    key, issuer = running("key"), running("issuer")
+    send_signal(key, signal.SIGSTOP)
     try:
         thread, answers = in_the_background(r, token)
         wait_for(intents, "no intent was recorded")
         tap.equal(usage(token), ("used", 1), "crash: the intent reserves the use")
         refused(Request("Device").send(token["token"]), "s:Authentication", "token-used", "crash: meanwhile another CSR")
-        os.kill(issuer, signal.SIGKILL)
+        send_signal(issuer, signal.SIGKILL)
         wait_for(lambda: role_pid("issuer") not in (issuer, 0, None), "issuer was not started again")
     finally:
         try:
-            os.kill(key, signal.SIGCONT)
+            send_signal(key, signal.SIGCONT)
         except ProcessLookupError:
             pass
     thread.join()
@@ -360,7 +368,7 @@ def key_down():
     tokens = os.path.join(LAB.dir, "tokens")
     os.rename(tokens, tokens + ".away")
     try:
-        os.kill(role_pid("key"), signal.SIGKILL)
+        send_signal(running("key"), signal.SIGKILL)
         wait_for(lambda: not key_ready(), "the key stays ready")
         a = r.send(token["token"])
         tap.ok(a.certificate() is None and a.status >= 500, "key down: no certificate", a.describe())
@@ -377,14 +385,14 @@ def key_dies_at_work():
     """The intent is durable, then its key process dies: the request fails and gives the use back."""
     user = "keydies@lab.example"
     token, r = mint(user), Request("Device")
-    key = role_pid("key")
-    os.kill(key, signal.SIGSTOP)
+    key = running("key")
+    send_signal(key, signal.SIGSTOP)
     try:
         thread, answers = in_the_background(r, token)
         wait_for(intents, "no intent was recorded")
         tap.equal(usage(token), ("used", 1), "key dies: the intent reserves the use")
     finally:
-        os.kill(key, signal.SIGKILL)
+        send_signal(key, signal.SIGKILL)
     thread.join()
     wait_for(key_ready, "the key does not become ready again")
     if isinstance(answers[0], mdm.Answer) and answers[0].certificate():

@@ -41,6 +41,13 @@ def missing():
     return ""
 
 
+def send_signal(pid, number):
+    """os.kill() for a pid that status told: 0 is a role that waits to be started, and would be our own process group."""
+    if not isinstance(pid, int) or pid < 2:
+        raise RuntimeError(f"the role has no process (pid {pid})")
+    os.kill(pid, number)
+
+
 class Result:
     """What a program said and how it ended."""
 
