@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Kill -9 at random under load: every role and main, again and again, while clients enroll and repeat each failed request
 with the same bytes; then the ledger is compared with everything that was ever told (doc/reliability.md).
@@ -182,15 +182,23 @@ class Campaign:
         time.sleep(pause)
         if who == MAIN:
             self._kill_main(last)
-        elif self.watch.wait(lambda w: who not in w.down and w.rows.get(who, {}).get("pid")):
-            with self.watch.changed:
-                pid = self.watch.rows[who]["pid"]
-                self.watch.down[who] = (time.monotonic(), pid)
-                os.kill(pid, signal.SIGKILL)
-        else:
+        elif not self._kill_role(who):
             self.problems.append(f"{who} never came back: {self.watch.rows.get(who)}")
             return
         self.killed[who[0]] = self.killed.get(who[0], 0) + 1
+
+    def _kill_role(self, who):
+        """Whether there was somebody to kill; what was killed before has to be back first."""
+        while self.watch.wait(lambda w: who not in w.down and w.rows.get(who, {}).get("pid")):
+            with self.watch.changed:
+                pid, at = self.watch.rows[who]["pid"], time.monotonic()
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                    self.watch.down[who] = (at, pid)
+                    return True
+                except ProcessLookupError:
+                    del self.watch.rows[who]  # ended by itself since status was asked
+        return False
 
     def _kill_main(self, last):
         """main dies and takes everybody along; a service manager starts it again, except the last time."""
