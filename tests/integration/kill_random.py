@@ -25,9 +25,9 @@ import mdm  # noqa: E402
 from load import Load, Request  # noqa: E402
 from mdmlab import MdmLab, free_port, wait_gone  # noqa: E402
 
-MAIN = ("main", 0)
+MAIN, NET = ("main", 0), ("net", 0)
 # (role, index): weight. issuer, key and net hold requests in flight; the others merely have to come back.
-WEIGHTS = {("issuer", 0): 5, ("net", 0): 4, ("key", 0): 4, ("auth", 0): 2, ("auth", 1): 2, ("control", 0): 1, MAIN: 1}
+WEIGHTS = {("issuer", 0): 5, NET: 4, ("key", 0): 4, ("auth", 0): 2, ("auth", 1): 2, ("control", 0): 1, MAIN: 1}
 PER_LIFE = 3  # kills of one process between two starts of main: its circuit breaker opens at the sixth start in a minute
 WAIT = 30     # nothing that is to happen may take longer
 
@@ -105,7 +105,9 @@ class Watch:
         self.rows = {}      # (role, index): row of status; empty while nobody answers
         self.down = {}      # (role, index): (time of the kill, its pid)
         self.back = []      # ((role, index), killed, back)
-        self.paused = threading.Event()
+        self.seen = {}      # (role, index): (pid, when) it was last seen ready
+        self.unasked = []   # ((role, index), last seen, back): ended by somebody else than us
+        self.restarting = False
         self.ended = False
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
@@ -123,7 +125,7 @@ class Watch:
 
     def _run(self):
         while not self.ended:
-            status = self._ask() or {"roles": []}
+            asked, status = time.monotonic(), self._ask() or {"roles": []}
             now = time.monotonic()
             with self.changed:
                 self.rows = {(r["role"], r["index"]): r for r in status["roles"]}
@@ -132,6 +134,13 @@ class Watch:
                     if row and row["pid"] not in (0, pid) and row["state"] == "ready":
                         del self.down[who]
                         self.back.append((who, at, now))
+                        self.seen.pop(who, None)
+                for who, row in (() if self.restarting else self.rows.items()):
+                    if row["state"] == "ready" and who not in self.down:
+                        pid, at = self.seen.get(who, (row["pid"], asked))
+                        if pid != row["pid"]:
+                            self.unasked.append((who, at, now))
+                        self.seen[who] = (row["pid"], asked)
                 self.changed.notify_all()
             time.sleep(0.01)
 
@@ -156,6 +165,7 @@ class Campaign:
         self.lab, self.steps, self.say = lab, plan(kills, seed), say
         self.load = KillLoad(lab, workers, pace, keep_every)
         self.problems, self.main_back, self.killed = [], [], {}
+        self.net_gone = []  # (killed, back) where main died before net was back
         self.figures = {"seed": seed, "kills": kills}
 
     def run(self):
@@ -204,6 +214,11 @@ class Campaign:
         """main dies and takes everybody along; a service manager starts it again, except the last time."""
         self.watch.wait(lambda w: w.rows)
         pids, at = self.watch.pids(), time.monotonic()
+        with self.watch.changed:
+            if NET in self.watch.seen:
+                self.net_gone.append((self.watch.seen[NET][1], at))
+            self.watch.seen.clear()
+            self.watch.restarting = True
         self.lab.process.kill()
         self.lab.process.wait()
         left = wait_gone(pids)
@@ -214,8 +229,9 @@ class Campaign:
             self.load.stop()
         self.lab.start()
         with self.watch.changed:
+            self.net_gone += [(a, time.monotonic()) for who, (a, _) in self.watch.down.items() if who[0] == "net"]
             self.watch.down.clear()
-            self.watch.rows = {}
+            self.watch.rows, self.watch.restarting = {}, False
             self.main_back.append((at, time.monotonic()))
 
     # -- what must hold
@@ -267,12 +283,11 @@ class Campaign:
             "committed, reply lost, answered by a retry": sum(
                 load.last_sent.get(r.message_id, 0) > owners.get(h, ("", 1e18))[1] for h, (r, _) in told.items()),
             "intents given up": states.get("abandoned", 0), "requests failed": states.get("failed", 0),
-            "back (s)": self._times()})
+            "processes that main ended itself": len(self.watch.unasked), "back (s)": self._times()})
 
     def _lost_for_no_reason(self):
         """Lost connections whose life, from its opening to the loss, touches no time when net was gone."""
-        gone = [(a, b) for who, a, b in self.watch.back if who[0] == "net"] + self.main_back
-        gone += [(a, time.monotonic()) for who, (a, _) in self.watch.down.items() if who[0] == "net"]
+        gone = [(a, b) for who, a, b in self.watch.back + self.watch.unasked if who == NET] + self.main_back + self.net_gone
         return [(repr(e), lost - opened) for opened, lost, e in self.load.lost
                 if not any(a <= lost and opened <= b for a, b in gone)]
 
