@@ -27,12 +27,12 @@ class Request:
 class Load:
     """with Load(lab) as load: the clients run inside."""
 
-    def __init__(self, lab, workers=4, devices=4):
-        self.lab = lab
+    def __init__(self, lab, workers=4, devices=4, timeout=30):
+        self.lab, self.timeout = lab, timeout
         self.password = lab.password()
         self.changed = threading.Condition()
         self.acknowledged = []  # (request, DER)
-        self.lost = []          # (time, exception): the answer never came, or not whole
+        self.lost = []          # (connection opened, lost, exception): the answer never came, or not whole
         self.faults = []        # mdm.Answer, well-formed
         self.wrong = []         # text: answers that no client should ever see
         self.pending = []       # requests that had no certificate yet when the clients stopped
@@ -54,12 +54,12 @@ class Load:
         """Let each client come to the end of what it sends now."""
         self.stopping = True
         for t in self.threads:
-            t.join(60)
+            t.join(2 * self.timeout)
 
     # -- clients
 
     def _run(self, worker, identities):
-        client = self.lab.client(timeout=30)
+        client = self.lab.client(timeout=self.timeout)
         number = 0
         while not self.stopping:
             device, key = identities[number % len(identities)]
@@ -85,6 +85,7 @@ class Load:
         """One exchange: the certificate, or None; whatever came is recorded."""
         try:
             if not client.connection:
+                client.opened_at = time.monotonic()
                 client.open()
             client.connection.request("POST", client.enroll_path, request.body,
                                       {"Content-Type": mdm.CONTENT_TYPE, "User-Agent": "ENROLLClient"})
@@ -92,7 +93,7 @@ class Load:
             body = r.read()
         except LOST as e:
             client.close()
-            self._note(self.lost, (time.monotonic(), e))
+            self._note(self.lost, (client.opened_at, time.monotonic(), e))
             return None
         answer = mdm.Answer(r.status, r.headers, body)
         if r.will_close:
