@@ -22,6 +22,9 @@
 #define BREAKER_WINDOW_MS 60000
 #define BREAKER_RETRY_MS  30000
 
+#define STATE_WORD_MAX 15
+#define STATE_MAX      (512u << 10) /* with a configuration of 1 MiB still within IPC_MAX_CONFIG */
+
 struct child *child_find(struct supervisor *s, enum role_id role, unsigned index, const char *name)
 {
     for (struct child *c = s->children; c; c = c->next)
@@ -224,6 +227,11 @@ static bool are_peers(const struct child *a, const struct child *b)
            (a->role == ROLE_ISSUER && b->role == ROLE_KEY);
 }
 
+bool child_are_linked(const struct child *a, const struct child *b)
+{
+    return are_peers(a, b) || are_peers(b, a);
+}
+
 static void give_end(struct child *to, const struct child *peer, int fd)
 {
     struct msg_link m = {.peer = peer->role, .index = peer->index, .name = peer->name};
@@ -272,13 +280,26 @@ static void replace_text(char **field, const char *text)
     *field = text ? pke_strdup(text) : NULL;
 }
 
+/* A state is told to the service manager, where a line break would begin another of our words. */
+static bool is_word(const char *state)
+{
+    size_t n = strspn(state, "abcdefghijklmnopqrstuvwxyz");
+
+    return n > 0 && n <= STATE_WORD_MAX && !state[n];
+}
+
+/* Only net has facts; its successor gets them in one frame with the configuration, where they must fit. */
 static void on_state(struct child *c, const struct ipc_frame *f)
 {
     struct pke_arena *arena = pke_arena_new();
     struct msg_state m;
     struct pke_fail fail;
 
-    if (ipc_record_read(msg_state_fields, f->payload, arena, &m, sizeof m, &fail) != PKE_OK) {
+    if (f->payload.n > STATE_MAX ||
+        ipc_record_read(msg_state_fields, f->payload, arena, &m, sizeof m, &fail) != PKE_OK ||
+        !is_word(m.state) || (m.facts.n > 0 && c->role != ROLE_NET)) {
+        log_event(LOG_ERR, "a role tells a state that is none", "role", role_name(c->role), "name", c->name,
+                  NULL);
         pke_arena_free(arena);
         return;
     }

@@ -75,10 +75,11 @@ void health_link_lost(struct child *c, const struct ipc_frame *f)
         m.peer < ROLE__MAX)
         peer = child_find(c->sup, (enum role_id)m.peer, (unsigned)m.index, m.name);
     pke_arena_free(arena);
-    if (!peer || peer == c || !peer->pid || !c->pid)
-        return;
+    if (!peer || !child_are_linked(c, peer) || !peer->pid || !c->pid)
+        return; /* above all: no role ends another that it has nothing to do with */
     for (l = c->sup->lost_links; l; l = l->next)
-        if ((l->a == c && l->b == peer) || (l->a == peer && l->b == c))
+        if ((l->a == c && l->b == peer && l->pid_a == c->pid && l->pid_b == peer->pid) ||
+            (l->a == peer && l->b == c && l->pid_a == peer->pid && l->pid_b == c->pid))
             return; /* the other end told it */
     l = pke_calloc(1, sizeof *l);
     *l = (struct lost_link){

@@ -86,6 +86,7 @@ void child_free_all(struct supervisor *s);
 void child_send_conf(struct child *c, const struct pke_buf *text, const struct conf *conf);
 void child_switched(struct child *c); /* it serves the configuration now: link it with its peers */
 struct child *child_find(struct supervisor *s, enum role_id role, unsigned index, const char *name);
+bool child_are_linked(const struct child *a, const struct child *b); /* is there a channel between them? */
 void children_start_next_key(struct supervisor *s);
 void child_kill(struct child *c, int signal);
 void children_reap(struct supervisor *s);

@@ -232,6 +232,13 @@ static void test_refusals_by_others(void **state)
     assert_true(has(body, h->prepare_seen.trace_id));
     assert_int_equal(h->refusals, refusals);
 
+    /* a mistake of ours: the client learns no more than that */
+    h->refusal.err = PKE_INTERNAL;
+    assert_int_equal(post(h, ENROLL, issue, &body), 500);
+    assert_true(has(body, "a:InternalServiceFault"));
+    assert_false(has(body, h->refusal.reason));
+    assert_false(has(body, h->refusal.text));
+
     /* a record that does not come holds the answer up only for a while */
     begin = process_monotonic_ms();
     h->ack_refusals = false;
