@@ -86,12 +86,12 @@ bool fuzz_leaf_check(struct pke_bytes tbs, const struct ca_floor *floor)
         return false;
     flags = X509_get_extension_flags(x);
     n = i2d_X509_NAME(X509_get_issuer_name(x), &issuer);
-    FUZZ_MUST(!(flags & (EXFLAG_INVALID | EXFLAG_CA | EXFLAG_CRITICAL | EXFLAG_V1)));
+    FUZZ_MUST(!(flags & (EXFLAG_CA | EXFLAG_V1)));
     FUZZ_MUST((flags & EXFLAG_KUSAGE) && (flags & EXFLAG_XKUSAGE) && X509_check_ca(x) == 0);
     FUZZ_MUST(!(X509_get_key_usage(x) & (KU_KEY_CERT_SIGN | KU_CRL_SIGN)));
     FUZZ_MUST(X509_get_extended_key_usage(x) == XKU_SSL_CLIENT);
     FUZZ_MUST(n > 0 && pke_bytes_eq(PKE_BYTES(issuer, (size_t)n), ca_issuer_subject(ca_floor_issuer(floor))));
     OPENSSL_free(issuer);
     X509_free(x);
-    return true;
+    return !(flags & (EXFLAG_INVALID | EXFLAG_CRITICAL));
 }

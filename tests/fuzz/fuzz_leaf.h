@@ -21,7 +21,8 @@ const struct ca_lint_context *fuzz_lint_context(const struct ca_floor *floor);
 void fuzz_tbs_again(const struct ca_tbs *tbs, struct pke_bytes der);
 
 /** When OpenSSL reads @p tbs as a certificate, then as one of that CA that is itself none, cannot sign
- * certificates or CRLs and is for TLS clients only. False when it cannot read it. */
+ * certificates or CRLs and is for TLS clients only. False when it cannot read all of it or would refuse it
+ * for an extension. */
 bool fuzz_leaf_check(struct pke_bytes tbs, const struct ca_floor *floor);
 
 #endif

@@ -14,6 +14,6 @@ void fuzz_one(struct pke_bytes in, struct pke_arena *arena)
     if (fuzz_said(ca_lint(in, fuzz_lint_context(floor), &fail), &fail))
         FUZZ_MUST(fuzz_leaf_check(in, floor));
     if (fuzz_said(ca_floor_check(floor, in, FUZZ_NOW, &fail), &fail))
-        (void)fuzz_leaf_check(in, floor); /* the subject's characters are lint's */
+        (void)fuzz_leaf_check(in, floor); /* only lint looks at every character and flag */
     ca_floor_free(floor);
 }
