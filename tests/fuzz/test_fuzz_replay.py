@@ -60,7 +60,7 @@ SEEDS = {  # patterns below tests/, or the function that writes them into a fold
 }
 DICTIONARIES = {"soap": "xml", "xcep": "xml", "wstep": "xml", "context": "xml", "http": "http", "control": "control",
                 "userfile": "user"}
-FOUND = os.path.join(TOP, "tests", "fuzz", "found")  # what a target once failed on, as TARGET-NAME
+KEPT = os.path.join(DATA, "fuzz")  # TARGET-NAME: what no other test has, and what a target once failed on
 
 
 def program(name):
@@ -76,7 +76,7 @@ def seeds(target, scratch):
         patterns = [os.path.join(TOP, "tests", p) for p in patterns]
     found = [sorted(glob.glob(p)) for p in patterns]
     tap.ok(all(found), f"{target}: there are seeds", patterns)
-    return sum(found, []) + sorted(glob.glob(os.path.join(FOUND, f"{target}-*")))
+    return sum(found, []) + sorted(glob.glob(os.path.join(KEPT, f"{target}-*")))
 
 
 def replay(target):
