@@ -55,6 +55,7 @@ SEEDS = {  # patterns below tests/, or the function that writes them into a fold
     "conf": ["data/conf/*.yaml", "../dist/examples/*.yaml"],
     "http": made,
     "ipc": made,
+    "assertion": made,
     "control": made,
     "userfile": made,
 }

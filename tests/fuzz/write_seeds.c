@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Write the seeds that are made rather than kept: the HTTP vectors, one message with a field of every type,
- * requests of the control API, user files. */
+ * requests of the control API, user files, the record of an assertion. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/common/assertion.h"
 #include "tests/fuzz/ipc_sample.h"
 #include "tests/unit/http_vectors.h"
 
@@ -57,6 +58,23 @@ static void write_ipc(const char *folder)
     pke_arena_free(arena);
 }
 
+static void write_assertion(const char *folder)
+{
+    static const uint8_t key[ASSERTION_KEY_SIZE], hash[32];
+    struct pke_arena *arena = pke_arena_new();
+    struct assertion a = {"", "ada@corp.example", "username", "enroll", "main", .expires = UINT64_MAX};
+    struct pke_buf out;
+
+    pke_pairs_add(&a.attributes, arena, "upn", "ada@corp.example");
+    a.request_hash = PKE_BYTES(hash, sizeof hash);
+    pke_buf_init(&out, 4096);
+    if (assertion_write(&a, PKE_BYTES(key, sizeof key), &out) != PKE_OK)
+        abort();
+    save(folder, 0, PKE_BYTES("", 0), PKE_BYTES(out.p + 4, out.n - 36)); /* without magic and MAC */
+    pke_buf_done(&out);
+    pke_arena_free(arena);
+}
+
 static void write_texts(const char *folder, const char *const *texts, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -102,8 +120,11 @@ int main(int argc, char **argv)
     static const struct {
         const char *target;
         void (*write)(const char *folder);
-    } writers[] = {
-        {"http", write_http}, {"ipc", write_ipc}, {"control", write_control}, {"userfile", write_userfile}};
+    } writers[] = {{"http", write_http},
+                   {"ipc", write_ipc},
+                   {"control", write_control},
+                   {"userfile", write_userfile},
+                   {"assertion", write_assertion}};
 
     for (size_t i = 0; argc == 3 && i < sizeof writers / sizeof *writers; i++)
         if (strcmp(argv[1], writers[i].target) == 0) {
