@@ -90,6 +90,11 @@ def replay(target):
                f"status {done.returncode}, {ran} ran\n" + "\n".join(done.stderr.splitlines()[-30:]))
 
 
+def kept_belong():
+    wrong = [k for k in os.listdir(KEPT) if k.split("-")[0] not in SEEDS]
+    tap.equal(wrong, [], "every kept input has its target")
+
+
 def fuzz(target, seconds):
     """The corpus stays in the build folder and grows from run to run; so does what is found."""
     corpus = os.path.join(BUILD, "fuzz", target)
@@ -109,8 +114,8 @@ def main():
     parser.add_argument("--seconds", type=int, help="fuzz instead of replaying the seeds")
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(SEEDS)}; all of them")
     args = parser.parse_args()
-    tap.run(*[(lambda t=t: fuzz(t, args.seconds)) if args.seconds else (lambda t=t: replay(t))
-              for t in args.targets or SEEDS])
+    tap.run(kept_belong, *[(lambda t=t: fuzz(t, args.seconds)) if args.seconds else (lambda t=t: replay(t))
+                           for t in args.targets or SEEDS])
 
 
 if __name__ == "__main__":
