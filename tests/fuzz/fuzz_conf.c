@@ -1,38 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The configuration reader on any bytes: what is accepted must survive its own dump unchanged. */
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/mem.h"
+/* The configuration reader on any bytes: what is accepted survives its own dump unchanged. */
 #include "daemon/common/conf.h"
+#include "tests/fuzz/fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static bool rewrite(struct pke_bytes in, struct pke_arena *arena, struct pke_buf *out)
 {
     struct conf_errors errors = {0};
-    struct pke_buf first, second;
-    struct conf *a = NULL, *b = NULL;
+    struct conf *conf = NULL;
+    bool good = conf_parse("/etc/c.yaml", in, &conf, &errors) == PKE_OK;
 
-    if (conf_parse("/etc/c.yaml", PKE_BYTES(data, size), &a, &errors) != PKE_OK) {
-        if (errors.count == 0 || a)
-            abort();
-        conf_errors_done(&errors);
-        return 0;
-    }
-    pke_buf_init(&first, 4 * CONF_MAX_BYTES);
-    pke_buf_init(&second, 4 * CONF_MAX_BYTES);
-    if (errors.count || conf_dump(a, &first) != PKE_OK)
-        abort();
-    if (first.n <= CONF_MAX_BYTES) {
-        if (conf_parse("/etc/c.yaml", pke_buf_bytes(&first), &b, &errors) != PKE_OK ||
-            conf_dump(b, &second) != PKE_OK || !pke_bytes_eq(pke_buf_bytes(&first), pke_buf_bytes(&second)))
-            abort();
-    }
-    conf_unref(a);
-    conf_unref(b);
+    (void)arena;
+    FUZZ_MUST(good == (conf != NULL) && good == (errors.count == 0));
+    FUZZ_MUST(!good || conf_dump(conf, out) == PKE_OK);
+    conf_unref(conf);
     conf_errors_done(&errors);
-    pke_buf_done(&first);
-    pke_buf_done(&second);
-    return 0;
+    return good;
+}
+
+void fuzz_one(struct pke_bytes in, struct pke_arena *arena)
+{
+    fuzz_stable(rewrite, in, CONF_MAX_BYTES, arena);
 }

@@ -1,55 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The reader gives the same result for a whole input and for the same input in pieces; the first byte says
- * how large the pieces are. */
-#include <stdlib.h>
-#include <string.h>
+/* A whole input and the same in pieces are read alike; the first byte says how large the pieces are. */
+#include "tests/fuzz/fuzz_http_read.h"
 
-#include "daemon/common/http.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static enum http_result feed(struct http_reader *r, const uint8_t *p, size_t n, size_t step, size_t *used)
+void fuzz_one(struct pke_bytes in, struct pke_arena *arena)
 {
-    enum http_result result = HTTP_MORE;
-    size_t at = 0, took;
+    struct pke_bytes rest = in.n < 2 ? PKE_BYTES(NULL, 0) : PKE_BYTES(in.p + 1, in.n - 1);
+    struct fuzz_http a = fuzz_http_read(rest, SIZE_MAX, arena);
+    struct fuzz_http b = fuzz_http_read(rest, 1 + (in.n ? in.p[0] % 64 : 0), arena);
 
-    while (at < n && result < HTTP_DONE) {
-        size_t piece = step < n - at ? step : n - at;
-        uint8_t *copy = malloc(piece);
-
-        if (!copy)
-            abort();
-        memcpy(copy, p + at, piece);
-        result = http_reader_feed(r, PKE_BYTES(copy, piece), &took);
-        free(copy);
-        if (took > piece || (took < piece && result == HTTP_MORE))
-            abort();
-        at += took;
-        if (result == HTTP_HEAD_DONE)
-            result = http_reader_feed(r, PKE_BYTES(NULL, 0), &took);
-    }
-    *used = at;
-    return result;
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
-    struct http_reader *a, *b;
-    size_t used_a, used_b;
-    enum http_result result;
-
-    if (size < 2)
-        return 0;
-    a = http_reader_new(&http_client_limits);
-    b = http_reader_new(&http_client_limits);
-    result = feed(a, data + 1, size - 1, SIZE_MAX, &used_a);
-    if (feed(b, data + 1, size - 1, 1 + data[0] % 64, &used_b) != result || used_a != used_b)
-        abort();
-    if (result == HTTP_ERROR && http_reader_status(a) != http_reader_status(b))
-        abort();
-    if (result == HTTP_DONE && !pke_bytes_eq(http_reader_body(a), http_reader_body(b)))
-        abort();
-    http_reader_free(a);
-    http_reader_free(b);
-    return 0;
+    FUZZ_MUST(a.result == b.result && a.used == b.used && a.status == b.status);
+    if (a.result != HTTP_DONE)
+        return;
+    FUZZ_MUST(pke_bytes_eq(a.body, b.body) && pke_bytes_eq(a.path, b.path) && pke_bytes_eq(a.query, b.query));
+    FUZZ_MUST(a.path.n && a.path.p[0] == '/' && a.body.n <= http_client_limits.body);
+    FUZZ_MUST(a.head.chunked || a.body.n == a.head.content_length);
+    FUZZ_MUST((a.head.method != HTTP_GET && a.head.method != HTTP_HEAD) || a.body.n == 0);
 }

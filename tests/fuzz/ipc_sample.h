@@ -25,4 +25,13 @@ static const struct ipc_field ipc_sample_fields[] = {
     {0, IPC_U64, 0, false},
 };
 
+static inline bool ipc_sample_rewrite(struct pke_bytes in, struct pke_arena *arena, struct pke_buf *out)
+{
+    struct ipc_sample s = {0};
+    struct pke_fail fail = {0};
+
+    return ipc_record_read(ipc_sample_fields, in, arena, &s, sizeof s, &fail) == PKE_OK &&
+           ipc_record_write(ipc_sample_fields, &s, out) == PKE_OK;
+}
+
 #endif

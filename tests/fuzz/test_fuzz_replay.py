@@ -3,6 +3,8 @@
 import argparse
 import glob
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,13 +14,54 @@ BUILD = os.environ.get("top_builddir") or os.getcwd()
 sys.path.insert(0, os.path.join(TOP, "tests", "lib"))
 import tap  # noqa: E402 pylint: disable=wrong-import-position
 
-SEEDS = {  # patterns below tests/, or None: write_seeds makes them
+os.environ["top_srcdir"] = TOP  # fuzz_tbs reads its CA below it
+DATA = os.path.join(TOP, "tests", "data")
+
+
+def write(folder, number, data):
+    with open(os.path.join(folder, f"{number:03}"), "wb") as f:
+        f.write(data)
+
+
+def contexts(_, folder):
+    """What stands in the AdditionalContext of the requests."""
+    for i, path in enumerate(sorted(glob.glob(os.path.join(DATA, "mdm", "*rst-*.req.xml")))):
+        with open(path, "rb") as f:
+            found = re.search(rb"<ac:AdditionalContext[^>]*>(.*)</ac:AdditionalContext>", f.read(), re.S)
+        if found:
+            write(folder, i, found[1])
+
+
+def to_be_signed(_, folder):
+    """The first element of the certificates, good and bad."""
+    for i, path in enumerate(sorted(glob.glob(os.path.join(DATA, "cert", "*.der")))):
+        with open(path, "rb") as f:
+            der = f.read()
+        if der[:2] == b"\x30\x82" and der[4:6] == b"\x30\x82":
+            write(folder, i, der[4:8 + int.from_bytes(der[6:8], "big")])
+
+
+def made(target, folder):
+    subprocess.run([program("write_seeds"), target, folder], check=True)
+
+
+SEEDS = {  # patterns below tests/, or the function that writes them into a folder
     "soap": ["data/mdm/*.xml"],
+    "xcep": ["data/mdm/*getpolicies*.req.xml"],
+    "wstep": ["data/mdm/*rst-*.req.xml"],
+    "context": contexts,
     "csr": ["data/csr/*.csr", "data/probe/*.csr"],
+    "tbs": to_be_signed,
     "conf": ["data/conf/*.yaml", "../dist/examples/*.yaml"],
-    "http": None,
-    "ipc": None,
+    "http": made,
+    "ipc": made,
+    "assertion": made,
+    "control": made,
+    "userfile": made,
 }
+DICTIONARIES = {"soap": "xml", "xcep": "xml", "wstep": "xml", "context": "xml", "http": "http", "control": "control",
+                "userfile": "user"}
+KEPT = os.path.join(DATA, "fuzz")  # TARGET-NAME: what no other test has, and what a target once failed on
 
 
 def program(name):
@@ -26,14 +69,15 @@ def program(name):
 
 
 def seeds(target, scratch):
-    if SEEDS[target] is None:
-        subprocess.run([program("write_seeds"), target, scratch], check=True)
+    patterns = SEEDS[target]
+    if callable(patterns):
+        patterns(target, scratch)
         patterns = [os.path.join(scratch, "*")]
     else:
-        patterns = [os.path.join(TOP, "tests", p) for p in SEEDS[target]]
+        patterns = [os.path.join(TOP, "tests", p) for p in patterns]
     found = [sorted(glob.glob(p)) for p in patterns]
     tap.ok(all(found), f"{target}: there are seeds", patterns)
-    return sum(found, [])
+    return sum(found, []) + sorted(glob.glob(os.path.join(KEPT, f"{target}-*")))
 
 
 def replay(target):
@@ -46,22 +90,32 @@ def replay(target):
                f"status {done.returncode}, {ran} ran\n" + "\n".join(done.stderr.splitlines()[-30:]))
 
 
+def kept_belong():
+    wrong = [k for k in os.listdir(KEPT) if k.split("-")[0] not in SEEDS]
+    tap.equal(wrong, [], "every kept input has its target")
+
+
 def fuzz(target, seconds):
     """The corpus stays in the build folder and grows from run to run; so does what is found."""
     corpus = os.path.join(BUILD, "fuzz", target)
     os.makedirs(corpus, exist_ok=True)
-    with tempfile.TemporaryDirectory() as scratch:
-        folders = sorted({os.path.dirname(f) for f in seeds(target, scratch)})
-        status = subprocess.run([program(f"fuzz_{target}"), f"-max_total_time={seconds}", "-print_final_stats=1",
-                                 f"-artifact_prefix={corpus}-", corpus, *folders], check=False).returncode
+    options = [f"-max_total_time={seconds}", "-rss_limit_mb=2048", "-print_final_stats=1", f"-artifact_prefix={corpus}-"]
+    if target in DICTIONARIES:
+        options.append(f"-dict={os.path.join(TOP, 'tests', 'fuzz', DICTIONARIES[target])}.dict")
+    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory() as start:
+        for i, path in enumerate(seeds(target, scratch)):
+            shutil.copy(path, os.path.join(start, f"{i:04}"))
+        status = subprocess.run([program(f"fuzz_{target}"), *options, corpus, start], check=False).returncode
     tap.ok(status == 0, f"{target}: {seconds} s of libFuzzer", f"see {corpus}-*")
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=int)
-    seconds = parser.parse_args().seconds
-    tap.run(*[(lambda t=t: fuzz(t, seconds)) if seconds else (lambda t=t: replay(t)) for t in SEEDS])
+    parser.add_argument("--seconds", type=int, help="fuzz instead of replaying the seeds")
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(SEEDS)}; all of them")
+    args = parser.parse_args()
+    tap.run(kept_belong, *[(lambda t=t: fuzz(t, args.seconds)) if args.seconds else (lambda t=t: replay(t))
+                           for t in args.targets or SEEDS])
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Write the seeds that are made rather than kept: the HTTP vectors, and one message with a field of every
- * type. */
+/* Write the seeds that are made rather than kept: the HTTP vectors, one message with a field of every type,
+ * requests of the control API, user files, the record of an assertion. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/common/assertion.h"
 #include "tests/fuzz/ipc_sample.h"
 #include "tests/unit/http_vectors.h"
 
@@ -57,13 +58,78 @@ static void write_ipc(const char *folder)
     pke_arena_free(arena);
 }
 
+static void write_assertion(const char *folder)
+{
+    static const uint8_t key[ASSERTION_KEY_SIZE], hash[32];
+    struct pke_arena *arena = pke_arena_new();
+    struct assertion a = {"", "ada@corp.example", "username", "enroll", "main", .expires = UINT64_MAX};
+    struct pke_buf out;
+
+    pke_pairs_add(&a.attributes, arena, "upn", "ada@corp.example");
+    a.request_hash = PKE_BYTES(hash, sizeof hash);
+    pke_buf_init(&out, 4096);
+    if (assertion_write(&a, PKE_BYTES(key, sizeof key), &out) != PKE_OK)
+        abort();
+    save(folder, 0, PKE_BYTES("", 0), PKE_BYTES(out.p + 4, out.n - 36)); /* without magic and MAC */
+    pke_buf_done(&out);
+    pke_arena_free(arena);
+}
+
+static void write_texts(const char *folder, const char *const *texts, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        save(folder, i, PKE_BYTES("", 0), pke_bytes_str(texts[i]));
+}
+
+static void write_control(const char *folder)
+{
+    static const char *const requests[] = {
+        "GET\n/v1/status\n\n",
+        "POST\n/v1/reload\n\n{}",
+        "GET\n/v1/certificates\nlimit=7&principal=a%2Bb+c%40d&state=issued\n",
+        "GET\n/v1/certificates/AA%3ABB\n\n",
+        "GET\n/v1/issuers/%2e%2e%2fx\n\n",
+        "POST\n/v1/keys/issuing/test\n\n",
+        "POST\n/v1/users\n\n{\"name\":\"a@b\",\"password\":\"p\\u00e4ss\"}",
+        "DELETE\n/v1/users/a%40b\n\n",
+        "POST\n/v1/tokens\n\n{\"user\":\"a@b\",\"type\":\"full\",\"lifetime\":\"90d\",\"tenant\":\"t\"}",
+        "POST\n/v1/tokens\n\n{\"user\":\"a@b\",\"count\":\"2\"}",
+        "DELETE\n/v1/tokens/00ff\n\n",
+        "GET\n/v1/tokens\nuser=a&cursor=x&limit=500\n",
+    };
+
+    write_texts(folder, requests, sizeof requests / sizeof *requests);
+}
+
+#define HASH "$y$j9T$k1S0J0Ej1J9xkqnmBYBIw/$7M1J1Q0XcXGZ8Jm3fOe5T2aW4K0Vp9mOqv6dZl3YyC9"
+
+static void write_userfile(const char *folder)
+{
+    static const char *const files[] = {
+        "# users\n\nada@corp.example:" HASH "\nbob:" HASH ":upn=bob@corp.example,display-name=Bob\n",
+        "a:" HASH "\nB:" HASH "\nc:" HASH ":x=y",
+        "a:" HASH "\nA:" HASH "\n",
+        "a:*\n",
+    };
+
+    write_texts(folder, files, sizeof files / sizeof *files);
+}
+
 int main(int argc, char **argv)
 {
-    if (argc == 3 && strcmp(argv[1], "http") == 0)
-        write_http(argv[2]);
-    else if (argc == 3 && strcmp(argv[1], "ipc") == 0)
-        write_ipc(argv[2]);
-    else
-        return 2;
-    return 0;
+    static const struct {
+        const char *target;
+        void (*write)(const char *folder);
+    } writers[] = {{"http", write_http},
+                   {"ipc", write_ipc},
+                   {"control", write_control},
+                   {"userfile", write_userfile},
+                   {"assertion", write_assertion}};
+
+    for (size_t i = 0; argc == 3 && i < sizeof writers / sizeof *writers; i++)
+        if (strcmp(argv[1], writers[i].target) == 0) {
+            writers[i].write(argv[2]);
+            return 0;
+        }
+    return 2;
 }
