@@ -17,6 +17,7 @@ const struct ipc_field msg_link_fields[] = {
     {1, IPC_U64, offsetof(struct msg_link, peer), true},
     {2, IPC_U64, offsetof(struct msg_link, index), true},
     {3, IPC_STR, offsetof(struct msg_link, name), false},
+    {4, IPC_U64, offsetof(struct msg_link, pid), false},
     {0, IPC_U64, 0, false},
 };
 

@@ -66,6 +66,7 @@ struct msg_link {
     uint64_t peer;    /* enum role_id */
     uint64_t index;   /* which instance */
     const char *name; /* key: its name in the configuration */
+    uint64_t pid;     /* of the peer: LINK_LOST must not be taken for one with its successor */
 };
 
 /** A socket that the service manager opened. */

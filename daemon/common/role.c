@@ -84,15 +84,44 @@ static void on_switch(struct role *r)
     conf_unref(old);
 }
 
+/* Which process is at the other end of the newest channel to a peer. */
+struct role_link {
+    struct role_link *next;
+    uint64_t peer, index, pid;
+    char *name; /* "" when the peer has none */
+};
+
+static struct role_link *find_link(struct role *r, uint64_t peer, uint64_t index, const char *name)
+{
+    struct role_link *l = r->links;
+
+    while (l && (l->peer != peer || l->index != index || strcmp(l->name, name ? name : "") != 0))
+        l = l->next;
+    return l;
+}
+
+static void remember_link(struct role *r, const struct msg_link *m)
+{
+    struct role_link *l = find_link(r, m->peer, m->index, m->name);
+
+    if (!l) {
+        l = pke_calloc(1, sizeof *l);
+        *l = (struct role_link){r->links, m->peer, m->index, 0, pke_strdup(m->name ? m->name : "")};
+        r->links = l;
+    }
+    l->pid = m->pid;
+}
+
 static void on_link(struct role *r, const struct ipc_frame *f, int fd)
 {
     struct pke_arena *arena = pke_arena_new();
     struct msg_link m;
     struct pke_fail fail;
 
-    if (fd >= 0 && ipc_record_read(msg_link_fields, f->payload, arena, &m, sizeof m, &fail) == PKE_OK)
+    if (fd >= 0 && ipc_record_read(msg_link_fields, f->payload, arena, &m, sizeof m, &fail) == PKE_OK) {
+        remember_link(r, &m);
         r->ops->link(r, &m, fd);
-    else if (fd >= 0)
+    } else if (fd >= 0)
         close(fd);
     pke_arena_free(arena);
 }
@@ -195,7 +224,8 @@ void role_tell_state(struct role *r, const struct msg_state *state)
 
 void role_link_lost(struct role *r, enum role_id peer, unsigned index, const char *name)
 {
-    struct msg_link m = {.peer = peer, .index = index, .name = name};
+    const struct role_link *l = find_link(r, peer, index, name);
+    struct msg_link m = {.peer = peer, .index = index, .name = name, .pid = l ? l->pid : 0};
 
     chan_send_record(r->main, MSG_LINK_LOST, 0, msg_link_fields, &m);
 }

@@ -60,6 +60,7 @@ struct role {
     const char *name;        /* key: its name in the configuration */
     void *state;             /* the role's own */
     bool stopping;
+    struct role_link *links; /* the peers that main linked last, private to role.c */
     struct pke_pairs hints; /* net: facts told by the process before this one; valid inside prepare */
     /* the two-phase switch, private to role.c */
     struct conf *candidate_conf;

@@ -234,7 +234,8 @@ bool child_are_linked(const struct child *a, const struct child *b)
 
 static void give_end(struct child *to, const struct child *peer, int fd)
 {
-    struct msg_link m = {.peer = peer->role, .index = peer->index, .name = peer->name};
+    struct msg_link m = {
+        .peer = peer->role, .index = peer->index, .name = peer->name, .pid = (uint64_t)peer->pid};
     struct pke_buf b;
 
     pke_buf_init(&b, 4096);

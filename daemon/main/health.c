@@ -77,6 +77,8 @@ void health_link_lost(struct child *c, const struct ipc_frame *f)
     pke_arena_free(arena);
     if (!peer || !child_are_linked(c, peer) || !peer->pid || !c->pid)
         return; /* above all: no role ends another that it has nothing to do with */
+    if ((uint64_t)peer->pid != m.pid)
+        return; /* a late word about a process that ended since: its successor has done nothing */
     for (l = c->sup->lost_links; l; l = l->next)
         if ((l->a == c && l->b == peer && l->pid_a == c->pid && l->pid_b == peer->pid) ||
             (l->a == peer && l->b == c && l->pid_a == peer->pid && l->pid_b == c->pid))
