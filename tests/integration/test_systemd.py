@@ -103,6 +103,7 @@ def units_are_clean():
 def unit_times_fit():
     unit = dict(line.split("=", 1) for line in read(UNIT).splitlines() if "=" in line and not line.startswith("#"))
     tap.ok(int(unit["TimeoutStopSec"]) > 20, "TimeoutStopSec= is longer than the daemon's own patience of 20 s")
+    tap.ok(int(unit["TimeoutStartSec"]) > 300, "TimeoutStartSec= is longer than its patience with a ledger, 300 s")
     tap.equal(unit["RestartPreventExitStatus"], "64 78", "usage and configuration errors are not started again")
     tap.ok("@" not in read(UNIT).replace("@system-service", "").split("SystemCallFilter=~", 1)[0],
            "every path of the unit is filled in")
