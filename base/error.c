@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/encode.h"
+
 static const struct {
     const char *token;
     const char *text;
@@ -32,6 +34,27 @@ enum pke_err pke_err_from_token(const char *token)
     return PKE_INTERNAL;
 }
 
+static size_t utf8_length(const char *c)
+{
+    for (size_t n = 1; n <= 4 && (n == 1 || c[n - 1]); n++)
+        if (pke_utf8_valid(PKE_BYTES((const uint8_t *)c, n)))
+            return n;
+    return 0;
+}
+
+/* Logs and JSON carry it: no control characters, and UTF-8 even where a vendor's text or a cut at the end is
+ * not. */
+static void make_printable(char *text)
+{
+    for (size_t n; *text; text += n) {
+        n = (unsigned char)*text < 0x20 || *text == 0x7f ? 0 : utf8_length(text);
+        if (n == 0) {
+            *text = '?';
+            n = 1;
+        }
+    }
+}
+
 enum pke_err pke_fail_set(struct pke_fail *fail, enum pke_err err, const char *reason, const char *rule,
                           const char *fmt, ...)
 {
@@ -45,8 +68,6 @@ enum pke_err pke_fail_set(struct pke_fail *fail, enum pke_err err, const char *r
     va_start(ap, fmt);
     vsnprintf(fail->text, sizeof fail->text, fmt, ap);
     va_end(ap);
-    for (char *c = fail->text; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = '?';
+    make_printable(fail->text);
     return err;
 }

@@ -86,7 +86,8 @@ static enum pke_err read_secret(const char *path, bool credential, size_t max, s
     size_t n = 0;
     ssize_t got = 0;
     enum pke_err err;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
+    int fd =
+        open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK); /* never wait for a FIFO */
 
     if (fd < 0)
         return pke_fail_set(fail, PKE_CONFIG, "secret-open", "secret files", "cannot open %s: %s", path,

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/encode.h"
 #include "base/mem.h"
 #include "daemon/common/log.h"
 #include "daemon/common/process.h"
@@ -298,7 +299,8 @@ static void on_state(struct child *c, const struct ipc_frame *f)
 
     if (f->payload.n > STATE_MAX ||
         ipc_record_read(msg_state_fields, f->payload, arena, &m, sizeof m, &fail) != PKE_OK ||
-        !is_word(m.state) || (m.facts.n > 0 && c->role != ROLE_NET)) {
+        !is_word(m.state) || (m.text && !pke_utf8_valid(pke_bytes_str(m.text))) ||
+        (m.facts.n > 0 && c->role != ROLE_NET)) {
         log_event(LOG_ERR, "a role tells a state that is none", "role", role_name(c->role), "name", c->name,
                   NULL);
         pke_arena_free(arena);

@@ -285,6 +285,22 @@ static void test_options(void **state)
     pke_arena_free(a);
 }
 
+static void test_secret_fifo_is_no_wait(void **state)
+{
+    char dir[] = "/tmp/pke-fifo-XXXXXX", path[64];
+    struct pke_secret *s = NULL;
+    struct pke_fail fail;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/fifo", dir);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(pke_secret_read_file(path, 255, &s, &fail), PKE_CONFIG);
+    assert_string_equal(fail.reason, "secret-not-a-file");
+    unlink(path);
+    rmdir(dir);
+}
+
 static void test_secret_file_rules(void **state)
 {
     char path[] = "/tmp/pke-secret-XXXXXX", link[64];
@@ -369,6 +385,11 @@ static void test_fail_escapes_controls(void **state)
     struct pke_fail fail;
 
     (void)state;
+    pke_fail_set(&fail, PKE_POLICY, "r", "u", "%254s\xc3\xa9\xc3\xa9",
+                 "\xc3\xa9 \xe9t\xe9"); /* cut inside the last */
+    assert_true(pke_utf8_valid(pke_bytes_str(fail.text)));
+    assert_non_null(strstr(fail.text, "\xc3\xa9 ?t?"));
+    assert_int_equal(fail.text[254], '?');
     assert_int_equal(pke_fail_set(&fail, PKE_POLICY, "r", "u", "a\r\nb%c", 0x7f), PKE_POLICY);
     assert_string_equal(fail.text, "a??b?");
     for (int i = 0; i < PKE_ERR_MAX; i++)
@@ -391,6 +412,7 @@ int main(void)
         cmocka_unit_test(test_durations),
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_secret_file_rules),
+        cmocka_unit_test(test_secret_fifo_is_no_wait),
         cmocka_unit_test(test_credential_rules),
         cmocka_unit_test(test_fail_escapes_controls),
     };
