@@ -28,6 +28,7 @@ def kills_lose_nothing():
     for name, value in figures.items():
         tap.diag(f"{name}: {value}")
     tap.equal(campaign.problems, [], "nothing acknowledged is lost, nothing is issued twice, every answer was whole")
+    tap.equal(figures["processes that main ended itself"], 0, "and main ended none that was healthy")
     tap.equal(sum(figures["killed"].values()), KILLS, "every planned kill was done")
     tap.ok(figures["requests acknowledged"] >= KILLS, "under a load worth the name", figures)
     tap.ok(figures["faults"] and figures["connections lost"], "and the clients felt it", figures)
