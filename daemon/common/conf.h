@@ -13,8 +13,11 @@
 #include "base/option.h"
 #include "policy/template.h"
 
-#define CONF_GENERATION 32         /* SHA-256 of the file's bytes */
-#define CONF_MAX_BYTES  (1u << 20) /* larger files are refused */
+#define CONF_GENERATION 32 /* SHA-256 of the file's bytes */
+#define CONF_MAX_KEYS   32
+#define CONF_MAX_PLACES \
+    256 /* listeners and endpoints together: net tells of them in one list, IPC_MAX_ITEMS */
+#define CONF_MAX_BYTES (1u << 20) /* larger files are refused */
 
 enum conf_backend { CONF_BACKEND_PKCS11, CONF_BACKEND_FILE };
 enum conf_client_cert { CONF_CLIENT_CERT_OFF, CONF_CLIENT_CERT_OPTIONAL, CONF_CLIENT_CERT_REQUIRE };

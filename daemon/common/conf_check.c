@@ -176,6 +176,28 @@ static void check_listener(struct conf_impl *ci, size_t i)
         conf_bad(ci, CONF_LISTENERS, i, "unix", "is the control socket");
 }
 
+static void too_many(struct conf_impl *ci, enum conf_section_id section, size_t first_over, const char *what,
+                     unsigned limit)
+{
+    const struct conf_node *node = ci->nodes[section][first_over];
+
+    conf_report_add(ci->report, node->kept, node->path, "there are more than %u %s", limit, what);
+}
+
+/* What the processes have room for. Every issuer has a key of its own, so that the keys bound the issuers. */
+static void check_numbers(struct conf_impl *ci)
+{
+    const struct conf *c = &ci->conf;
+
+    if (c->n_keys > CONF_MAX_KEYS)
+        too_many(ci, CONF_KEYS, CONF_MAX_KEYS, "keys", CONF_MAX_KEYS);
+    if (c->n_listeners > CONF_MAX_PLACES)
+        too_many(ci, CONF_LISTENERS, CONF_MAX_PLACES, "listeners", CONF_MAX_PLACES);
+    else if (c->n_listeners + c->n_endpoints > CONF_MAX_PLACES)
+        too_many(ci, CONF_ENDPOINTS, CONF_MAX_PLACES - c->n_listeners, "listeners and endpoints",
+                 CONF_MAX_PLACES);
+}
+
 void conf_check(struct conf_impl *ci)
 {
     struct pke_fail fail;
@@ -183,6 +205,7 @@ void conf_check(struct conf_impl *ci)
     if (ci->conf.global.tenant && !conf_name_valid(ci->conf.global.tenant))
         conf_bad(ci, CONF_GLOBAL, 0, "tenant",
                  "a name is 1 to %d lower-case letters, digits and inner dashes", CONF_NAME_MAX);
+    check_numbers(ci);
     for (size_t i = 0; i < ci->conf.n_keys; i++)
         check_key(ci, i);
     for (size_t i = 0; i < ci->conf.n_issuers; i++)

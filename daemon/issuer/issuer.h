@@ -108,7 +108,7 @@ struct batch_op {
     struct pke_fail fail;
 };
 
-#define KEY_MAX_POOLS     32
+#define KEY_MAX_POOLS     CONF_MAX_KEYS
 #define KEY_MAX_INSTANCES 16
 
 struct key_client {
@@ -145,7 +145,7 @@ struct issuer {
     struct setup *setup;
     struct ledger *ledger;
     struct chan *net, *control;
-    uint64_t net_epoch; /* which net: an answer never goes to the next one, which did not ask */
+    uint64_t net_epoch;     /* which net: an answer never goes to the next one, which did not ask */
     uint64_t control_links; /* how many there were: the number of this one */
     struct request *requests;
     uint64_t next_id;

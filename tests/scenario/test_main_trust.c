@@ -75,6 +75,20 @@ static void lie(evutil_socket_t fd, short what, void *arg)
     role_link_lost(r, (enum role_id)99, 0, NULL);
 }
 
+/* ---- issuer: tells late, and again and again, that it lost the first process of net ---- */
+
+static uint64_t first_net;
+
+static void tell_late(evutil_socket_t fd, short what, void *arg)
+{
+    struct role *r = arg;
+    struct msg_link m = {.peer = ROLE_NET, .pid = first_net};
+
+    (void)fd;
+    (void)what;
+    chan_send_record(r->main, MSG_LINK_LOST, 0, msg_link_fields, &m);
+}
+
 /* ---- net: its first process tells more than its successor could be given, and dies of it ---- */
 
 static void tell_too_much(struct role *r)
@@ -176,9 +190,13 @@ static void drop(struct role *r, void *candidate)
 
 static void take_link(struct role *r, const struct msg_link *link, int fd)
 {
-    (void)r;
-    (void)link;
     (void)fd; /* stays open until the process ends */
+    if (r->ops->id != ROLE_ISSUER || link->peer != ROLE_NET || link->pid == first_net)
+        return;
+    if (first_net && !turn)
+        every_turn(r, tell_late);
+    else if (!first_net)
+        first_net = link->pid;
 }
 
 static int play(int argc, char **argv)

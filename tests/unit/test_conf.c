@@ -444,6 +444,57 @@ static void test_errors_are_bounded(void **state)
     free(text);
 }
 
+/* c.yaml with @p n more unix listeners, or with @p n more keys, and what is said of it. */
+static char *errors_of_many(int n, bool keys)
+{
+    struct conf_errors errors = {0};
+    struct pke_buf more;
+    struct conf *conf = NULL;
+    char *text, *said;
+
+    pke_buf_init(&more, 1 << 20);
+    pke_buf_printf(&more, keys ? "keys:\n" : "listeners:\n");
+    for (int i = 0; i < n; i++)
+        pke_buf_printf(&more,
+                       keys ? "  k%d: {module: /m, uri: 'pkcs11:object=k%d', pin-file: /p}\n"
+                            : "  l%d: {unix: /run/l%d}\n",
+                       i, i);
+    text = changed(keys ? "keys:\n" : "listeners:\n", pke_buf_cstr(&more));
+    said = conf_parse("c.yaml", pke_bytes_str(text), &conf, &errors) == PKE_OK
+               ? pke_strdup("")
+               : pke_strdup(pke_buf_cstr(&errors.text));
+    conf_unref(conf);
+    conf_errors_done(&errors);
+    pke_buf_done(&more);
+    free(text);
+    return said;
+}
+
+/* good.yaml has one key, two listeners and two endpoints. */
+static void test_numbers_are_bounded(void **state)
+{
+    static const struct {
+        int more;
+        bool keys;
+        const char *said;
+    } cases[] = {
+        {CONF_MAX_KEYS - 1, true, ""},
+        {CONF_MAX_KEYS, true, "c.yaml:42:3: keys.device-ca: there are more than 32 keys\n"},
+        {CONF_MAX_PLACES - 4, false, ""},
+        {CONF_MAX_PLACES - 3, false, "endpoints.enroll: there are more than 256 listeners and endpoints\n"},
+        {CONF_MAX_PLACES, false, "listeners.main: there are more than 256 listeners\n"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *said = errors_of_many(cases[i].more, cases[i].keys);
+
+        if (*cases[i].said ? !strstr(said, cases[i].said) : *said)
+            fail_msg("%zu: %s", i, said);
+        free(said);
+    }
+}
+
 static void test_dump_round_trip(void **state)
 {
     char *text = good_text(), *first;
@@ -708,6 +759,7 @@ int main(void)
         cmocka_unit_test(test_all_errors_at_once),
         cmocka_unit_test(test_errors_as_one_failure),
         cmocka_unit_test(test_errors_are_bounded),
+        cmocka_unit_test(test_numbers_are_bounded),
         cmocka_unit_test(test_dump_round_trip),
         cmocka_unit_test(test_generation),
         cmocka_unit_test(test_references_keep_it),
