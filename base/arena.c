@@ -20,7 +20,6 @@ struct block {
 
 struct pke_arena {
     struct block *head; /* the block that is being filled; older ones follow */
-    size_t used;
 };
 
 static struct block *block_new(size_t size, struct block *next)
@@ -62,7 +61,6 @@ void pke_arena_reset(struct pke_arena *a)
 {
     free_chain(a->head);
     a->head = block_new(BLOCK_SIZE, NULL);
-    a->used = 0;
 }
 
 void *pke_arena_alloc(struct pke_arena *a, size_t n)
@@ -77,7 +75,6 @@ void *pke_arena_alloc(struct pke_arena *a, size_t n)
         a->head = block_new(size > BLOCK_SIZE ? size : BLOCK_SIZE, a->head);
     p = a->head->data + a->head->used;
     a->head->used += size;
-    a->used += size;
     return memset(p, 0, size);
 }
 
@@ -115,9 +112,4 @@ char *pke_arena_printf(struct pke_arena *a, const char *fmt, ...)
         vsnprintf(p, (size_t)n + 1, fmt, again);
     va_end(again);
     return p;
-}
-
-size_t pke_arena_used(const struct pke_arena *a)
-{
-    return a->used;
 }

@@ -31,7 +31,4 @@ char *pke_arena_strdup(struct pke_arena *a, const char *s);
 char *pke_arena_printf(struct pke_arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 struct pke_bytes pke_arena_bytes(struct pke_arena *a, struct pke_bytes b);
 
-/** Bytes handed out so far, for allocation ceilings in tests. */
-size_t pke_arena_used(const struct pke_arena *a);
-
 #endif

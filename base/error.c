@@ -7,29 +7,21 @@
 
 #include "base/encode.h"
 
-static const struct {
-    const char *token;
-    const char *text;
-} errors[PKE_ERR_MAX] = {
-#define X(name, token, text) {token, text},
+static const char *const tokens[PKE_ERR_MAX] = {
+#define X(name, token, meaning) token,
     PKE_ERRORS(X)
 #undef X
 };
 
 const char *pke_err_token(enum pke_err err)
 {
-    return (unsigned)err < PKE_ERR_MAX ? errors[err].token : "internal";
-}
-
-const char *pke_err_text(enum pke_err err)
-{
-    return (unsigned)err < PKE_ERR_MAX ? errors[err].text : errors[PKE_INTERNAL].text;
+    return (unsigned)err < PKE_ERR_MAX ? tokens[err] : "internal";
 }
 
 enum pke_err pke_err_from_token(const char *token)
 {
     for (unsigned i = 0; i < PKE_ERR_MAX; i++)
-        if (strcmp(errors[i].token, token) == 0)
+        if (strcmp(tokens[i], token) == 0)
             return (enum pke_err)i;
     return PKE_INTERNAL;
 }

@@ -58,9 +58,6 @@ struct pke_fail {
 /** Token of an error class ("key-down"); "internal" when out of range. Static storage. */
 const char *pke_err_token(enum pke_err err);
 
-/** Sentence for an error class. Static storage. */
-const char *pke_err_text(enum pke_err err);
-
 /** Class for a token; PKE_INTERNAL when unknown. */
 enum pke_err pke_err_from_token(const char *token);
 

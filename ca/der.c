@@ -240,18 +240,6 @@ void ca_der_add(struct pke_buf *b, uint8_t tag, struct pke_bytes value)
     ca_der_close(b, mark);
 }
 
-void ca_der_add_unsigned(struct pke_buf *b, struct pke_bytes magnitude)
-{
-    size_t mark = ca_der_open(b, CA_DER_INTEGER);
-
-    while (magnitude.n > 0 && magnitude.p[0] == 0)
-        magnitude = PKE_BYTES(magnitude.p + 1, magnitude.n - 1);
-    if (magnitude.n == 0 || magnitude.p[0] & 0x80)
-        pke_buf_add_u8(b, 0);
-    pke_buf_add_bytes(b, magnitude);
-    ca_der_close(b, mark);
-}
-
 void ca_der_add_bits(struct pke_buf *b, struct pke_bytes value)
 {
     size_t mark = ca_der_open(b, CA_DER_BIT_STRING);

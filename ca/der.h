@@ -70,9 +70,6 @@ void ca_der_close(struct pke_buf *b, size_t mark);
 /** A whole primitive element. */
 void ca_der_add(struct pke_buf *b, uint8_t tag, struct pke_bytes value);
 
-/** INTEGER from an unsigned big-endian magnitude. */
-void ca_der_add_unsigned(struct pke_buf *b, struct pke_bytes magnitude);
-
 /** BIT STRING of whole octets: no unused bits, trailing zero bits kept. */
 void ca_der_add_bits(struct pke_buf *b, struct pke_bytes value);
 

@@ -67,7 +67,7 @@ static enum pke_err gone(enum role_id role, struct pke_fail *fail)
 }
 
 /* Unlink first: an answer may ask again, and must not find the dead link. */
-static void link_drop(struct link *k, bool tell)
+static void link_drop(struct link *k)
 {
     struct link **at = &k->owner->first;
     struct pke_fail fail;
@@ -81,7 +81,7 @@ static void link_drop(struct link *k, bool tell)
         struct link_call *c = k->calls;
 
         k->calls = c->next;
-        if (tell && c->answer)
+        if (c->answer)
             c->answer(NULL, &fail, c->arg);
         free(c);
     }
@@ -97,7 +97,7 @@ static void on_closed(struct chan *chan, const char *why, void *arg)
     snprintf(index, sizeof index, "%" PRIu64, k->index);
     log_event(LOG_WARNING, "link lost", "role", role_name(k->role), "index", index, "why", why, NULL);
     role_link_lost(k->owner->role, k->role, (unsigned)k->index, NULL);
-    link_drop(k, true);
+    link_drop(k);
 }
 
 static void on_frame(struct chan *chan, const struct ipc_frame *f, int fd, void *arg)
@@ -116,7 +116,7 @@ static void on_frame(struct chan *chan, const struct ipc_frame *f, int fd, void 
     c = *at;
     if (!c) {
         log_event(LOG_ERR, "an answer to no question; link dropped", "role", role_name(k->role), NULL);
-        link_drop(k, true);
+        link_drop(k);
         return;
     }
     *at = c->next;
@@ -134,7 +134,7 @@ void links_add(struct links *l, const struct msg_link *peer, int fd)
 
     for (k = l->first; k; k = k->next) {
         if (k->role == (enum role_id)peer->peer && k->index == peer->index) {
-            link_drop(k, true);
+            link_drop(k);
             break;
         }
     }
@@ -145,15 +145,6 @@ void links_add(struct links *l, const struct msg_link *peer, int fd)
     k->next = l->first;
     l->first = k;
     k->chan = chan_new(l->base, fd, IPC_MAX_REQUEST, &link_ops, k);
-}
-
-void links_free(struct links *l)
-{
-    if (!l)
-        return;
-    while (l->first)
-        link_drop(l->first, false);
-    free(l);
 }
 
 static struct link *least_busy(const struct links *l, enum role_id role)

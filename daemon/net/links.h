@@ -25,7 +25,6 @@ typedef void links_unasked_fn(const struct ipc_frame *f, void *arg);
 
 /** @p role hears of links that broke. */
 struct links *links_new(struct role *role, links_unasked_fn *unasked, void *arg);
-void links_free(struct links *l); /* accepts NULL; answers nothing any more */
 
 /** Take over @p fd as the channel to the peer; an older channel to the same one is dropped. */
 void links_add(struct links *l, const struct msg_link *peer, int fd);
