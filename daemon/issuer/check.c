@@ -135,11 +135,11 @@ static enum pke_err check_in_flight(struct request *req)
 /* mdm.md 7.2: a key that is bound to another device or user is refused. */
 static enum pke_err check_key_owner(struct request *req)
 {
-    const char *device = NULL, *principal = NULL;
+    const char *device = NULL, *principal = NULL, *user_id = NULL;
     struct pke_fail fail;
     enum pke_err err = ledger_find_spki(req->issuer->ledger, req->who.tenant,
                                         PKE_BYTES(req->csr.spki_sha256, sizeof req->csr.spki_sha256),
-                                        req->now_ms / 1000, req->arena, &device, &principal, &fail);
+                                        req->now_ms / 1000, req->arena, &device, &principal, &user_id, &fail);
 
     if (err == PKE_NOT_FOUND)
         return PKE_OK;
@@ -156,18 +156,22 @@ static enum pke_err check_key_owner(struct request *req)
 
 static enum pke_err find_device(struct request *req)
 {
+    struct ledger_device device;
     struct pke_fail fail;
     enum pke_err err;
 
     req->device_owner = req->ent_dmid = NULL;
-    err = ledger_find_device(req->issuer->ledger, req->who.tenant, req->device_id, req->now_ms / 1000,
-                             req->arena, &req->device_owner, &req->ent_dmid, &fail);
-
-    if (err == PKE_NOT_FOUND)
+    err = ledger_find_device(req->issuer->ledger, req->who.tenant, "", req->device_id, req->now_ms / 1000,
+                             req->arena, &device, &fail);
+    if (err == PKE_NOT_FOUND || (err == PKE_OK && (!device.live || device.released_at)))
         return PKE_OK;
-    if (err != PKE_OK)
+    if (err != PKE_OK) {
         req->fail = fail;
-    else if (strcasecmp(req->device_owner, req->who.principal) != 0)
+        return err;
+    }
+    req->device_owner = device.principal;
+    req->ent_dmid = device.ent_dmid;
+    if (strcasecmp(req->device_owner, req->who.principal) != 0)
         req->ent_dmid =
             NULL; /* another user's enrollment, if the template lets it be taken over, is a new one */
     return err;
