@@ -69,7 +69,7 @@ static enum pke_err check_operation(struct txn *t)
     if (t->rst.operation == WSTEP_RENEW && !(tpl && tpl->renew))
         return pke_fail_set(&t->fail, PKE_UNSUPPORTED, "renewal-disabled", "template: renew",
                             "renewal is not enabled");
-    if (t->rst.operation == WSTEP_RECOVERY && !(tpl && tpl->recovery))
+    if (t->rst.operation == WSTEP_RECOVERY && (!tpl || tpl->recovery == POLICY_RECOVERY_NO))
         return pke_fail_set(&t->fail, PKE_UNSUPPORTED, "recovery-disabled", "template: recovery",
                             "recovery is not enabled");
     return PKE_OK;
