@@ -8,9 +8,8 @@
 #include "daemon/net/txn_impl.h"
 #include "policy/decide.h"
 
-#define STALE_PAUSE    100 /* ms: the other half of a configuration switch is under way */
-#define TOKEN_MAX      512
-#define PROVISIONS_MAX (512u << 10)
+#define STALE_PAUSE 100 /* ms: the other half of a configuration switch is under way */
+#define TOKEN_MAX   512
 
 static enum step_result done(enum pke_err err)
 {
@@ -270,7 +269,7 @@ static enum step_result step_provision(struct txn *t)
     struct pke_buf doc;
     enum pke_err err;
 
-    pke_buf_init(&doc, PROVISIONS_MAX);
+    pke_buf_init(&doc, PROVISION_MAX);
     err = provision_write(&in, &doc, &t->fail);
     if (err == PKE_OK && wstep_response_write(t->rst.rst_context, pke_buf_bytes(&doc), &t->body) != PKE_OK)
         err = pke_fail_set(&t->fail, PKE_INTERNAL, "reply-too-large", "architecture: limits",
