@@ -38,6 +38,7 @@ enum pke_err ledger_find_key(struct ledger *l, const uint8_t key[LEDGER_KEY_SIZE
         .issued_at = query_col_int(&q, 7),
         .superseded_at = query_col_int(&q, 8),
         .revoked_at = query_col_int(&q, 9),
+        .not_after = query_col_int(&q, 10),
     };
     return PKE_OK;
 }

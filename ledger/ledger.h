@@ -137,6 +137,7 @@ struct ledger_hit {
     struct pke_bytes certificate;      /* when issued */
     int64_t issued_at;                 /* ms */
     int64_t superseded_at, revoked_at; /* ms; not 0: it must not be replayed */
+    int64_t not_after;                 /* seconds */
 };
 
 /** Newest issued or in-flight request with this key. PKE_NOT_FOUND when there is none. */

@@ -181,7 +181,8 @@
                  " VALUES (?,?,?,?,?,?,?,?,?)")                                                              \
     X(FIND_KEY,                                                                                              \
       "SELECT r.request_id, r.state, c.ent_dmid, c.subject, c.serial, r.principal, c.der,"                   \
-      " r.finished_at, c.superseded_at, c.revoked_at FROM request r JOIN certificate c ON c.request = r.id"  \
+      " r.finished_at, c.superseded_at, c.revoked_at, c.not_after FROM request r JOIN certificate c ON "     \
+      "c.request = r.id"                                                                                     \
       " WHERE r.idempotency_key = ? AND r.state IN ('intent','issued') ORDER BY r.id DESC LIMIT 1")          \
     X(FIND_SPKI, "SELECT c.device_id, c.principal, c.user_id FROM certificate c JOIN request r"              \
                  " ON r.id = c.request WHERE c.spki_sha256 = ? AND c.tenant = ? AND c.not_after >= ?"        \
