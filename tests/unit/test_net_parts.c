@@ -262,7 +262,8 @@ static struct pke_buf provision(const char *type, const char *ca, const char *ro
         .subject_cn = "ada@corp.example",
         .ent_dmid = "ENT-DMID",
     };
-    struct net_secrets secrets = {pke_secret_new(pke_bytes_str("cs")), pke_secret_new(pke_bytes_str("ss"))};
+    struct net_secrets secrets = {pke_secret_new(pke_bytes_str("cs")), pke_secret_new(pke_bytes_str("ss")),
+                                  NULL};
     struct provision_input in = {
         .conf = conf_find_endpoint(conf, "enroll")->provisioning_ref,
         .secrets = &secrets,
