@@ -73,7 +73,7 @@ static const struct {
     {"\n\n<!DOCTYPE x SYSTEM \"file:///etc/passwd\">\n" POLICY, PKE_MALFORMED, "xml-doctype", 3},
     {"<?xml version=\"1.0\"?>" POLICY, PKE_MALFORMED, "xml-pi", 1},
     {POLICY "\n<?x y?>", PKE_MALFORMED, "xml-pi", 2},
-    {"\n<characteristic type=\"&x;\"/>", PKE_MALFORMED, "xml-not-well-formed", 2},
+    {"\n<characteristic type=\"&x;\"/>", PKE_MALFORMED, "xml-entity", 2},
     {"<characteristic type=\"Policy\" type=\"Policy\"/>", PKE_MALFORMED, "xml-not-well-formed", 1},
     {"\xff", PKE_MALFORMED, "xml-encoding", 1},
     /* other elements and attributes */
