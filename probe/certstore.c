@@ -137,5 +137,6 @@ void certstore_check(struct probe *p, struct xml *x)
     for (size_t i = 1; i <= n && i <= PROBE_MAX_CERTS; i++)
         take_certificate(p, x, xml_first(x, NULL, pke_arena_printf(p->arena, "(" CERT_NODES ")[%zu]", i)));
     check_stores(p, x);
-    check_renew(p, x);
+    if (!renewal_form(p, x))
+        check_renew(p, x);
 }

@@ -19,6 +19,7 @@
 #include "probe/csr.h"
 #include "probe/exchange.h"
 #include "probe/provdoc.h"
+#include "probe/state.h"
 
 #define FILE_MAX (64u << 10)
 
@@ -55,20 +56,20 @@ static void begin(struct probe *p, int type)
     memset(p, 0, sizeof *p);
     p->opt.type = type;
     p->opt.enroll_url = "https://enroll.corp.example/EnrollmentServer/Enrollment.svc";
-    p->arena = pke_arena_new();
+    p->arena = p->kept = pke_arena_new();
     p->verdict = verdict_new(true);
     p->key_bits = 2048;
-    assert_int_equal(artefacts_open(folder, &p->out, &fail), PKE_OK);
-    pke_buf_init(&p->csr, FILE_MAX);
+    assert_int_equal(artefacts_open(folder, false, &p->out, &fail), PKE_OK);
+    probe_forget(p);
 }
 
 static void end(struct probe *p)
 {
-    for (size_t i = 0; i < p->n_certs; i++)
-        X509_free(p->certs[i].x509);
+    probe_forget(p);
+    state_done(&p->state);
     X509_free(p->policy_ca);
-    EVP_PKEY_free(p->public_key);
-    pke_buf_done(&p->csr);
+    X509_free(p->client_cert);
+    EVP_PKEY_free(p->client_key);
     artefacts_close(p->out);
     verdict_free(p->verdict);
     pke_arena_free(p->arena);
