@@ -117,7 +117,7 @@ static void check_header(struct probe *p, const struct exchange *ex)
 
 bool exchange_compose(struct probe *p, struct exchange *ex, enum message_kind kind)
 {
-    struct pke_buf masked PKE_CLEANUP(pke_buf_done);
+    struct pke_buf masked PKE_CLEANUP(pke_buf_done) = {0};
     pke_buf_init(&ex->sent, MESSAGE_MAX);
     bool good = message_write(p, kind, ex->message_id, false, &ex->sent) && !ex->sent.overflow;
     if (!good)
