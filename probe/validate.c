@@ -99,7 +99,7 @@ static int check_device(const struct probe_options *opt)
 int probe_options_validate(const struct probe_options *opt)
 {
     static int (*const checks[])(const struct probe_options *opt) = {
-        check_command, check_urls, check_credential, check_certificate, check_device,
+        check_command, check_urls, check_certificate, check_credential, check_device,
     };
     int status = -1;
     for (size_t i = 0; status < 0 && i < sizeof checks / sizeof *checks; i++)

@@ -414,6 +414,21 @@ def test_usage():
         tap.equal(probe(*args, data=b"x\n").status, 2, "wrong usage: " + " ".join(args).replace(folder, "DIR"))
 
 
+def complete(*words):
+    script = ('PATH=$1:$PATH; source "$2"; shift 2; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _pkienroll_probe; '
+              'echo "${COMPREPLY[@]}"')
+    done = subprocess.run(["bash", "-c", script, "-", os.path.dirname(labs.PROBE),
+                           os.path.join(labs.TOP, "dist", "completions", "pkienroll-probe"), "pkienroll-probe", *words],
+                          capture_output=True, check=False)
+    return (done.stdout + done.stderr).decode().split()
+
+
+def test_completion():
+    tap.equal(complete("re"), ["renew", "recover"], "completion of the command")
+    tap.equal(complete("renew", "--repeat"), ["--repeat", "--repeat-csr"], "of an option")
+    tap.equal(complete("--jwt-kind", "e"), ["entra"], "and of a value")
+
+
 def main():
     global SERVER, DIR
     if not shutil.which("openssl") or not shutil.which("xmllint"):
@@ -427,7 +442,7 @@ def main():
     with mdmserver.Server(DIR, policy) as SERVER:
         tap.run(test_jwt, test_client_certificate, test_signed_header, test_context, test_renew, test_renew_manual,
                 test_renew_same_key, test_renew_repeat, test_refused_in_place, test_bad_renewals, test_without_root,
-                test_broken_state, test_recover, test_soak, test_usage)
+                test_broken_state, test_recover, test_soak, test_usage, test_completion)
 
 
 if __name__ == "__main__":
