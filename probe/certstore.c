@@ -110,6 +110,12 @@ static void check_renew(struct probe *p, struct xml *x)
                                      "/characteristic[@type='Renew']");
     const char *robo = provdoc_parm(x, renew, "ROBOSupport");
     unsigned long period = 0, retry = 0;
+    if (!renew &&
+        xml_count(x, NULL, STORE "/characteristic[@type='My']//characteristic[@type='WSTEP']") == 0) {
+        verdict_note(p->verdict,
+                     "no My/WSTEP/Renew: the client renews when the management server asks for it");
+        return;
+    }
     bool typed = provdoc_integer(x, renew, "RenewPeriod", &period) &&
                  provdoc_integer(x, renew, "RetryInterval", &retry);
     if (!verdict_check(p->verdict, renew && typed, "renew", RULE, "%s",

@@ -296,19 +296,23 @@ static int take(struct probe_options *opt, int id)
     }
 }
 
-/* The command is the first argument, when that is not an option. */
-static int take_command(struct probe_options *opt, int *argc, char ***argv)
+static int command_of(struct probe_options *opt, const char *word)
 {
     static const char *const commands[] = {"enroll", "renew", "recover", "soak", NULL};
+    opt->command = word_of(word, commands);
+    return opt->command < 0 ? probe_refuse("unknown command", word) : -1;
+}
+
+/* The command is an argument that is no option: the first as a rule, which getopt_long must not end at. */
+static int take_command(struct probe_options *opt, int *argc, char ***argv)
+{
     if (*argc < 2 || (*argv)[1][0] == '-')
         return -1;
-    opt->command = word_of((*argv)[1], commands);
-    if (opt->command < 0)
-        return probe_refuse("unknown command", (*argv)[1]);
+    int status = command_of(opt, (*argv)[1]);
     (*argv)[1] = (*argv)[0]; /* the name that getopt_long says */
     (*argc)--;
     (*argv)++;
-    return -1;
+    return status;
 }
 
 /* What stands for what was not said. */
@@ -328,10 +332,12 @@ static void complete(struct probe_options *opt)
 int probe_options_parse(struct probe_options *opt, int argc, char **argv)
 {
     *opt = (struct probe_options){.timeout = DEFAULT_TIMEOUT, .arena = pke_arena_new()};
-    int id, status = take_command(opt, &argc, &argv);
+    int id, given = argc, status = take_command(opt, &argc, &argv);
     optind = 0; /* from the start, in every call */
     while (status < 0 && (id = getopt_long(argc, argv, "", long_options, NULL)) != -1)
         status = take(opt, id);
+    if (status < 0 && optind < argc && given == argc)
+        status = command_of(opt, argv[optind++]);
     if (status < 0 && optind < argc)
         status = probe_refuse("unexpected argument", argv[optind]);
     complete(opt);

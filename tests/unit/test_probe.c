@@ -425,6 +425,8 @@ static void test_options(void **state)
         {"soak " URLS "--token b", PROBE_USAGE},
         {"soak --count -1 " URLS "--token b", PROBE_USAGE},
         {"nothing", PROBE_USAGE},
+        {URLS "--token b enroll", -1},
+        {"enroll " URLS "--token b enroll", PROBE_USAGE},
     };
     (void)state;
     for (size_t i = 0; i < PKE_LEN(lines); i++) {
