@@ -4,6 +4,7 @@ and xmllint; and how it judges the answers of a server that is told to answer ba
 import base64
 import json
 import os
+import pty
 import re
 import shutil
 import subprocess
@@ -107,6 +108,7 @@ def test_client_certificate():
     result = probe(*pair)
     tap.equal(result.status, 0, "--cert without another credential") or tap.diag(result)
     tap.ok([r.peer for r in SERVER.requests] == [cert.public_bytes(Encoding.DER)] * 2, "presents it at both stages")
+    tap.equal(result.verdict["facts"]["connection-reused"], "yes", "over one connection")
     for request in SERVER.requests:
         tap.ok(request.text("s:Header/wsse:Security/{%s}Timestamp/{%s}Created" % (mdmserver.NS["u"], mdmserver.NS["u"]))
                and request.text(PASSWORD) is None and request.text(BST) is None, "the header has a Timestamp alone")
@@ -392,10 +394,24 @@ def test_soak():
     tap.equal((soak["count"], soak["done"], soak["failed"]), (6, 6, 0), "the summary in JSON")
     tap.ok(0 < soak["median_ms"] <= soak["p95_ms"] <= soak["max_ms"], "with times")
     tap.ok("6 renewals, 0 failed" in result.out, "and for people", result)
+    main_end, end = pty.openpty()
+    done = subprocess.run([labs.PROBE, "soak", "--count", "2", "--in", result.folder, "--out", result.folder], stdout=end,
+                          stderr=end, check=False, env=dict(os.environ, TERM="xterm", LC_ALL="C.UTF-8"))
+    os.close(end)
+    shown = os.read(main_end, 65536)
+    os.close(main_end)
+    tap.ok(done.returncode == 0 and b"\r  2 of 2, 0 failed" in shown, "a line of progress on a terminal", shown)
+    gone = probe("soak", "--count", "5", "--in", result.folder, "--enroll-url", "https://127.0.0.1:1/", "--json",
+                 urls=False)
+    tap.equal((gone.status, gone.verdict["soak"]["done"]), (69, 1), "a server that is not there ends it")
     seen = []
     SERVER.edit = lambda t: (seen.append(t), t.replace("TestMDM", "OtherMDM") if len(seen) == 2 else t)[1]
     result = probe("soak", "--count", "3", "--in", result.folder, "--tls", "--json", urls=False)
     SERVER.edit = None
+    for request in SERVER.requests[-3:]:
+        tool("openssl", "cms", "-verify", "-noverify", "-inform", "DER", "-signer", os.path.join(DIR, "s.pem"),
+             data=request.token)
+        tap.equal(request.peer, cert_of(DIR, "s.pem").public_bytes(Encoding.DER), "--tls follows the renewals")
     tap.equal(result.status, 1, "soak with one bad answer ends with status 1") or tap.diag(result)
     said = json.loads(result.out)
     tap.equal((said["soak"]["done"], said["soak"]["failed"]), (3, 1), "and counts it")
