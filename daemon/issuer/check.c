@@ -86,6 +86,7 @@ enum pke_err check_identity(struct request *req)
 {
     const struct setup *s = req->setup;
 
+    attest_take(req);
     if (!pke_bytes_eq(req->msg.generation, PKE_BYTES(s->conf->generation, CONF_GENERATION)))
         return pke_fail_set(&req->fail, PKE_STALE, "generation", "configuration switch",
                             "the configuration changed while the request was read");
@@ -223,6 +224,8 @@ enum pke_err check_request(struct request *req)
         err = ca_csr_check(req->msg.request, &rules, req->arena, &req->csr, &req->fail);
     if (err == PKE_OK)
         err = check_requested_ekus(req);
+    if (err == PKE_OK)
+        err = attest_check_request(req);
     if (err == PKE_OK)
         err = check_ownership(req);
     return err;

@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "attest/attest.h"
 #include "base/arena.h"
 #include "ca/cert.h"
 #include "ca/csr.h"
@@ -30,7 +31,8 @@ struct issuer_ca {
 struct issuer_template {
     const struct policy_template *policy;
     const struct issuer_ca *ca;
-    struct ca_profile *profile; /* extensions encoded once */
+    struct ca_profile *profile;        /* extensions encoded once */
+    struct attest_roots *attest_roots; /* NULL while attestation is off */
 };
 
 struct setup {
@@ -87,6 +89,8 @@ struct request {
     uint64_t prep_id;
     const char *device_id, *enrollment_type, *device_owner;
     const char *ent_dmid;
+    struct pke_pairs evidence; /* attestation items as they were sent; the context has their hashes */
+    const char *attestation;   /* the verdict, one line; NULL: attestation is off */
     struct policy_decision decision;
     uint8_t serial[CA_SERIAL_SIZE];
     char serial_hex[2 * CA_SERIAL_SIZE + 1];
@@ -208,6 +212,16 @@ enum pke_err check_request(struct request *req);
 enum pke_err check_ownership(struct request *req);
 /** Decide, build the TBS, lint it. */
 enum pke_err check_build(struct request *req);
+
+/* ---- attest.c: does a TPM hold the key?
+ * -------------------------------------------------------------------------------- */
+
+/** Move the attestation items out of the context; their SHA-256 stays there: the rest is stored nowhere.
+ * First of all. */
+void attest_take(struct request *req);
+/** After the CSR check: sets req->attestation; PKE_POLICY with the verifier's reason where the template
+ * requires it. */
+enum pke_err attest_check_request(struct request *req);
 
 /* ---- token.c
  * ------------------------------------------------------------------------------------------------------ */
