@@ -149,7 +149,7 @@ enum pke_err attest_check_request(struct request *req)
     req->attestation = record(req, &v);
     if (fail.err == PKE_OK || mode != POLICY_ATTESTATION_REQUIRE)
         return PKE_OK;
-    if (v.result == ATTEST_ABSENT && strcmp(req->msg.operation, "renew") == 0)
+    if (v.result == ATTEST_ABSENT && req->op == OP_RENEW)
         return PKE_OK; /* clients send none with a renewal (MS-MDE2, mdm.md 6.2) */
     req->fail = fail;
     return fail.err;
