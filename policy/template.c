@@ -456,7 +456,6 @@ enum pke_err policy_template_check(const struct policy_template *t, struct pke_f
         err = check_patterns(&t->unlicensed, "unlicensed", fail);
     if (err == PKE_OK)
         err = check_platform(t, fail);
-    err = check_allow(t, fail);
     if (err == PKE_OK)
         err = policy_attestation_check(t, fail);
     return err == PKE_OK ? check_san_uri(t, fail) : err;
