@@ -168,6 +168,26 @@ def other_modes():
            hashlib.sha256(good["AIKCert"]).hexdigest().encode() in stored, "off: nothing but SHA-256 is stored", a.describe())
 
 
+def set_mode(mode, version="5.0"):
+    LAB.set_option(("templates", "device", "attestation"), mode)
+    for endpoint in ("mdm-policy", "mdm-enroll"):
+        LAB.set_option(("endpoints", endpoint, "enrollment-version"), f"'{version}'")
+    LAB.ctl("reload", check=True)
+
+
+def renewals():
+    """Windows sends no evidence with a renewal: none is accepted, a wrong one is not."""
+    set_mode("log")
+    device = mdm.Device(LAB.client())
+    set_mode("require")
+    items = mdm.default_items(device.id, **{n: b64(v) for n, v in evidence(TPM.key()).items()})
+    a = device.renew(keep=True, items=items)
+    refused(a, "attest-key", "a renewal with the evidence of another key")
+    a = device.renew()
+    tap.ok(a.certificate(), "a renewal without evidence", a.describe())
+    set_mode("off")
+
+
 def configuration():
     for value, why in (("other.pem", "no certificate that signed itself"), ("missing.pem", "No such file")):
         LAB.set_option(("templates", "device", "attestation"), "require")
@@ -197,4 +217,4 @@ with tpmlab.Tpm() as TPM, MdmLab(OPTIONS, start=False) as LAB:
             out.write(pem)
     LAB.start()
     LAB.add_user("ada@lab.example")
-    tap.run(attested, not_attested, client_is_asked, other_modes, configuration, unit_test_with_fresh_evidence)
+    tap.run(attested, not_attested, client_is_asked, other_modes, renewals, configuration, unit_test_with_fresh_evidence)
