@@ -6,7 +6,7 @@
 #include "daemon/control/control.h"
 #include "daemon/control/json.h"
 
-static json_t *pairs_json(const struct pke_pairs *list)
+static json_t *pairs(const struct pke_pairs *list)
 {
     json_t *array = json_array();
 
@@ -24,7 +24,7 @@ void view_put_identity(json_t *o, const struct ledger_row *row)
     control_put(o, "user_id", row->user_id);
     control_put(o, "provider", row->provider);
     control_put(o, "attestation", row->attestation);
-    json_object_set_new(o, "attributes", pairs_json(&row->attributes));
+    json_object_set_new(o, "attributes", pairs(&row->attributes));
 }
 
 /* A request that waits is refused for its client and pending for its operator. */
