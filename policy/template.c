@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/version.h"
 #include "policy/placeholder.h"
 
 #define SECOND 1000
@@ -13,8 +14,24 @@
 
 #define FIELD(type, f) PKE_FIELD(type, struct policy_template, f)
 
-static const struct pke_enum_name sources[] = {
-    {"principal", POLICY_SOURCE_PRINCIPAL}, {"device-id", POLICY_SOURCE_DEVICE_ID}, {NULL, 0}};
+static const struct pke_enum_name sources[] = {{"principal", POLICY_SOURCE_PRINCIPAL},
+                                               {"upn", POLICY_SOURCE_UPN},
+                                               {"device-id", POLICY_SOURCE_DEVICE_ID},
+                                               {NULL, 0}};
+static const struct pke_enum_name conflicts[] = {
+    {"refuse", POLICY_CONFLICT_REFUSE}, {"supersede", POLICY_CONFLICT_SUPERSEDE}, {NULL, 0}};
+static const struct pke_enum_name approvals[] = {
+    {"none", POLICY_APPROVAL_NONE}, {"operator", POLICY_APPROVAL_OPERATOR}, {NULL, 0}};
+static const struct pke_enum_name earlies[] = {{"any", POLICY_RENEW_ANY},
+                                               {"window", POLICY_RENEW_WINDOW},
+                                               {"on-grant", POLICY_RENEW_ON_GRANT},
+                                               {NULL, 0}};
+static const struct pke_enum_name recoveries[] = {{"no", POLICY_RECOVERY_NO},
+                                                  {"yes", POLICY_RECOVERY_ANY},
+                                                  {"on-grant", POLICY_RECOVERY_ON_GRANT},
+                                                  {NULL, 0}};
+static const struct pke_enum_name changes[] = {
+    {"log", POLICY_CHANGE_LOG}, {"deny", POLICY_CHANGE_DENY}, {NULL, 0}};
 
 const struct pke_option policy_template_options[] = {
     {.name = "issuer",
@@ -75,7 +92,7 @@ const struct pke_option policy_template_options[] = {
     {.name = "subject-full",
      .type = PKE_OPT_ENUM,
      .offset = FIELD(int, subject_full),
-     .fallback = "principal",
+     .fallback = "upn",
      .names = sources,
      .help = "Common name of Full enrollments"},
     {.name = "subject-device",
@@ -88,7 +105,7 @@ const struct pke_option policy_template_options[] = {
      .type = PKE_OPT_DURATION,
      .offset = FIELD(int64_t, validity),
      .fallback = "365d",
-     .min = HOUR,
+     .min = 5 * 60 * SECOND,
      .max = 3650 * DAY,
      .help = "Time from notBefore to notAfter"},
     {.name = "backdate",
@@ -150,11 +167,96 @@ const struct pke_option policy_template_options[] = {
      .offset = FIELD(bool, advertise_ca),
      .fallback = "no",
      .help = "Carry the CA and its address in GetPolicies"},
-    {.name = "device-takeover",
+    {.name = "device-conflict",
+     .type = PKE_OPT_ENUM,
+     .offset = FIELD(int, device_conflict),
+     .fallback = "refuse",
+     .names = conflicts,
+     .help = "What becomes of another user's request for a DeviceID that is in use"},
+    {.name = "max-devices",
+     .type = PKE_OPT_UINT,
+     .offset = FIELD(uint64_t, max_devices),
+     .fallback = "0",
+     .min = 0,
+     .max = 1000000,
+     .help = "Devices that one user may have at a time; 0 is any number"},
+    {.name = "os-min-version",
+     .type = PKE_OPT_STRING,
+     .offset = FIELD(char *, os_min_version),
+     .min = 7,
+     .max = 43,
+     .help = "Oldest OSVersion that may enroll, a.b.c.d"},
+    {.name = "os-editions",
+     .type = PKE_OPT_STRINGS,
+     .offset = FIELD(struct pke_strings, os_editions),
+     .min = 1,
+     .max = 10,
+     .help = "OSEdition numbers that may enroll (default: any)"},
+    {.name = "device-types",
+     .type = PKE_OPT_STRINGS,
+     .offset = FIELD(struct pke_strings, device_types),
+     .min = 1,
+     .max = 64,
+     .help = "DeviceType values that may enroll (default: any)"},
+    {.name = "unlicensed",
+     .type = PKE_OPT_STRINGS,
+     .offset = FIELD(struct pke_strings, unlicensed),
+     .min = 1,
+     .max = 256,
+     .help = "Principals without a licence for device management, written as in allow"},
+    {.name = "approval",
+     .type = PKE_OPT_ENUM,
+     .offset = FIELD(int, approval),
+     .fallback = "none",
+     .names = approvals,
+     .help = "Whether an operator decides about each new device"},
+    {.name = "renew",
      .type = PKE_OPT_BOOL,
-     .offset = FIELD(bool, device_takeover),
+     .offset = FIELD(bool, renew),
+     .fallback = "yes",
+     .help = "Whether certificates are renewed (RequestType Renew)"},
+    {.name = "renew-early",
+     .type = PKE_OPT_ENUM,
+     .offset = FIELD(int, renew_early),
+     .fallback = "any",
+     .names = earlies,
+     .help = "Renewal before the renewal period: at any time, in the window only, or once when granted"},
+    {.name = "renew-grace",
+     .type = PKE_OPT_DURATION,
+     .offset = FIELD(int64_t, renew_grace),
+     .fallback = "0s",
+     .min = 0,
+     .max = 90 * DAY,
+     .help = "How long after its end a certificate may still be renewed"},
+    {.name = "renew-overlap",
+     .type = PKE_OPT_DURATION,
+     .offset = FIELD(int64_t, renew_overlap),
+     .fallback = "0s",
+     .min = 0,
+     .max = 30 * DAY,
+     .help = "How long a certificate may be renewed after the device used a newer one"},
+    {.name = "renew-same-key",
+     .type = PKE_OPT_BOOL,
+     .offset = FIELD(bool, renew_same_key),
      .fallback = "no",
-     .help = "Another user may enroll a device that has a live certificate"},
+     .help = "Accept a renewal that keeps its key"},
+    {.name = "renew-require-tls",
+     .type = PKE_OPT_BOOL,
+     .offset = FIELD(bool, renew_require_tls),
+     .fallback = "no",
+     .help = "Whether the certificate to be renewed must be the client certificate of the connection, too"},
+    {.name = "renew-hardware-change",
+     .type = PKE_OPT_ENUM,
+     .offset = FIELD(int, renew_hardware_change),
+     .fallback = "log",
+     .names = changes,
+     .help = "What becomes of a renewal with another HWDevID than the one recorded"},
+    {.name = "recovery",
+     .type = PKE_OPT_ENUM,
+     .offset = FIELD(int, recovery),
+     .fallback = "no",
+     .names = recoveries,
+     .help = "Whether a lost certificate is replaced (RequestType Recovery)"},
     {.name = "san-uri",
      .type = PKE_OPT_STRING,
      .offset = FIELD(char *, san_uri),
@@ -223,18 +325,20 @@ static enum pke_err check_ekus(const struct policy_template *t, struct pke_fail 
 }
 
 /* A pattern that policy_match_principal() would take literally although it looks like a wildcard. */
-static enum pke_err check_allow(const struct policy_template *t, struct pke_fail *fail)
+static enum pke_err check_patterns(const struct pke_strings *patterns, const char *option,
+                                   struct pke_fail *fail)
 {
-    for (size_t i = 0; i < t->allow.n; i++) {
-        const char *p = t->allow.v[i];
+    for (size_t i = 0; i < patterns->n; i++) {
+        const char *p = patterns->v[i];
 
         if (!*p)
-            return bad(fail, "allow has an empty entry");
+            return pke_fail_set(fail, PKE_CONFIG, "template-options", RULE, "%s has an empty entry", option);
         if (strcmp(p, "*") == 0)
             continue;
         if (strchr(p[0] == '*' ? p + 1 : p, '*') ||
             (p[0] == '*' && (p[1] != '@' || !p[2] || strchr(p + 2, '@'))))
-            return bad(fail, "allow takes exact names, *@domain or *");
+            return pke_fail_set(fail, PKE_CONFIG, "template-options", RULE, "%s takes exact names, *@domain or *",
+                                option);
     }
     return PKE_OK;
 }
@@ -275,6 +379,18 @@ static enum pke_err check_san_uri(const struct policy_template *t, struct pke_fa
     return PKE_OK;
 }
 
+static enum pke_err check_platform(const struct policy_template *t, struct pke_fail *fail)
+{
+    uint32_t v[PKE_VERSION_PARTS];
+
+    if (t->os_min_version && !pke_version_parse(t->os_min_version, v))
+        return bad(fail, "os-min-version must be a version such as 10.0.19045.0");
+    for (size_t i = 0; i < t->os_editions.n; i++)
+        if (t->os_editions.v[i][strspn(t->os_editions.v[i], "0123456789")] != '\0')
+            return bad(fail, "os-editions takes numbers of MS-MDE2 2.2.9.6");
+    return PKE_OK;
+}
+
 enum pke_err policy_template_check(const struct policy_template *t, struct pke_fail *fail)
 {
     enum pke_err err = check_names(t, fail);
@@ -288,6 +404,10 @@ enum pke_err policy_template_check(const struct policy_template *t, struct pke_f
     if (err == PKE_OK)
         err = check_ekus(t, fail);
     if (err == PKE_OK)
-        err = check_allow(t, fail);
+        err = check_patterns(&t->allow, "allow", fail);
+    if (err == PKE_OK)
+        err = check_patterns(&t->unlicensed, "unlicensed", fail);
+    if (err == PKE_OK)
+        err = check_platform(t, fail);
     return err == PKE_OK ? check_san_uri(t, fail) : err;
 }

@@ -252,8 +252,8 @@ static enum pke_err check_certificates(const struct provdoc *doc, struct pke_fai
     }
     if (doc->renewal)
         return PKE_OK;
-    if (doc->retry_interval < 1 || doc->retry_interval > doc->renew_period ||
-        doc->renew_period > RENEW_DAYS_MAX)
+    if (doc->renew_period && (doc->retry_interval < 1 || doc->retry_interval > doc->renew_period ||
+                              doc->renew_period > RENEW_DAYS_MAX))
         return refuse(fail, "provdoc-renew", "MS-MDE2 2.2.9.1", "the renew period or retry interval");
     return PKE_OK;
 }
@@ -329,7 +329,8 @@ static void add_content(xmlNodePtr root, const struct provdoc *doc)
         add_parm(add_group(root, "APPLICATION"), "PROVIDER-ID", doc->provider_id, NULL);
         return;
     }
-    add_renewal_schedule(my, doc);
+    if (doc->renew_period)
+        add_renewal_schedule(my, doc);
     add_application(root, doc);
     add_dmclient(root, doc);
     if (doc->fragment)

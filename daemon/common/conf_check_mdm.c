@@ -77,6 +77,17 @@ static void check_path(struct conf_impl *ci, size_t i)
     }
 }
 
+static bool is_credential_kind(const char *name)
+{
+    static const char *const kinds[] = {"username",  "one-time-token", "jwt",
+                                        "entra-jwt", "signed-header",  "client-certificate"};
+
+    for (size_t i = 0; i < PKE_LEN(kinds); i++)
+        if (strcmp(kinds[i], name) == 0)
+            return true;
+    return false;
+}
+
 static void check_credentials(struct conf_impl *ci, size_t i)
 {
     const struct conf_endpoint *e = &ci->conf.endpoints[i];
@@ -84,10 +95,11 @@ static void check_credentials(struct conf_impl *ci, size_t i)
     if (e->credentials.n == 0)
         conf_bad(ci, CONF_ENDPOINTS, i, "credentials", "must not be empty");
     for (size_t k = 0; k < e->credentials.n; k++)
-        if (strcmp(e->credentials.v[k], "username") != 0 &&
-            strcmp(e->credentials.v[k], "one-time-token") != 0)
+        if (!is_credential_kind(e->credentials.v[k]))
             conf_bad_item(ci, CONF_ENDPOINTS, i, "credentials", e->credentials.v[k],
-                          "%s is not a known credential kind: username, one-time-token", e->credentials.v[k]);
+                          "%s is not a known credential kind: username, one-time-token, jwt, entra-jwt, "
+                          "signed-header, client-certificate",
+                          e->credentials.v[k]);
 }
 
 /* The URL that is advertised for @p e is made from its first listener. */
@@ -135,7 +147,7 @@ static void check_enroll_stage(struct conf_impl *ci, size_t i)
         conf_bad(ci, CONF_ENDPOINTS, i, "enroll-endpoint", "belongs to the stage policy");
     if (!e->provisioning)
         conf_bad(ci, CONF_ENDPOINTS, i, "provisioning", "the stage enroll needs provisioning values");
-    if (e->provisioning_ref && e->template_ref &&
+    if (e->provisioning_ref && e->template_ref && e->provisioning_ref->renew_period &&
         (int64_t)e->provisioning_ref->renew_period >= e->template_ref->validity / DAY_MS)
         conf_bad(
             ci, CONF_ENDPOINTS, i, "provisioning",
@@ -275,7 +287,7 @@ static void check_provisioning(struct conf_impl *ci, size_t i)
         strcmp(p->default_encoding, "application/vnd.syncml.dm+wbxml") != 0)
         conf_bad(ci, CONF_PROVISIONING, i, "default-encoding",
                  "expects application/vnd.syncml.dm+xml or application/vnd.syncml.dm+wbxml");
-    if (p->retry_interval > p->renew_period)
+    if (p->renew_period && p->retry_interval > p->renew_period)
         conf_bad(ci, CONF_PROVISIONING, i, "retry-interval", "is longer than renew-period (MS-MDE2 2.2.9.1)");
     check_appauth(ci, i);
     check_dmclient(ci, i);

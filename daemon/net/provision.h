@@ -12,8 +12,8 @@
 #include "daemon/net/catalogue.h"
 #include "daemon/net/snapshot.h"
 
-#define PROVISION_MAX (256u << 10) /* bytes of a document; options and fragments are bounded to stay below \
-                                    */
+/* bytes of a document: options and fragments are bounded so that none comes near it */
+#define PROVISION_MAX (256u << 10)
 
 struct provision_input {
     bool renewal; /* the short document of MS-MDE2 3.5 (mdm.md 9.4); no secrets are needed */
@@ -23,8 +23,6 @@ struct provision_input {
     const struct catalogue_issuer *issuer; /* who signed: NULL is refused */
     const struct msg_issued *issued;
     const struct pke_pairs *context; /* the request's ContextItems */
-    const char *enrollment_type;     /* of the record; NULL: the ContextItem chooses the store */
-    const char *upn;                 /* of the authenticated identity; NULL: its principal is its name */
 };
 
 /** Append the document. @return PKE_OK; PKE_INTERNAL when the issuer's certificate is not known to net;

@@ -42,7 +42,8 @@ struct txn {
     const char *principal; /* claimed, later authenticated */
     uint8_t request_hash[32];
     bool has_hash;
-    struct pke_buf token; /* a one-time token, decoded; wiped at the end */
+    struct pke_buf token;                /* a one-time token or a JWT, decoded; wiped at the end */
+    struct pke_bytes client_certificate; /* of the TLS connection, DER; empty: none */
     struct msg_auth_ok auth;
     struct msg_issued issued;
 
@@ -52,6 +53,7 @@ struct txn {
     bool stale_retried;
     bool issuer_knows;       /* issuer saw this request itself: it keeps the record of the refusal */
     unsigned fault_status;   /* HTTP status of the fault, 0: as its class says */
+    const char *folded_id;   /* TraceId of the attempt that this one was counted with; NULL: its own */
     struct pke_fail fail;    /* err PKE_OK: answered well */
     struct pke_buf body;     /* what goes into the envelope */
     struct pke_buf envelope; /* the reply */

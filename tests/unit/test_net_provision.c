@@ -53,6 +53,7 @@ static int setup(void **state)
         .principal = "ada@corp.example",
         .subject_cn = "ada@corp.example",
         .ent_dmid = "ENT-DMID",
+        .enrollment_type = "Full",
     };
     secrets = (struct net_secrets){.client = pke_secret_new(pke_bytes_str("cs")),
                                    .server = pke_secret_new(pke_bytes_str("ss"))};
@@ -198,7 +199,7 @@ static void test_57_names(void **state)
     holds(written(), PROVIDER "UPN", "ada@corp.example", "string");
     pke_pairs_add(&context, arena, "DeviceName", NASTY);
     pke_pairs_add(&context, arena, "DeviceID", DEVICE_ID);
-    in.upn = NASTY;
+    issued.upn = NASTY;
     holds(written(), PROVIDER "EntDeviceName", NASTY, "string");
     holds(written(), PROVIDER "UPN", NASTY, "string");
     configure("    display-name: \"a&b<c>\\\"d'e ]]> \\u00e9\\u20ac z\"\n    upn: \"\"\n"
@@ -240,7 +241,9 @@ static void test_claims_that_are_left_out(void **state)
     context.n = 0;
     pke_pairs_add(&context, arena, "DeviceName", lengthy);
     holds_not(written(), PROVIDER "EntDeviceName");
-    issued.principal = "a\x01";
+    issued.principal = "11d1f0a2-6f7a-4b2b-9c1e-0c6a1b7f9001:9a51d698-40c7-499c-928e-ef7fd76e62c0";
+    holds_not(written(), PROVIDER "UPN"); /* an id is no UPN */
+    issued.upn = "a\x01";
     holds_not(written(), PROVIDER "UPN");
 }
 
@@ -284,8 +287,8 @@ static void test_63_renewal(void **state)
     configure("    fragment-file: f\n    search-criteria: yes\n");
     in.renewal = true;
     in.secrets = NULL;
-    in.enrollment_type = "Device";
-    pke_pairs_add(&context, arena, "EnrollmentType", "Full");
+    issued.enrollment_type = "Device";
+    pke_pairs_add(&context, arena, "EnrollmentType", "Full"); /* only asked for */
     root = written();
     assert_string_equal(xml_attr_any_ns(root->first, "type"), "CertificateStore");
     assert_string_equal(xml_attr_any_ns(root->first->next, "type"), "APPLICATION");
@@ -303,7 +306,7 @@ static void test_63_renewal(void **state)
           "Y2E=", NULL);
     issuer.self_signed = true;
     assert_int_equal(count(written()->first), 6 + 4);
-    in.enrollment_type = NULL; /* the ContextItem says Full */
+    issued.enrollment_type = "Full";
     path = pke_arena_printf(arena, "CertificateStore/My/User/%s/EncodedCertificate", sha1);
     holds(written(), path, "bGVhZg==", NULL);
 }
@@ -405,7 +408,7 @@ static void test_the_largest_document(void **state)
     assert_int_equal(provfrag_read(pke_buf_bytes(&b), "corp.example", &secrets.fragment, &line, &fail),
                      PKE_OK);
     pke_buf_done(&b);
-    issued.principal = text_of('&', 320);
+    issued.principal = issued.upn = text_of('&', 320);
     issued.subject_cn = text_of('&', 64);
     issued.certificate = issuer.ca.der = issuer.root.der = PKE_BYTES(text_of('c', 8192), 8192);
     pke_pairs_add(&context, arena, "DeviceName", text_of('&', 256));
