@@ -188,6 +188,10 @@ static void test_52_53_every_option(void **state)
     holds(written(), "APPLICATION/CONNRETRYFREQ", "9", NULL);
     holds(written(), "APPLICATION/DEFAULTENCODING", "application/vnd.syncml.dm+wbxml", NULL);
     holds_not(written(), "APPLICATION/INIT");
+    holds(written(), "CertificateStore/My/WSTEP/Renew/RenewPeriod", "42", "integer");
+    configure("    renew-period: 0\n"); /* 51: no schedule rather than one that renews at once */
+    holds_not(written(), "CertificateStore/My/WSTEP/Renew/RenewPeriod");
+    holds_not(written(), "CertificateStore/My/WSTEP/Renew/ROBOSupport");
 }
 
 /* 57: names come through as they are, wherever they come from. */
