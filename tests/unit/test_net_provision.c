@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "daemon/common/pattern.h"
 #include "daemon/net/provision.h"
+#include "daemon/net/unknown_items.h"
 #include "proto/xmltree.h"
 
 #define DEVICE_ID "8090C8B484A0E24EB5C56E806CB4EE5B"
@@ -77,6 +78,14 @@ static int teardown(void **state)
     conf = NULL;
     pke_arena_free(arena);
     return 0;
+}
+
+static char *text_of(char c, size_t n)
+{
+    char *s = pke_arena_alloc(arena, n + 1);
+
+    memset(s, c, n);
+    return s;
 }
 
 /* The section corp with further options. */
@@ -251,6 +260,20 @@ static void test_claims_that_are_left_out(void **state)
     holds_not(written(), PROVIDER "UPN");
 }
 
+static void test_unknown_items_are_told_once(void **state)
+{
+    struct unknown_items seen = {0};
+
+    (void)state;
+    assert_false(unknown_items_first(&seen, "plugandforget"));
+    assert_false(unknown_items_first(&seen, text_of('n', 129)));
+    assert_true(unknown_items_first(&seen, "New"));
+    assert_false(unknown_items_first(&seen, "new"));
+    for (unsigned i = 1; i < UNKNOWN_ITEMS_MAX; i++)
+        assert_true(unknown_items_first(&seen, pke_arena_printf(arena, "New%u", i)));
+    assert_false(unknown_items_first(&seen, "One more"));
+}
+
 static void test_patterns(void **state)
 {
     static const char *const values[PATTERN__MAX] = {[PATTERN_UPN] = "{user}", [PATTERN_USER] = "u"};
@@ -375,14 +398,6 @@ static void test_56_fragment_in_the_document(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
-static char *text_of(char c, size_t n)
-{
-    char *s = pke_arena_alloc(arena, n + 1);
-
-    memset(s, c, n);
-    return s;
-}
-
 /* The largest document that options, a fragment and a request can make stays below the bound. */
 static void test_the_largest_document(void **state)
 {
@@ -431,6 +446,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_57_names, setup, teardown),
         cmocka_unit_test_setup_teardown(test_claims_that_are_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(test_patterns, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_unknown_items_are_told_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_63_renewal, setup, teardown),
         cmocka_unit_test_setup_teardown(test_56_fragment_in_the_document, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_largest_document, setup, teardown),
