@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/encode.h"
+#include "daemon/common/log.h"
 #include "daemon/net/provision.h"
 #include "daemon/net/txn_impl.h"
 #include "policy/decide.h"
@@ -283,6 +284,15 @@ static enum step_result step_prepare(struct txn *t)
     return send_prepare(t);
 }
 
+/* Of served requests only: a name in the log is one that an enrolled device sent. */
+static void note_unknown_items(struct txn *t)
+{
+    for (size_t i = 0; i < t->rst.context.n; i++)
+        if (unknown_items_first(&t->net->unknown, t->rst.context.v[i].name))
+            log_event(LOG_INFO, "unknown ContextItem", "name", t->rst.context.v[i].name, "trace_id",
+                      t->trace_id, NULL);
+}
+
 static enum step_result step_provision(struct txn *t)
 {
     const struct policy_template *tpl = t->ep->conf->template_ref;
@@ -298,6 +308,7 @@ static enum step_result step_provision(struct txn *t)
     struct pke_buf doc;
     enum pke_err err;
 
+    note_unknown_items(t);
     pke_buf_init(&doc, PROVISION_MAX);
     err = provision_write(&in, &doc, &t->fail);
     if (err == PKE_OK && wstep_response_write(t->rst.rst_context, pke_buf_bytes(&doc), &t->body) != PKE_OK)
