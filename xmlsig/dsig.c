@@ -94,7 +94,20 @@ static xmlSecKeyPtr take_key(EVP_PKEY *key)
     return ret;
 }
 
-/* "Verified" has to mean: one reference, to everything, and its digest is the one that was read. */
+/* The canonical form that was digested: something, and its digest is the one that was read. */
+static bool digested(xmlSecDSigReferenceCtxPtr ref, const struct xmlsig_shape *shape)
+{
+    xmlSecBufferPtr canonical = xmlSecDSigReferenceCtxGetPreDigestBuffer(ref);
+    uint8_t hash[EVP_MAX_MD_SIZE];
+    size_t n = 0;
+
+    return canonical && xmlSecBufferGetSize(canonical) > 0 &&
+           EVP_Q_digest(NULL, shape->digest_name, NULL, xmlSecBufferGetData(canonical),
+                        xmlSecBufferGetSize(canonical), hash, &n) == 1 &&
+           pke_bytes_eq(PKE_BYTES(hash, n), shape->digest);
+}
+
+/* "Verified" has to mean: one reference, and it is to everything. */
 static bool covered_all(xmlSecDSigCtxPtr ctx, const struct xmlsig_shape *shape)
 {
     xmlSecDSigReferenceCtxPtr ref;
@@ -103,9 +116,7 @@ static bool covered_all(xmlSecDSigCtxPtr ctx, const struct xmlsig_shape *shape)
         xmlSecPtrListGetSize(&ctx->manifestReferences) != 0)
         return false;
     ref = xmlSecPtrListGetItem(&ctx->signedInfoReferences, 0);
-    return ref && ref->status == xmlSecDSigStatusSucceeded && ref->uri && !*ref->uri && ref->result &&
-           pke_bytes_eq(PKE_BYTES(xmlSecBufferGetData(ref->result), xmlSecBufferGetSize(ref->result)),
-                        shape->digest);
+    return ref && ref->status == xmlSecDSigStatusSucceeded && ref->uri && !*ref->uri && digested(ref, shape);
 }
 
 /* By position, as proto/ read it. */
@@ -137,6 +148,7 @@ static bool verifies(xmlDocPtr doc, const struct xmlsig_shape *shape, EVP_PKEY *
     if (!ctx)
         pke_oom();
     limit(ctx);
+    ctx->flags = XMLSEC_DSIG_FLAGS_STORE_SIGNEDINFO_REFERENCES;
     ctx->signKey = take_key(key);
     ok = ctx->signKey && xmlSecDSigCtxVerify(ctx, signature) == 0 && covered_all(ctx, shape);
     xmlSecDSigCtxDestroy(ctx);

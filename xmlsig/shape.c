@@ -33,9 +33,10 @@ static const struct {
 };
 
 static const struct {
-    const char *uri;
+    const char *uri, *name;
     size_t size;
-} digests[] = {{XMLENC "sha256", 32}, {DSIG_MORE "sha384", 48}, {XMLENC "sha512", 64}};
+} digests[] = {
+    {XMLENC "sha256", "SHA256", 32}, {DSIG_MORE "sha384", "SHA384", 48}, {XMLENC "sha512", "SHA512", 64}};
 
 static enum pke_err invalid(struct pke_fail *fail, const char *reason, const char *rule, const char *text)
 {
@@ -138,7 +139,7 @@ static enum pke_err read_reference(const struct xml_node *reference, struct pke_
     for (size_t i = 0; method && i < PKE_LEN(digests); i++) {
         if (strcmp(method, digests[i].uri) != 0)
             continue;
-        ret->digest_method = method;
+        ret->digest_name = digests[i].name;
         if (read_value(reference->last, arena, &ret->digest) && ret->digest.n == digests[i].size)
             return PKE_OK;
         return invalid(fail, "sig-digest-value", "XML-DSig 4.4.3.6",

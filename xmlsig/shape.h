@@ -15,7 +15,7 @@ enum xmlsig_key { XMLSIG_RSA, XMLSIG_ECDSA };
 struct xmlsig_shape {
     enum xmlsig_key key;          /* the key that SignatureMethod asks for */
     struct pke_bytes digest;      /* DigestValue; its length is that of DigestMethod */
-    const char *digest_method;    /* its URI */
+    const char *digest_name;      /* DigestMethod, as libcrypto names it */
     struct pke_bytes signature;   /* SignatureValue */
     const struct xml_node *token; /* the BinarySecurityToken that KeyInfo refers to */
     int64_t created, expires;     /* of the Timestamp, seconds */

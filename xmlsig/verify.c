@@ -123,7 +123,7 @@ static void name_document(const struct xmlsig_shape *s, uint8_t out[32])
     struct pke_buf text;
 
     pke_buf_init(&text, 512);
-    pke_buf_add(&text, s->digest_method, strlen(s->digest_method) + 1);
+    pke_buf_add(&text, s->digest_name, strlen(s->digest_name) + 1);
     pke_buf_add_bytes(&text, s->digest);
     if (text.overflow || EVP_Digest(text.p, text.n, out, NULL, EVP_sha256(), NULL) != 1)
         abort();
