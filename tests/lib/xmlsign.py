@@ -176,9 +176,9 @@ def sign(document, key, method=None, c14n_method=EXCLUSIVE, digest=ENC + "sha256
     shell = (f"<{p}Signature {names}>{signed_info}<{p}SignatureValue>{{value}}</{p}SignatureValue>{info}{extra}"
              f"</{p}Signature>")
     whole = parse(document.replace("{signature}", shell.replace("{value}", "")))
-    node = whole.find_all((DSIG, "SignedInfo"))[-1]
+    nodes = whole.find_all((DSIG, "SignedInfo"))
     if value is None:
-        value = raw_signature(key, method, c14n(node, c14n_method if c14n_method in (INCLUSIVE, EXCLUSIVE)
+        value = raw_signature(key, method, c14n(nodes[-1], c14n_method if c14n_method in (INCLUSIVE, EXCLUSIVE)
                                                 else EXCLUSIVE).encode())
     return document.replace("{signature}", shell.replace("{value}", base64.b64encode(value).decode()))
 
