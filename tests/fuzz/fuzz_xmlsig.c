@@ -16,9 +16,9 @@
 static const struct {
     const char *digest, *message_id;
 } signed_ones[] = {
-    {"3362960982e391aaecb351c59a05102948ccbaf410fbbaaf6dfe2627f04a76bb",
+    {"1a9b3f22c92cc8214b9894ca5998190b1d0eeb12ce3f89544164f81c2e051bcb",
      "urn:uuid:78951bf4-faa4-5221-95ee-974f1b7be071"},
-    {"5381cd3362a0338f4efb9fbf434eb047b4702eb91c18b8cd73d4def7c1fe8221",
+    {"d7949d77e72a86132eb642fbca524d58b229e2f2e3e98cabb7f5808b44c4117c",
      "urn:uuid:12f18104-36a2-5810-a811-e616e5314449"},
 };
 
