@@ -31,9 +31,8 @@ static enum pke_err open_store(struct ledger_reader *r, const char *path, struct
     if (err == PKE_OK)
         err = schema_version(&r->store, &version, fail);
     if (err == PKE_OK && version != LEDGER_SCHEMA)
-        err =
-            pke_fail_set(fail, version == 0 ? PKE_STORE_DOWN : PKE_CONFIG, "ledger-schema", STORE_RULE_SCHEMA,
-                         "the ledger is not ready: its writer has to create or convert it first");
+        err = pke_fail_set(fail, PKE_STORE_DOWN, "ledger-schema", STORE_RULE_SCHEMA,
+                           "the ledger is not ready: its writer has to create or convert it first");
     return err;
 }
 

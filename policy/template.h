@@ -27,6 +27,7 @@ enum policy_renew_early {
 /** Another user asks for a DeviceID that is in use. */
 enum policy_conflict { POLICY_CONFLICT_REFUSE, POLICY_CONFLICT_SUPERSEDE };
 
+enum policy_recovery_mode { POLICY_RECOVERY_NO, POLICY_RECOVERY_ANY, POLICY_RECOVERY_ON_GRANT };
 enum policy_approval { POLICY_APPROVAL_NONE, POLICY_APPROVAL_OPERATOR };
 enum policy_change { POLICY_CHANGE_LOG, POLICY_CHANGE_DENY };
 
@@ -56,7 +57,8 @@ struct policy_template {
     struct pke_strings os_editions, device_types; /* that may enroll; empty: any */
     struct pke_strings unlicensed; /* principals without a licence for device management, as in allow */
     int approval;                  /* enum policy_approval */
-    bool renew, recovery;          /* RequestTypes Renew and Recovery are offered */
+    bool renew;                    /* RequestType Renew is offered */
+    int recovery;                  /* enum policy_recovery_mode */
     int renew_early;               /* enum policy_renew_early */
     int64_t renew_grace;           /* ms after notAfter */
     int64_t renew_overlap;         /* ms after a newer certificate of the device was used */

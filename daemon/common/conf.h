@@ -75,7 +75,10 @@ struct conf_provisioning {
     int64_t initial_backoff, max_backoff; /* INITIALBACKOFFTIME, MAXBACKOFFTIME */
     bool backcompat_retry_disabled;
     char *default_encoding;
-    bool search_criteria; /* emit SSLCLIENTCERTSEARCHCRITERIA */
+    char *protocol_version;     /* PROTOVER; absent: left out, as every absent text below */
+    char *network_access_point; /* TO-NAPID */
+    bool use_hardware_id;       /* USEHWDEVID */
+    bool search_criteria;       /* emit SSLCLIENTCERTSEARCHCRITERIA */
     char *client_secret_file,
         *client_nonce; /* APPAUTH CLIENT: the file's text is known to the management server */
     char *server_name, *server_secret_file, *server_nonce; /* APPAUTH APPSRV */
@@ -84,8 +87,14 @@ struct conf_provisioning {
     char *renew_url; /* ServerURL, absent: the client starts at discovery */
     uint64_t poll_first_retries, poll_second_retries, poll_remaining_retries;
     int64_t poll_first_interval, poll_second_interval, poll_remaining_interval; /* ms, whole minutes */
-    bool poll_on_login;
+    bool poll_on_login, poll_all_users;
+    char *upn, *device_name; /* daemon/common/pattern.h */
     char *help_phone, *help_website, *help_email;
+    bool require_message_signing, keep_alive; /* EnableOmaDmKeepAliveMessage */
+    char *sync_version;                       /* SyncApplicationVersion */
+    char *aad_resource_id;
+    struct pke_strings management_servers; /* ManagementServerAddressList */
+    char *fragment_file;                   /* proto/provfrag.h */
 };
 
 /** endpoints.NAME: path -> what is served there. */
@@ -168,6 +177,13 @@ enum pke_err conf_parse(const char *file, struct pke_bytes text, struct conf **r
  */
 enum pke_err conf_load(const char *file, struct pke_buf *bytes, struct conf **ret,
                        struct conf_errors *errors);
+
+/**
+ * Append an error about one option of one object of a section ("provisioning", "corp", "fragment-file"), for
+ * checks of content that are not this folder's. Always PKE_CONFIG.
+ */
+enum pke_err conf_errors_add(const struct conf *conf, const char *section, const char *name,
+                             const char *option, const char *text, struct conf_errors *errors);
 
 /** Check that the files it names exist and are readable. Blocks on disk; main and --check-config. */
 enum pke_err conf_check_files(const struct conf *conf, struct conf_errors *errors);

@@ -5,9 +5,11 @@
 #include "base/encode.h"
 #include "base/mem.h"
 #include "daemon/common/conf_impl.h"
+#include "daemon/common/pattern.h"
 
-#define DAY_MS    86400000
-#define MINUTE_MS 60000
+#define DAY_MS             86400000
+#define MINUTE_MS          60000
+#define MANAGEMENT_SERVERS 8
 
 bool conf_https_url(const char *url, bool path)
 {
@@ -170,7 +172,7 @@ static void check_enroll_stage(struct conf_impl *ci, size_t i)
         conf_bad(ci, CONF_ENDPOINTS, i, "enroll-endpoint", "belongs to the stage policy");
     if (!e->provisioning)
         conf_bad(ci, CONF_ENDPOINTS, i, "provisioning", "the stage enroll needs provisioning values");
-    if (e->provisioning_ref && e->template_ref &&
+    if (e->provisioning_ref && e->template_ref && e->provisioning_ref->renew_period &&
         (int64_t)e->provisioning_ref->renew_period >= e->template_ref->validity / DAY_MS)
         conf_bad(
             ci, CONF_ENDPOINTS, i, "provisioning",
@@ -247,6 +249,52 @@ static void check_appauth(struct conf_impl *ci, size_t i)
         conf_bad(ci, CONF_PROVISIONING, i, "server-nonce", "is needed with server-auth-type DIGEST");
 }
 
+/* What a client only claims is a label; an account name it is not. */
+static void check_patterns(struct conf_impl *ci, size_t i)
+{
+    const struct conf_provisioning *p = &ci->conf.provisionings[i];
+    const struct {
+        const char *option, *pattern, *known;
+        unsigned allowed;
+    } patterns[] = {
+        {"upn", p->upn, "{upn}, {user}, {device-id} and {ent-dmid}",
+         PATTERN_ALL & ~(1u << PATTERN_DEVICE_NAME)},
+        {"device-name", p->device_name, "{device-name}, {device-id}, {upn}, {user} and {ent-dmid}",
+         PATTERN_ALL},
+    };
+
+    for (size_t k = 0; k < PKE_LEN(patterns); k++)
+        if (patterns[k].pattern && !pattern_valid(patterns[k].pattern, patterns[k].allowed))
+            conf_bad(ci, CONF_PROVISIONING, i, patterns[k].option,
+                     "has an unknown placeholder: %s are known here", patterns[k].known);
+}
+
+static bool sync_version_ok(const char *s)
+{
+    size_t major = strspn(s, "0123456789"), minor = s[major] == '.' ? strspn(s + major + 1, "0123456789") : 0;
+
+    return major > 0 && minor > 0 && s[major + 1 + minor] == '\0';
+}
+
+static void check_dmclient(struct conf_impl *ci, size_t i)
+{
+    const struct conf_provisioning *p = &ci->conf.provisionings[i];
+
+    check_patterns(ci, i);
+    if (p->protocol_version && strcmp(p->protocol_version, "1.1") != 0 &&
+        strcmp(p->protocol_version, "1.2") != 0)
+        conf_bad(ci, CONF_PROVISIONING, i, "protocol-version", "expects 1.1 or 1.2");
+    if (p->sync_version && !sync_version_ok(p->sync_version))
+        conf_bad(ci, CONF_PROVISIONING, i, "sync-version", "expects a version such as 5.0");
+    if (p->management_servers.n > MANAGEMENT_SERVERS)
+        conf_bad(ci, CONF_PROVISIONING, i, "management-servers", "there are more than %d",
+                 MANAGEMENT_SERVERS);
+    for (size_t k = 0; k < p->management_servers.n; k++)
+        if (!conf_https_url(p->management_servers.v[k], true))
+            conf_bad_item(ci, CONF_PROVISIONING, i, "management-servers", p->management_servers.v[k],
+                          "expects an https URL");
+}
+
 static void check_provisioning(struct conf_impl *ci, size_t i)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
@@ -265,9 +313,10 @@ static void check_provisioning(struct conf_impl *ci, size_t i)
         strcmp(p->default_encoding, "application/vnd.syncml.dm+wbxml") != 0)
         conf_bad(ci, CONF_PROVISIONING, i, "default-encoding",
                  "expects application/vnd.syncml.dm+xml or application/vnd.syncml.dm+wbxml");
-    if (p->retry_interval > p->renew_period)
+    if (p->renew_period && p->retry_interval > p->renew_period)
         conf_bad(ci, CONF_PROVISIONING, i, "retry-interval", "is longer than renew-period (MS-MDE2 2.2.9.1)");
     check_appauth(ci, i);
+    check_dmclient(ci, i);
     check_poll(ci, i);
 }
 

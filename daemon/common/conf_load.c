@@ -149,7 +149,35 @@ static void check_named_files(struct conf_impl *ci)
     for (size_t i = 0; i < c->n_provisionings; i++) {
         need_secret(ci, CONF_PROVISIONING, i, "client-secret-file", c->provisionings[i].client_secret_file);
         need_secret(ci, CONF_PROVISIONING, i, "server-secret-file", c->provisionings[i].server_secret_file);
+        need_file(ci, CONF_PROVISIONING, i, "fragment-file", c->provisionings[i].fragment_file);
     }
+}
+
+/* The section and object are known: the caller has them from @p conf. */
+static void bad_by_name(struct conf_impl *ci, const char *section, const char *name, const char *option,
+                        const char *text)
+{
+    for (unsigned s = CONF_GLOBAL + 1; s < CONF__SECTIONS; s++)
+        for (size_t i = 0; strcmp(conf_sections[s].name, section) == 0 && i < conf_object_count(&ci->conf, s);
+             i++)
+            if (strcmp(conf_object_name(&ci->conf, s, i), name) == 0)
+                conf_bad(ci, s, i, option, "%s", text);
+}
+
+enum pke_err conf_errors_add(const struct conf *conf, const char *section, const char *name,
+                             const char *option, const char *text, struct conf_errors *errors)
+{
+    struct conf_impl *ci = (struct conf_impl *)(uintptr_t)conf; /* marks and messages only */
+    struct pke_arena *scratch = pke_arena_new();
+    struct conf_report report;
+
+    conf_report_init(&report, conf->file, scratch);
+    ci->report = &report;
+    bad_by_name(ci, section, name, option, text);
+    (void)conf_report_done(&report, errors);
+    ci->report = NULL;
+    pke_arena_free(scratch);
+    return PKE_CONFIG;
 }
 
 enum pke_err conf_check_files(const struct conf *conf, struct conf_errors *errors)

@@ -8,10 +8,9 @@
 #include "daemon/net/txn_impl.h"
 #include "policy/decide.h"
 
-#define STALE_PAUSE    100 /* ms: the other half of a configuration switch is under way */
-#define TOKEN_MAX      512
-#define KIND_RENEWAL   "renewal" /* of what net logs; not a kind that can be enabled */
-#define PROVISIONS_MAX (512u << 10)
+#define STALE_PAUSE  100 /* ms: the other half of a configuration switch is under way */
+#define TOKEN_MAX    512
+#define KIND_RENEWAL "renewal" /* of what net logs; not a kind that can be enabled */
 
 static enum step_result done(enum pke_err err)
 {
@@ -79,7 +78,7 @@ static enum pke_err check_operation(struct txn *t)
     if (t->rst.operation == WSTEP_RENEW && !(tpl && tpl->renew))
         return pke_fail_set(&t->fail, PKE_UNSUPPORTED, "renewal-disabled", "template: renew",
                             "renewal is not enabled");
-    if (t->rst.operation == WSTEP_RECOVERY && !(tpl && tpl->recovery))
+    if (t->rst.operation == WSTEP_RECOVERY && (!tpl || tpl->recovery == POLICY_RECOVERY_NO))
         return pke_fail_set(&t->fail, PKE_UNSUPPORTED, "recovery-disabled", "template: recovery",
                             "recovery is not enabled");
     return PKE_OK;
@@ -304,12 +303,14 @@ static enum step_result step_provision(struct txn *t)
         .secrets = snapshot_secrets(t->snap, t->ep->conf->provisioning_ref),
         .issuer = catalogue_find(t->snap->catalogue, tpl ? tpl->issuer : NULL),
         .issued = &t->issued,
+        .renewal = t->rst.operation == WSTEP_RENEW,
+        .with_ca = t->issued.with_ca,
         .context = &t->rst.context,
     };
     struct pke_buf doc;
     enum pke_err err;
 
-    pke_buf_init(&doc, PROVISIONS_MAX);
+    pke_buf_init(&doc, PROVISION_MAX);
     err = provision_write(&in, &doc, &t->fail);
     if (err == PKE_OK && wstep_response_write(t->rst.rst_context, pke_buf_bytes(&doc), &t->body) != PKE_OK)
         err = pke_fail_set(&t->fail, PKE_INTERNAL, "reply-too-large", "architecture: limits",

@@ -97,7 +97,7 @@ static void test_defaults(void **state)
     assert_int_equal(t.renewal_period, 42LL * 86400 * 1000);
     assert_int_equal(t.rsa_min_bits, 2048);
     assert_int_equal(t.rsa_max_bits, 4096);
-    assert_false(t.allow_ec || t.allow_sha1_csr || t.key_encipherment || t.advertise_ca || t.recovery);
+    assert_false(t.allow_ec || t.allow_sha1_csr || t.key_encipherment || t.advertise_ca || t.recovery != POLICY_RECOVERY_NO);
     assert_int_equal(t.ekus.n, 1);
     assert_string_equal(t.ekus.v[0], "1.3.6.1.5.5.7.3.2");
     assert_int_equal(t.providers.n, 0);
