@@ -13,7 +13,6 @@
 #define TAG_KEY_ID              0x80 /* [0] IMPLICIT OCTET STRING */
 #define TAG_SIGNED_ATTRIBUTES   0xa0
 #define TAG_UNSIGNED_ATTRIBUTES 0xa1
-#define MAX_DIGEST_ALGORITHMS   8
 
 struct message {
     struct pke_cursor digests, certificates, crls, signers;
@@ -176,20 +175,15 @@ static enum pke_err read_signer(struct message *m)
     return PKE_OK;
 }
 
-/* The list is a hint for readers in one pass, but a signer whose digest is not on it "MAY" fail (5.3): may.
- */
+/* With one signer the list has one digest to name. What else it could name, other readers stumble over. */
 static enum pke_err check_digests(struct message *m)
 {
     struct pke_cursor list = m->digests;
     struct pke_bytes oid;
-    bool found = false;
-    unsigned n = 0;
 
-    while (n++ < MAX_DIGEST_ALGORITHMS && ca_cms_digest_oid(&list, &oid))
-        found = found || pke_bytes_eq(oid, m->signer.digest);
-    if (pke_cursor_left(&list) > 0 || !found)
+    if (!ca_cms_digest_oid(&list, &oid) || !pke_bytes_eq(oid, m->signer.digest) || pke_cursor_left(&list) > 0)
         return malformed(m, "cms-digest-algorithms", "RFC 5652 5.1, 5.3",
-                         "the digest algorithms are not a list with that of the signer");
+                         "the digest algorithms are not that of the signer alone");
     return PKE_OK;
 }
 

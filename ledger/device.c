@@ -7,8 +7,6 @@
 #include "base/mem.h"
 #include "ledger/audit.h"
 
-#define RULE_DEVICE "device states"
-
 enum pke_err device_permission(struct ledger *l, const struct ledger_intent *in, struct pke_fail *fail)
 {
     PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_FIND_PERMISSION);
@@ -23,7 +21,7 @@ enum pke_err device_permission(struct ledger *l, const struct ledger_intent *in,
         return PKE_OK;
     err = query_result(&q, fail);
     return err != PKE_OK ? err
-                         : pke_fail_set(fail, PKE_DENIED, "device-permission", RULE_DEVICE,
+                         : pke_fail_set(fail, PKE_DENIED, "device-permission", STORE_RULE_DEVICE,
                                         "the permission was used, taken back or has expired");
 }
 
@@ -91,7 +89,7 @@ static enum pke_err name(struct ledger *l, const char *tenant, const char *provi
     if (!query_row(&q)) {
         err = query_result(&q, fail);
         return err != PKE_OK ? err
-                             : pke_fail_set(fail, PKE_NOT_FOUND, "device-unknown", RULE_DEVICE,
+                             : pke_fail_set(fail, PKE_NOT_FOUND, "device-unknown", STORE_RULE_DEVICE,
                                             "there is no such device");
     }
     ret->id = query_col_int(&q, 0);
@@ -101,7 +99,7 @@ static enum pke_err name(struct ledger *l, const char *tenant, const char *provi
     ret->principal = query_col_text(&q, 4, ret->arena);
     ret->user_id = query_col_text(&q, 5, ret->arena);
     if (query_row(&q))
-        return pke_fail_set(fail, PKE_EXISTS, "device-ambiguous", RULE_DEVICE,
+        return pke_fail_set(fail, PKE_EXISTS, "device-ambiguous", STORE_RULE_DEVICE,
                             "the device is enrolled with several providers: name one");
     return query_result(&q, fail);
 }
@@ -111,11 +109,13 @@ static enum pke_err check_change(const struct named *d, enum ledger_device_chang
                                  struct pke_fail *fail)
 {
     if (change == LEDGER_DEVICE_BLOCK && d->blocked)
-        return pke_fail_set(fail, PKE_EXISTS, "device-blocked", RULE_DEVICE, "the device is blocked already");
+        return pke_fail_set(fail, PKE_EXISTS, "device-blocked", STORE_RULE_DEVICE,
+                            "the device is blocked already");
     if (change == LEDGER_DEVICE_UNBLOCK && !d->blocked)
-        return pke_fail_set(fail, PKE_EXISTS, "device-not-blocked", RULE_DEVICE, "the device is not blocked");
+        return pke_fail_set(fail, PKE_EXISTS, "device-not-blocked", STORE_RULE_DEVICE,
+                            "the device is not blocked");
     if (change != LEDGER_DEVICE_BLOCK && change != LEDGER_DEVICE_UNBLOCK && d->released)
-        return pke_fail_set(fail, PKE_EXISTS, "device-released", RULE_DEVICE,
+        return pke_fail_set(fail, PKE_EXISTS, "device-released", STORE_RULE_DEVICE,
                             "the device was released and not enrolled since");
     return PKE_OK;
 }

@@ -71,7 +71,7 @@ enum pke_err ledger_find_device(struct ledger *l, const char *tenant, const char
     for (size_t i = 0; err == PKE_OK && !ret->live && i < n; i++)
         err = find_live(l, tenant, providers[i], device_id, now, arena, found, ret, fail);
     if (err == PKE_OK && !found && !ret->live)
-        return pke_fail_set(fail, PKE_NOT_FOUND, "device-unknown", "device states",
+        return pke_fail_set(fail, PKE_NOT_FOUND, "device-unknown", STORE_RULE_DEVICE,
                             "there is no such device");
     return err;
 }

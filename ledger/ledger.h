@@ -171,6 +171,14 @@ enum pke_err ledger_find_certificate(struct ledger *l, const uint8_t sha256[32],
                                      struct ledger_certificate *ret, struct pke_fail *fail);
 
 /**
+ * SHA-256 of the issued certificate that an operator names: by SHA-256 or SHA-1 thumbprint, serial or request
+ * id, in this order, in hex of any case with colons or spaces. PKE_NOT_FOUND; PKE_EXISTS when two issuers
+ * gave out the serial.
+ */
+enum pke_err ledger_name_certificate(struct ledger *l, const char *key, uint8_t ret[32],
+                                     struct pke_fail *fail);
+
+/**
  * A certificate was seen in use: the first time it is confirmed, and every issued certificate of the same
  * device and provider that was asked for before it is superseded. Audited once; a second time changes
  * nothing.

@@ -118,6 +118,7 @@ static const char tables_2[] =
     "ALTER TABLE certificate ADD COLUMN confirmed_at INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE certificate ADD COLUMN superseded_at INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE certificate ADD COLUMN revoked_at INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX certificate_renewed ON certificate (renewed_from) WHERE renewed_from IS NOT NULL;"
     "CREATE INDEX certificate_valid ON certificate (device_id, tenant, provider, not_after)"
     "  WHERE superseded_at = 0 AND revoked_at = 0;"
 

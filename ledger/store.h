@@ -21,6 +21,7 @@
 #define STORE_RULE_DURABLE "ledger durability"
 #define STORE_RULE_SCHEMA  "ledger schema"
 #define STORE_RULE_REQUEST "ledger request states"
+#define STORE_RULE_DEVICE  "device states"
 #define STORE_SERIAL_MAX   20 /* RFC 5280 4.1.2.2 */
 /* Uses of token t in force: reserved by a request under way or consumed by an issued one. */
 #define STORE_TOKEN_USED                                                   \

@@ -19,6 +19,11 @@
       " c.issuer_id, c.spki_sha256, r.attributes, c.not_before, c.not_after, r.finished_at, c.confirmed_at," \
       " c.superseded_at, c.revoked_at FROM certificate c JOIN request r ON r.id = c.request"                 \
       " WHERE c.sha256 = ?")                                                                                 \
+    X(CERT_BY_SHA256, "SELECT sha256 FROM certificate WHERE sha256 = ?")                                     \
+    X(CERT_BY_SHA1, "SELECT sha256 FROM certificate WHERE sha1 = ? LIMIT 2")                                 \
+    X(CERT_BY_SERIAL, "SELECT sha256 FROM certificate WHERE serial = ? AND sha256 IS NOT NULL LIMIT 2")      \
+    X(CERT_BY_REQUEST, "SELECT c.sha256 FROM request r JOIN certificate c ON c.request = r.id"               \
+                       " WHERE r.request_id = ? AND c.sha256 IS NOT NULL")                                   \
     X(FIND_RENEWED, "SELECT c.request FROM certificate c WHERE c.sha256 = ? AND c.tenant = ?"                \
                     " AND c.revoked_at = 0")                                                                 \
     X(FIND_UNCONFIRMED, "SELECT c.request, r.request_id, c.serial, c.confirmed_at FROM certificate c"        \

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "config.h"
+#include "daemon/control/context_view.h"
 #include "daemon/control/control.h"
 #include "daemon/control/json.h"
 
@@ -56,7 +57,7 @@ json_t *view_request(const struct ledger_row *row, bool whole)
     control_put(o, "spki_sha256", row->spki_sha256);
     control_put_seconds(o, "not_before", row->not_before);
     control_put_seconds(o, "not_after", row->not_after);
-    json_object_set_new(o, "context", control_pairs(&row->context));
+    json_object_set_new(o, "context", context_view(&row->context));
     control_put_pem(o, "request_pem", "CERTIFICATE REQUEST", row->request);
     return o;
 }

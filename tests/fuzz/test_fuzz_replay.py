@@ -53,6 +53,8 @@ SEEDS = {  # patterns below tests/, or the function that writes them into a fold
     "context": contexts,
     "csr": ["data/csr/*.csr", "data/probe/*.csr"],
     "tbs": to_be_signed,
+    "cms": ["data/cms/*.p7", "data/mdm/pki/*.p7.der"],
+    "cert": ["data/cert/*.der", "data/mdm/pki/d*.der", "data/cms/*.der"],
     "conf": ["data/conf/*.yaml", "../dist/examples/*.yaml"],
     "http": made,
     "ipc": made,

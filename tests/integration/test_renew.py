@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Renewal and recovery against a real daemon with a CA key in SoftHSM, under a clock that is moved (MS-MDE2 checklist 58
 to 66; attacks A07, A14, A30, A35)."""
-import base64
 import datetime
 import glob
 import json
@@ -14,11 +13,10 @@ import mdm  # noqa: E402
 import tap  # noqa: E402
 from cryptography import x509  # noqa: E402
 from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID  # noqa: E402
 from mdmlab import MdmLab, USER, write_text  # noqa: E402
 
 OTHER = "bob@lab.example"
-LAB = None
+LAB = CLOCK = VICTIM = None
 
 
 class Clock:
@@ -219,10 +217,6 @@ def c59_look_alikes():
     flipped = bytearray(d.der)
     flipped[-1] ^= 1  # in the CA's signature: nothing in the CMS depends on it
     refused(d.renew(signed_by(d, bytes(flipped), d.key)), "renew-unknown", "c59 one bit of the certificate is not the ledger's")
-    with open(LAB.ca, "rb") as f:
-        ca = x509.load_pem_x509_certificate(f.read()).public_bytes(serialization.Encoding.DER)
-    a = d.renew(signed_by(d, ca, mdm.new_key()))
-    tap.ok(a.status == 500 and a.certificate() is None, "A14 the CA's certificate as signer", a.describe())
 
 
 @attack

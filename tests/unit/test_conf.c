@@ -300,6 +300,26 @@ static void test_one_mistake(void **state)
         {"server-name: device", "server-name: device\n    default-encoding: text/xml",
          "c.yaml:43:23: provisioning.corp.default-encoding: expects application/vnd.syncml.dm+xml or "
          "application/vnd.syncml.dm+wbxml\n"},
+        {"server-name: device", "server-name: device\n    protocol-version: \"2.0\"",
+         "c.yaml:43:23: provisioning.corp.protocol-version: expects 1.1 or 1.2\n"},
+        {"server-name: device", "server-name: device\n    sync-version: 5",
+         "c.yaml:43:19: provisioning.corp.sync-version: expects a version such as 5.0\n"},
+        {"server-name: device", "server-name: device\n    upn: \"{device-name}\"",
+         "c.yaml:43:10: provisioning.corp.upn: has an unknown placeholder: {upn}, {user}, {device-id} and "
+         "{ent-dmid} are known here\n"},
+        {"server-name: device", "server-name: device\n    device-name: \"{serial}\"",
+         "c.yaml:43:18: provisioning.corp.device-name: has an unknown placeholder: {device-name}, "
+         "{device-id}, "
+         "{upn}, {user} and {ent-dmid} are known here\n"},
+        {"server-name: device", "server-name: device\n    management-servers: [https://a, http://b]",
+         "c.yaml:43:37: provisioning.corp.management-servers[1]: expects an https URL\n"},
+        {"server-name: device",
+         "server-name: device\n    management-servers: [https://a, https://b, https://c, https://d, "
+         "https://e, "
+         "https://f, https://g, https://h, https://i]",
+         "c.yaml:43:25: provisioning.corp.management-servers: there are more than 8\n"},
+        {"server-name: device", "server-name: device\n    fragment: \"<x/>\"",
+         "c.yaml:43:5: provisioning.corp.fragment: unknown option\n"},
         /* endpoints */
         {"    listeners: [main]", "    listeners: [main, other]",
          "c.yaml:48:23: endpoints.policy.listeners[1]: there is no listener other\n"},
@@ -769,6 +789,27 @@ static void test_schema(void **state)
     pke_buf_done(&out);
 }
 
+/* A check of another folder tells its error as ours: at the option, or at its object. */
+static void test_error_of_another(void **state)
+{
+    struct conf_errors errors = {0};
+    char *text = good_text();
+    struct conf *conf = must_parse(text);
+
+    (void)state;
+    assert_int_equal(conf_errors_add(conf, "provisioning", "corp", "provider-id", "f:3: bad", &errors),
+                     PKE_CONFIG);
+    assert_int_equal(conf_errors_add(conf, "provisioning", "corp", "fragment-file", "worse", &errors),
+                     PKE_CONFIG);
+    assert_string_equal(pke_buf_cstr(&errors.text),
+                        "/etc/p/c.yaml:37:18: provisioning.corp.provider-id: f:3: bad\n"
+                        "/etc/p/c.yaml:36:3: provisioning.corp.fragment-file: worse\n");
+    assert_int_equal(errors.count, 2);
+    conf_errors_done(&errors);
+    conf_unref(conf);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -787,6 +828,7 @@ int main(void)
         cmocka_unit_test(test_schema),
         cmocka_unit_test(test_manual_page),
         cmocka_unit_test(test_files),
+        cmocka_unit_test(test_error_of_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

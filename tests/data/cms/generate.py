@@ -172,7 +172,6 @@ class Maker:
         one("good-version-3", whole={"version": 3})
         one("good-digest-no-null", digest_alg=seq(oid(DIGEST_OID["sha256"])))
         one("good-sha256-with-rsa", algorithm=RSA_SHA256)
-        one("good-more-digests", whole={"digests": [seq(oid(DIGEST_OID[d]), NULL) for d in ("sha256", "sha512")]})
         others = [certificate(dev.spki, serial=s) for s in range(1, 9)]
         one("good-8-certificates", certs=others[:7] + [dev.cert])
         crl_info = seq(integer(1), ECDSA_SHA256, ISSUER, utc("260301120000Z"))
@@ -233,7 +232,8 @@ class Maker:
         one("content-changed", whole={"inner": tlv(0xA0, octets(csr[:-1] + bytes([csr[-1] ^ 1])))})
         one("digests-empty", whole={"digests": []})
         one("digests-of-another", whole={"digests": [seq(oid(DIGEST_OID["sha512"]), NULL)]})
-        one("digests-9", whole={"digests": [seq(oid(DIGEST_OID["sha256"]), NULL)] * 9})
+        one("digests-twice", whole={"digests": [seq(oid(DIGEST_OID["sha256"]), NULL)] * 2})
+        one("digests-more", whole={"digests": [seq(oid(DIGEST_OID[d]), NULL) for d in ("sha256", "sha512")]})
         one("crl-malformed", whole={"crls": tlv(0xA1, seq(seq(), seq()))})
         one("crl-other", whole={"crls": tlv(0xA1, tlv(0xA1, oid(DATA), NULL))})
         good = message([dev.cert], [signer(dev, csr)], csr)
