@@ -53,6 +53,8 @@ static int setup(void **state)
         .principal = "ada@corp.example",
         .subject_cn = "ada@corp.example",
         .ent_dmid = "ENT-DMID",
+        .operation = "issue",
+        .enrollment_type = "Full",
     };
     secrets = (struct net_secrets){.client = pke_secret_new(pke_bytes_str("cs")),
                                    .server = pke_secret_new(pke_bytes_str("ss"))};
@@ -198,7 +200,7 @@ static void test_57_names(void **state)
     holds(written(), PROVIDER "UPN", "ada@corp.example", "string");
     pke_pairs_add(&context, arena, "DeviceName", NASTY);
     pke_pairs_add(&context, arena, "DeviceID", DEVICE_ID);
-    in.upn = NASTY;
+    issued.upn = NASTY;
     holds(written(), PROVIDER "EntDeviceName", NASTY, "string");
     holds(written(), PROVIDER "UPN", NASTY, "string");
     configure("    display-name: \"a&b<c>\\\"d'e ]]> \\u00e9\\u20ac z\"\n    upn: \"\"\n"
@@ -284,8 +286,8 @@ static void test_63_renewal(void **state)
     configure("    fragment-file: f\n    search-criteria: yes\n");
     in.renewal = true;
     in.secrets = NULL;
-    in.enrollment_type = "Device";
-    pke_pairs_add(&context, arena, "EnrollmentType", "Full");
+    issued.enrollment_type = "Device";
+    pke_pairs_add(&context, arena, "EnrollmentType", "Full"); /* not asked */
     root = written();
     assert_string_equal(xml_attr_any_ns(root->first, "type"), "CertificateStore");
     assert_string_equal(xml_attr_any_ns(root->first->next, "type"), "APPLICATION");
@@ -303,7 +305,7 @@ static void test_63_renewal(void **state)
           "Y2E=", NULL);
     issuer.self_signed = true;
     assert_int_equal(count(written()->first), 6 + 4);
-    in.enrollment_type = NULL; /* the ContextItem says Full */
+    issued.enrollment_type = "Full";
     path = pke_arena_printf(arena, "CertificateStore/My/User/%s/EncodedCertificate", sha1);
     holds(written(), path, "bGVhZg==", NULL);
 }
