@@ -275,7 +275,7 @@ static void test_one_mistake(void **state)
         {"server-name: device", "server-name: device\n    renew-period: 6",
          "c.yaml:36:3: provisioning.corp.retry-interval: is longer than renew-period (MS-MDE2 2.2.9.1)\n"},
         {"server-name: device", "server-name: device\n    renew-period: 1001",
-         "c.yaml:43:19: provisioning.corp.renew-period: expects a value from 1 to 1000\n"},
+         "c.yaml:43:19: provisioning.corp.renew-period: expects a value from 0 to 1000\n"},
         {"server-name: device", "server-name: device\n    retry-interval: 0",
          "c.yaml:43:21: provisioning.corp.retry-interval: expects a value from 1 to 1000\n"},
         {"server-name: device", "server-name: device\n    renew-period: 365",
