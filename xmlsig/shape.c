@@ -130,10 +130,10 @@ static enum pke_err read_reference(const struct xml_node *reference, struct pke_
     const char *uri = attr(reference, "URI"), *method;
 
     if (!has_only_attrs(reference, "URI", NULL) || !uri || *uri)
-        return invalid(fail, "sig-reference", "MS-MDE2 3.4.1 Reference URI",
+        return invalid(fail, "sig-reference", "MS-MDE2 3.4.4.1.1.1.2 Reference URI",
                        "The signature is not over the whole request");
     if (!has_only(reference, children) || !transforms_fit(reference->first))
-        return invalid(fail, "sig-transform", "MS-MDE2 3.4.1 Transforms",
+        return invalid(fail, "sig-transform", "MS-MDE2 3.4.4.1.1.1.2 Transforms",
                        "The signature has other transforms than enveloped-signature");
     method = algorithm_of(reference->first->next);
     for (size_t i = 0; method && i < PKE_LEN(digests); i++) {
@@ -145,7 +145,7 @@ static enum pke_err read_reference(const struct xml_node *reference, struct pke_
         return invalid(fail, "sig-digest-value", "XML-DSig 4.4.3.6",
                        "The DigestValue is not a digest of its method");
     }
-    return invalid(fail, "sig-digest-method", "MS-MDE2 3.4.1 DigestMethod",
+    return invalid(fail, "sig-digest-method", "MS-MDE2 3.4.4.1.1.1.2 DigestMethod",
                    "The digest method is not one of SHA-2");
 }
 
@@ -159,7 +159,7 @@ static enum pke_err read_signed_info(const struct xml_node *info, struct pke_are
         return invalid(fail, "sig-signed-info", "XML-DSig 4.4",
                        "The SignedInfo has not exactly one Reference");
     if (!is_c14n(info->first))
-        return invalid(fail, "sig-c14n", "MS-MDE2 3.4.1 CanonicalizationMethod",
+        return invalid(fail, "sig-c14n", "MS-MDE2 3.4.4.1.1.1.2 CanonicalizationMethod",
                        "The canonicalization is not permitted");
     method = algorithm_of(info->first->next);
     for (size_t i = 0; method && i < PKE_LEN(methods); i++)
@@ -167,7 +167,7 @@ static enum pke_err read_signed_info(const struct xml_node *info, struct pke_are
             ret->key = methods[i].key;
             return read_reference(info->last, arena, ret, fail);
         }
-    return invalid(fail, "sig-method", "MS-MDE2 3.4.1 SignatureMethod",
+    return invalid(fail, "sig-method", "MS-MDE2 3.4.4.1.1.1.2 SignatureMethod",
                    "The signature method is not permitted");
 }
 
@@ -208,11 +208,11 @@ static enum pke_err read_key_info(const struct xml_node *envelope, const struct 
     if (!has_only_attrs(info, NULL, NULL) || !is(str, NS_WSSE, "SecurityTokenReference") || str->next ||
         !has_only_attrs(str, NULL, NULL) || !is(ref, NS_WSSE, "Reference") || ref->next || ref->first ||
         !has_only_attrs(ref, "URI", "ValueType"))
-        return invalid(fail, "sig-key-info", "MS-MDE2 3.4.1 KeyInfo",
+        return invalid(fail, "sig-key-info", "MS-MDE2 3.4.4.1.1.1.2 KeyInfo",
                        "The KeyInfo is not one reference to a token");
     uri = attr(ref, "URI");
     if (!uri || !means_token(envelope, shape->token, uri))
-        return invalid(fail, "sig-key-reference", "MS-MDE2 3.4.1 KeyInfo",
+        return invalid(fail, "sig-key-reference", "MS-MDE2 3.4.4.1.1.1.2 KeyInfo",
                        "The KeyInfo does not lead to the token of the header");
     return PKE_OK;
 }
@@ -257,14 +257,14 @@ enum pke_err xmlsig_shape_read(const struct xml_node *envelope, struct pke_arena
     enum pke_err err;
 
     if (!signature || count_signatures(envelope) != 1)
-        return invalid(fail, "sig-count", "MS-MDE2 3.4.1 Signature",
+        return invalid(fail, "sig-count", "MS-MDE2 3.4.4.1.1.1.2 Signature",
                        "The request has not exactly one signature in its header");
     if (!has_only(signature, children) || !has_only_attrs(signature, NULL, NULL))
         return invalid(fail, "sig-children", "XML-DSig 4.2",
                        "The signature is not SignedInfo, SignatureValue and KeyInfo");
     ret->token = xml_child(security, NS_WSSE, "BinarySecurityToken");
     if (!ret->token || xml_next_same(ret->token))
-        return invalid(fail, "sig-token", "MS-MDE2 3.4.1 BinarySecurityToken",
+        return invalid(fail, "sig-token", "MS-MDE2 3.4.4.1.1.1.2 BinarySecurityToken",
                        "The header has not exactly one token");
     err = read_timestamp(security, arena, ret, fail);
     if (err == PKE_OK)

@@ -68,7 +68,7 @@ static enum pke_err read_certificate(struct pke_bytes text, struct pke_arena *ar
         *ret = pke_arena_bytes(arena, pke_buf_bytes(&der));
     pke_buf_done(&der);
     return ok ? PKE_OK
-              : invalid(fail, "sig-certificate", "MS-MDE2 3.4.1 BinarySecurityToken",
+              : invalid(fail, "sig-certificate", "MS-MDE2 3.4.4.1.1.1.2 BinarySecurityToken",
                         "The token is not the base64 of a certificate");
 }
 
@@ -104,10 +104,10 @@ static enum pke_err check_signature(struct pke_bytes document, const struct xmls
     enum pke_err err;
 
     if (!key)
-        err = invalid(fail, "sig-certificate", "MS-MDE2 3.4.1 BinarySecurityToken",
+        err = invalid(fail, "sig-certificate", "MS-MDE2 3.4.4.1.1.1.2 BinarySecurityToken",
                       "The token is not a certificate with a key");
     else if (!key_fits(key, s))
-        err = invalid(fail, "sig-key", "MS-MDE2 3.4.1 SignatureMethod",
+        err = invalid(fail, "sig-key", "MS-MDE2 3.4.4.1.1.1.2 SignatureMethod",
                       "The signature is not one of the certificate's key");
     else
         err = xmlsig_dsig_check(document, s, key, fail);
@@ -137,7 +137,7 @@ static enum pke_err verify(struct pke_bytes document, int64_t now, const struct 
     enum pke_err err;
 
     if (r->request.credential.kind != SOAP_CRED_CERTIFICATE)
-        return invalid(fail, "sig-count", "MS-MDE2 3.4.1 Signature", "The header has no signature");
+        return invalid(fail, "sig-count", "MS-MDE2 3.4.4.1.1.1.2 Signature", "The header has no signature");
     /* GetPolicies or RequestSecurityToken < Body < Envelope, by proto's rules */
     err = xmlsig_shape_read(r->request.body->parent->parent, arena, &shape, fail);
     if (err == PKE_OK)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file
- * The signed header of a request: XML-DSig over the whole SOAP document (MS-MDE2 3.4.1, mdm.md 4.4). Verifies
- * that the holder of a certificate signed exactly this document, and when. Whether that certificate is
- * trusted is the caller's: see xmlsig_rules.trust.
+ * The signed header of a request: XML-DSig over the whole SOAP document (MS-MDE2 3.4.4.1.1.1.2, mdm.md 4.4).
+ * Verifies that the holder of a certificate signed exactly this document, and when. Whether that certificate
+ * is trusted is the caller's: see xmlsig_rules.trust.
  *
  * One thread only. No socket, no file, no clock, no logging; nothing blocks.
  */

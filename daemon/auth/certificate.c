@@ -140,8 +140,8 @@ static X509 *parse(struct pke_bytes der)
 
 static enum pke_err untrusted(struct pke_fail *fail, const char *reason, const char *text)
 {
-    return pke_fail_set(fail, PKE_UNAUTHENTICATED, reason, "MS-MDE2 3.4.1 AuthPolicy Certificate", "%s",
-                        text);
+    return pke_fail_set(fail, PKE_UNAUTHENTICATED, reason, "MS-MDE2 3.4.4.1.1.1.2 AuthPolicy Certificate",
+                        "%s", text);
 }
 
 static enum pke_err chain_failed(int why, struct pke_fail *fail)

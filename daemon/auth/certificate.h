@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file
- * Certificates as credentials (MS-MDE2 3.4.1 AuthPolicy Certificate): which ones an endpoint trusts, and who
- * they stand for. Whether the client holds the key is not asked here.
+ * Certificates as credentials (MS-MDE2 3.4.4.1.1.1.2 AuthPolicy Certificate): which ones an endpoint trusts,
+ * and who they stand for. Whether the client holds the key is not asked here.
  */
 #ifndef DAEMON_AUTH_CERTIFICATE_H
 #define DAEMON_AUTH_CERTIFICATE_H

@@ -39,7 +39,7 @@ static enum pke_err check_signed_request(const struct soap_request *r, const str
     enum pke_err err;
 
     if ((r->stage == SOAP_REQUEST_SECURITY_TOKEN) != enroll)
-        return pke_fail_set(fail, PKE_INVALID_SECURITY, "sig-other-stage", "MS-MDE2 3.4.1 Signature",
+        return pke_fail_set(fail, PKE_INVALID_SECURITY, "sig-other-stage", "MS-MDE2 3.4.4.1.1.1.2 Signature",
                             "the signed request is not of this stage");
     if (!enroll)
         return PKE_OK;
@@ -49,7 +49,8 @@ static enum pke_err check_signed_request(const struct soap_request *r, const str
     if (EVP_Digest(rst.request.p, rst.request.n, hash, NULL, EVP_sha256(), NULL) != 1)
         abort();
     if (!pke_bytes_eq(PKE_BYTES(hash, sizeof hash), m->request_hash))
-        return pke_fail_set(fail, PKE_INVALID_SECURITY, "sig-other-request", "MS-MDE2 3.4.1 Signature",
+        return pke_fail_set(fail, PKE_INVALID_SECURITY, "sig-other-request",
+                            "MS-MDE2 3.4.4.1.1.1.2 Signature",
                             "the signed request is not the one that is asked for");
     return PKE_OK;
 }
@@ -60,7 +61,7 @@ static enum pke_err check_replay(struct auth_core *core, const struct xmlsig_res
     if (replay_take(core->replay, r->digest, now, r->expires + XMLSIG_SKEW_SECONDS,
                     core->conf->global.retry_window / 1000))
         return PKE_OK;
-    return pke_fail_set(fail, PKE_INVALID_SECURITY, "sig-replayed", "MS-MDE2 3.4.1 Signature",
+    return pke_fail_set(fail, PKE_INVALID_SECURITY, "sig-replayed", "MS-MDE2 3.4.4.1.1.1.2 Signature",
                         "the signed request was used before");
 }
 
