@@ -17,6 +17,9 @@ struct auth_core {
     bool writer;
     struct password *passwords;
     struct backoff *backoff;
+    struct certificates *certificates;
+    struct replay *replay;
+    struct xmlsig *xmlsig;
     struct userfile *users; /* NULL: the file cannot be used, for the reason below */
     struct stat seen;       /* the file that users were read from */
     struct pke_fail broken;

@@ -23,6 +23,8 @@ enum conf_backend { CONF_BACKEND_PKCS11, CONF_BACKEND_FILE };
 enum conf_client_cert { CONF_CLIENT_CERT_OFF, CONF_CLIENT_CERT_OPTIONAL, CONF_CLIENT_CERT_REQUIRE };
 enum conf_flavour { CONF_FLAVOUR_MDM };
 enum conf_stage { CONF_STAGE_POLICY, CONF_STAGE_ENROLL };
+/** What of a client's certificate is the principal. */
+enum conf_principal { CONF_PRINCIPAL_CN, CONF_PRINCIPAL_UPN, CONF_PRINCIPAL_EMAIL, CONF_PRINCIPAL_SHA256 };
 
 /** keys.NAME: one CA key and how to open it. Used by key, keytool-free. */
 struct conf_key {
@@ -105,8 +107,11 @@ struct conf_endpoint {
     char *enrollment_version;       /* "3.0" .. "7.0", as told to the client at discovery */
     struct pke_strings credentials; /* enabled kinds: "username" */
     char *template_name;
-    char *provisioning;    /* stage enroll */
-    char *enroll_endpoint; /* stage policy: whose URL is advertised */
+    char *provisioning;        /* stage enroll */
+    char *enroll_endpoint;     /* stage policy: whose URL is advertised */
+    char *credential_ca;       /* PEM file: who vouches for signed-header and client-certificate */
+    char *credential_crl;      /* PEM file of revocations, or NULL */
+    int certificate_principal; /* enum conf_principal */
     const struct policy_template *template_ref;
     const struct conf_provisioning *provisioning_ref;
     const struct conf_endpoint *enroll_ref;

@@ -285,6 +285,7 @@ struct txn *txn_start(struct net *net, const struct txn_request *req, txn_done_f
     t->done = done;
     t->arg = arg;
     t->source = req->source ? pke_arena_strdup(t->arena, req->source) : NULL;
+    t->client_certificate = pke_arena_bytes(t->arena, req->client_certificate);
     t->started = role_monotonic_ms();
     t->deadline = t->started + (uint64_t)t->snap->conf->global.request_deadline;
     t->timer = event_new(net->base, -1, 0, on_deadline, t);

@@ -41,10 +41,20 @@ static enum step_result step_admit(struct txn *t)
                              "the service is in maintenance, try again later"));
 }
 
+/* What the header says comes first; without a token in it, the certificate of the connection can be the
+ * credential. */
+static bool has_client_certificate(const struct txn *t)
+{
+    return (t->soap.credential.kind == SOAP_CRED_NONE || t->soap.credential.kind == SOAP_CRED_EMPTY) &&
+           t->client_certificate.n > 0 && pke_strings_has(&t->ep->conf->credentials, "client-certificate");
+}
+
 /* No header at all and a header without a usable token are different faults (MS-MDE2 2.2.10). */
 static enum step_result step_security(struct txn *t)
 {
     t->principal = t->soap.credential.username;
+    if (has_client_certificate(t))
+        return STEP_NEXT;
     if (t->soap.credential.kind == SOAP_CRED_NONE)
         return done(pke_fail_set(&t->fail, PKE_INVALID_SECURITY, "security-missing",
                                  "MS-MDE2 3.1.1 wsse:Security", "the Security header is missing"));
@@ -91,11 +101,10 @@ static enum step_result step_read_token(struct txn *t)
 }
 
 static const char *const kind_names[] = {
-    [SOAP_CRED_USERNAME] = "username",
-    [SOAP_CRED_USERNAME_EMPTY] = KIND_RENEWAL,
-    [SOAP_CRED_JWT] = "entra-jwt",
-    [SOAP_CRED_DEVICE_TOKEN] = "one-time-token",
-    [SOAP_CRED_CERTIFICATE] = "signed-header",
+    [SOAP_CRED_NONE] = "client-certificate", /* step_security() let nothing else of these two pass */
+    [SOAP_CRED_EMPTY] = "client-certificate",    [SOAP_CRED_USERNAME] = "username",
+    [SOAP_CRED_USERNAME_EMPTY] = KIND_RENEWAL,   [SOAP_CRED_JWT] = "entra-jwt",
+    [SOAP_CRED_DEVICE_TOKEN] = "one-time-token", [SOAP_CRED_CERTIFICATE] = "signed-header",
 };
 
 static enum step_result step_credential(struct txn *t)
@@ -158,7 +167,8 @@ static enum step_result authenticate_token(struct txn *t)
     return txn_ask(t, &q, on_authenticated);
 }
 
-static enum step_result authenticate_password(struct txn *t)
+/* What auth verifies. It parses a signed document itself, and takes from there what it vouches for. */
+static enum step_result ask_auth(struct txn *t)
 {
     const struct soap_credential *c = &t->soap.credential;
     struct msg_auth m = {
@@ -168,6 +178,8 @@ static enum step_result authenticate_password(struct txn *t)
         .kind = t->kind,
         .username = c->username,
         .password = c->password,
+        .document = c->kind == SOAP_CRED_CERTIFICATE ? t->input : PKE_BYTES(NULL, 0),
+        .client_certificate = has_client_certificate(t) ? t->client_certificate : PKE_BYTES(NULL, 0),
         .source = t->source,
         .request_hash = PKE_BYTES(t->request_hash, t->has_hash ? sizeof t->request_hash : 0),
         .deadline = t->deadline,
@@ -185,7 +197,7 @@ static enum step_result step_authenticate(struct txn *t)
     case SOAP_CRED_DEVICE_TOKEN:
         return authenticate_token(t);
     default:
-        return authenticate_password(t);
+        return ask_auth(t);
     }
 }
 
