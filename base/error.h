@@ -22,6 +22,9 @@
     X(DENIED, "denied", "the identity may not do this")                                      \
     X(QUOTA, "quota", "a quota is exhausted")                                                \
     X(POLICY, "policy", "refused by policy")                                                 \
+    X(DEVICE_UNSUPPORTED, "device-unsupported", "policy excludes devices of this kind")      \
+    X(LICENSE, "license", "the user has no licence for device management")                   \
+    X(CUSTOM, "custom", "refused with a text of the administrator")                          \
     X(ENROLLMENT_DATA, "enrollment-data", "mandatory enrollment data is missing or invalid") \
     X(CSR_BAD, "csr-bad", "the certificate request is not acceptable")                       \
     X(KEY_WEAK, "key-weak", "the requested key is weak or malformed")                        \

@@ -98,6 +98,21 @@ bool policy_common_name_valid(const char *name)
     return true;
 }
 
+bool policy_same_identity(const char *principal, const char *user_id, const struct policy_identity *identity)
+{
+    if (user_id && identity->user_id)
+        return strcmp(user_id, identity->user_id) == 0;
+    return principal && identity->principal && same_name(principal, identity->principal);
+}
+
+static bool matches_any(const struct pke_strings *patterns, const char *principal)
+{
+    for (size_t i = 0; i < patterns->n; i++)
+        if (policy_match_principal(patterns->v[i], principal))
+            return true;
+    return false;
+}
+
 enum pke_err policy_visible(const struct policy_template *t, const struct policy_identity *identity,
                             struct pke_fail *fail)
 {
@@ -107,17 +122,20 @@ enum pke_err policy_visible(const struct policy_template *t, const struct policy
     if (!identity || !identity->principal || !*identity->principal || !identity->tenant || !*identity->tenant)
         return pke_fail_set(fail, PKE_DENIED, "identity-missing", RULE_IDENTITY,
                             "there is no authenticated identity");
-    for (size_t i = 0; i < t->allow.n; i++)
-        if (policy_match_principal(t->allow.v[i], identity->principal))
-            return PKE_OK;
-    return pke_fail_set(fail, PKE_DENIED, "principal-not-allowed", RULE_IDENTITY,
-                        "the template does not allow this principal");
+    if (!matches_any(&t->allow, identity->principal))
+        return pke_fail_set(fail, PKE_DENIED, "principal-not-allowed", RULE_IDENTITY,
+                            "the template does not allow this principal");
+    if (matches_any(&t->unlicensed, identity->principal))
+        return pke_fail_set(fail, PKE_LICENSE, "principal-unlicensed", "template: unlicensed",
+                            "the user has no licence for device management");
+    return PKE_OK;
 }
 
 /* Full or Device: sets the source of the subject. */
-static enum pke_err decide_type(const struct policy_template *t, const char *type, int *source,
-                                struct pke_fail *fail)
+static enum pke_err decide_type(const struct policy_template *t, const struct policy_request *req,
+                                int *source, struct pke_fail *fail)
 {
+    const char *type = req->enrollment_type;
     bool full = type && strcmp(type, "Full") == 0;
 
     if (!full && (!type || strcmp(type, "Device") != 0))
@@ -127,6 +145,9 @@ static enum pke_err decide_type(const struct policy_template *t, const char *typ
         return pke_fail_set(fail, PKE_DENIED, "enrollment-type-not-allowed",
                             full ? "template: allow-full" : "template: allow-device",
                             "the template does not allow %s enrollments", type);
+    if (full && !req->identity->upn && strcmp(req->identity->credential, "entra-jwt") == 0)
+        return pke_fail_set(fail, PKE_DENIED, "upn-missing", "MS-MDE2 3.4.4.1.1.1.1 EnrollmentType",
+                            "a user's enrollment needs a token that names the user");
     *source = full ? t->subject_full : t->subject_device;
     return PKE_OK;
 }
@@ -137,8 +158,9 @@ static enum pke_err decide_device(const struct policy_template *t, const struct 
     if (!policy_device_id_valid(req->device_id))
         return pke_fail_set(fail, PKE_ENROLLMENT_DATA, "device-id", RULE_CONTEXT,
                             "DeviceID must be 1 to 64 of A-Z a-z 0-9 . _ { } -");
-    if (req->device_owner && !t->device_takeover && !same_name(req->device_owner, req->identity->principal))
-        return pke_fail_set(fail, PKE_DENIED, "device-of-another", "template: device-takeover",
+    if (req->device_owner && t->device_conflict == POLICY_CONFLICT_REFUSE &&
+        !policy_same_identity(req->device_owner, req->device_owner_id, req->identity))
+        return pke_fail_set(fail, PKE_DENIED, "device-of-another", "template: device-conflict",
                             "the device has a live certificate of another principal");
     return PKE_OK;
 }
@@ -165,10 +187,21 @@ static enum pke_err decide_key(const struct policy_template *t, const struct pol
     return PKE_OK;
 }
 
+/* A user of the user file or of a one-time token without a UPN goes by the name that an officer gave it. */
+static const char *upn_of(const struct policy_identity *id)
+{
+    if (id->upn)
+        return id->upn;
+    return strcmp(id->credential, "username") == 0 || strcmp(id->credential, "one-time-token") == 0
+               ? id->principal
+               : NULL;
+}
+
 static enum pke_err decide_subject(int source, const struct policy_request *req, struct pke_arena *arena,
                                    const char **cn, struct pke_fail *fail)
 {
     const char *value = source == POLICY_SOURCE_PRINCIPAL   ? req->identity->principal
+                        : source == POLICY_SOURCE_UPN       ? upn_of(req->identity)
                         : source == POLICY_SOURCE_DEVICE_ID ? req->device_id
                                                             : NULL;
 
@@ -228,7 +261,7 @@ enum pke_err policy_decide(const struct policy_template *t, const struct policy_
     enum pke_err err = policy_visible(t, req->identity, fail);
 
     if (err == PKE_OK)
-        err = decide_type(t, req->enrollment_type, &source, fail);
+        err = decide_type(t, req, &source, fail);
     if (err == PKE_OK)
         err = decide_device(t, req, fail);
     if (err == PKE_OK)

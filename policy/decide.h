@@ -13,6 +13,8 @@
 struct policy_identity {
     const char *tenant;
     const char *principal;
+    const char *user_id;    /* what stays when a name is given to somebody else; NULL: not known */
+    const char *upn;        /* verified; NULL: the identity has none */
     const char *credential; /* kind: "username" */
 };
 
@@ -28,7 +30,8 @@ struct policy_request {
     const struct policy_identity *identity;
     const char *device_id;       /* MS-MDE2 3.4.4.1.1.1.1 ContextItem DeviceID */
     const char *enrollment_type; /* "Full" or "Device" */
-    const char *device_owner;    /* principal of the newest live certificate of this DeviceID, NULL: none */
+    const char *device_owner;    /* principal who owns this DeviceID, NULL: nobody */
+    const char *device_owner_id; /* and that identity's user_id, NULL: not known */
     struct policy_key key;
 };
 
@@ -57,6 +60,9 @@ enum pke_err policy_visible(const struct policy_template *t, const struct policy
  */
 enum pke_err policy_decide(const struct policy_template *t, const struct policy_request *req, int64_t now,
                            struct pke_arena *arena, struct policy_decision *ret, struct pke_fail *fail);
+
+/** Is the recorded owner this identity? By user_id where both have one, else by name. */
+bool policy_same_identity(const char *principal, const char *user_id, const struct policy_identity *identity);
 
 /**
  * Does @p pattern match @p principal, ASCII case-insensitively? "*" matches any, "*@corp.example" those with

@@ -13,8 +13,22 @@
 enum policy_source {
     POLICY_SOURCE_NONE,
     POLICY_SOURCE_PRINCIPAL, /* the authenticated principal, usually the UPN */
+    POLICY_SOURCE_UPN,       /* the UPN that the credential vouches for */
     POLICY_SOURCE_DEVICE_ID, /* the DeviceID of the enrollment, checked for form and for its owner */
 };
+
+/** May a certificate be renewed before the renewal period begins? */
+enum policy_renew_early {
+    POLICY_RENEW_ANY,      /* while it is valid: RenewNow and a change of the CA need it */
+    POLICY_RENEW_WINDOW,   /* in the last renewal-period of its life */
+    POLICY_RENEW_ON_GRANT, /* in the window, or once after `device allow-renewal` */
+};
+
+/** Another user asks for a DeviceID that is in use. */
+enum policy_conflict { POLICY_CONFLICT_REFUSE, POLICY_CONFLICT_SUPERSEDE };
+
+enum policy_approval { POLICY_APPROVAL_NONE, POLICY_APPROVAL_OPERATOR };
+enum policy_change { POLICY_CHANGE_LOG, POLICY_CHANGE_DENY };
 
 /** templates.NAME */
 struct policy_template {
@@ -36,8 +50,19 @@ struct policy_template {
     bool key_encipherment;        /* beside digitalSignature */
     struct pke_strings providers; /* XCEP cryptoProviders, in order of preference */
     bool advertise_ca;            /* carry the CA in GetPolicies; off: nil, as Windows documents */
-    bool device_takeover;         /* another user may enroll a DeviceID that is in use */
-    char *san_uri;                /* optional SAN URI; "{device-id}" and "{ent-dmid}" are replaced */
+    int device_conflict;          /* enum policy_conflict */
+    uint64_t max_devices;         /* live devices of one identity; 0: any number */
+    char *os_min_version;         /* "10.0.19045.0"; NULL: any */
+    struct pke_strings os_editions, device_types; /* that may enroll; empty: any */
+    struct pke_strings unlicensed; /* principals without a licence for device management, as in allow */
+    int approval;                  /* enum policy_approval */
+    bool renew, recovery;          /* RequestTypes Renew and Recovery are offered */
+    int renew_early;               /* enum policy_renew_early */
+    int64_t renew_grace;           /* ms after notAfter */
+    int64_t renew_overlap;         /* ms after a newer certificate of the device was used */
+    bool renew_same_key, renew_require_tls;
+    int renew_hardware_change; /* enum policy_change: the HWDevID is not the recorded one */
+    char *san_uri;             /* optional SAN URI; "{device-id}" and "{ent-dmid}" are replaced */
 };
 
 extern const struct pke_option policy_template_options[]; /* ends with PKE_OPTION_END */

@@ -53,17 +53,21 @@ static void on_auth(struct peer *p, const struct ipc_frame *f)
     struct pke_fail fail = {0};
     struct msg_auth m = {0};
     struct msg_auth_ok ok = {0};
+    struct auth_now now = {role_monotonic_ms(), role_wall_ms() / 1000};
+    struct auth_identity who = {0};
     struct pke_buf assertion;
     enum pke_err err = ipc_record_read(msg_auth_fields, f->payload, a->arena, &m, sizeof m, &fail);
 
     chan_wipe_frame(p->chan, f);
     pke_buf_init(&assertion, ASSERTION_MAX);
     if (err == PKE_OK)
-        err = a->core ? auth_core_verify(a->core, &m, role_monotonic_ms(), a->arena, &assertion,
-                                         &ok.principal, &fail)
+        err = a->core ? auth_core_verify(a->core, &m, &now, a->arena, &assertion, &who, &fail)
                       : not_ready(&fail);
     wipe(m.password);
+    wipe(m.token);
     if (err == PKE_OK) {
+        ok.principal = who.principal;
+        ok.upn = pke_pairs_get(&who.attributes, "upn");
         ok.assertion = pke_buf_bytes(&assertion);
         chan_send_record(p->chan, MSG_AUTH_OK, f->id, msg_auth_ok_fields, &ok);
     } else {

@@ -91,9 +91,6 @@ static enum pke_err check_request(const struct auth_core *core, const struct msg
     if (!e)
         return pke_fail_set(fail, PKE_STALE, "endpoint-unknown", "configuration generation",
                             "the endpoint is not in the configuration");
-    if (strcmp(m->kind, "username") != 0)
-        return pke_fail_set(fail, PKE_UNSUPPORTED, "credential-kind", "endpoint credentials",
-                            "this kind of credential is not supported");
     if (!pke_strings_has(&e->credentials, m->kind))
         return pke_fail_set(fail, PKE_DENIED, "credential-kind", "endpoint credentials",
                             "the endpoint does not take this kind of credential");
@@ -103,8 +100,6 @@ static enum pke_err check_request(const struct auth_core *core, const struct msg
                             "the endpoint is not of this tenant and stage");
     if (m->request_hash.n != (enroll ? HASH_LEN : 0))
         return malformed(fail, "the request hash does not fit the stage");
-    if (!m->username)
-        return malformed(fail, "the user name is missing");
     return PKE_OK;
 }
 
@@ -153,40 +148,80 @@ static bool verify_password(struct auth_core *core, const struct msg_auth *m, ui
     return false;
 }
 
+/* The name may be given to somebody else later; the id that `user add` drew stays (attribute "id"). */
+static enum pke_err verify_username(struct auth_core *core, const struct msg_auth *m,
+                                    const struct auth_now *now, struct pke_arena *arena,
+                                    struct auth_identity *ret, struct pke_fail *fail)
+{
+    enum pke_err err =
+        m->username ? auth_core_refresh(core, fail) : malformed(fail, "the user name is missing");
+    const struct user *user;
+
+    if (err != PKE_OK)
+        return err;
+    user = userfile_find(core->users, m->username);
+    if (!verify_password(core, m, now->monotonic_ms, user))
+        return pke_fail_set(fail, PKE_UNAUTHENTICATED, "credential", "MS-MDE2 3.4.4.1.1.1",
+                            "the user name or password is wrong");
+    ret->principal = pke_arena_strdup(arena, user->name);
+    ret->user_id = pke_pairs_get(&user->attributes, "id");
+    if (ret->user_id)
+        ret->user_id = pke_arena_strdup(arena, ret->user_id);
+    for (size_t i = 0; i < user->attributes.n; i++)
+        if (strcmp(user->attributes.v[i].name, "id") != 0)
+            pke_pairs_add(&ret->attributes, arena, user->attributes.v[i].name, user->attributes.v[i].value);
+    if (!pke_pairs_get(&ret->attributes, "upn") && strchr(user->name, '@'))
+        pke_pairs_add(&ret->attributes, arena, "upn", user->name);
+    return PKE_OK;
+}
+
+static const struct {
+    const char *kind;
+    auth_verify_fn *verify;
+} verifiers[] = {
+    {"username", verify_username},
+};
+
+static auth_verify_fn *find_verifier(const char *kind)
+{
+    for (size_t i = 0; i < PKE_LEN(verifiers); i++)
+        if (strcmp(verifiers[i].kind, kind) == 0)
+            return verifiers[i].verify;
+    return NULL;
+}
+
 static enum pke_err write_assertion(const struct auth_core *core, const struct msg_auth *m, uint64_t now_ms,
-                                    const struct user *user, struct pke_buf *out)
+                                    const struct auth_identity *id, struct pke_buf *out)
 {
     struct assertion a = {.tenant = m->tenant,
-                          .principal = user->name,
+                          .principal = id->principal,
+                          .user_id = id->user_id,
                           .kind = m->kind,
                           .stage = m->stage,
                           .endpoint = m->endpoint,
-                          .attributes = user->attributes,
+                          .attributes = id->attributes,
                           .request_hash = m->request_hash,
                           .expires = now_ms + ASSERTION_LIFETIME_MS};
 
     return assertion_write(&a, pke_secret_bytes(core->key), out);
 }
 
-enum pke_err auth_core_verify(struct auth_core *core, const struct msg_auth *m, uint64_t now_ms,
-                              struct pke_arena *arena, struct pke_buf *assertion, const char **principal,
+enum pke_err auth_core_verify(struct auth_core *core, const struct msg_auth *m, const struct auth_now *now,
+                              struct pke_arena *arena, struct pke_buf *assertion, struct auth_identity *ret,
                               struct pke_fail *fail)
 {
-    enum pke_err err = check_request(core, m, now_ms, fail);
-    const struct user *user;
+    auth_verify_fn *verify = find_verifier(m->kind);
+    enum pke_err err = check_request(core, m, now->monotonic_ms, fail);
 
+    if (err == PKE_OK && !verify)
+        err = pke_fail_set(fail, PKE_UNSUPPORTED, "credential-kind", "endpoint credentials",
+                           "this kind of credential is not supported");
     if (err == PKE_OK)
-        err = auth_core_refresh(core, fail);
+        err = verify(core, m, now, arena, ret, fail);
     if (err != PKE_OK)
         return err;
-    user = userfile_find(core->users, m->username);
-    if (!verify_password(core, m, now_ms, user))
-        return pke_fail_set(fail, PKE_UNAUTHENTICATED, "credential", "MS-MDE2 3.4.4.1.1.1",
-                            "the user name or password is wrong");
-    err = write_assertion(core, m, now_ms, user, assertion);
-    if (err != PKE_OK)
-        return pke_fail_set(fail, PKE_INTERNAL, "assertion", "daemon/common/assertion.h",
-                            "the assertion cannot be made");
-    *principal = pke_arena_strdup(arena, user->name);
-    return PKE_OK;
+    err = write_assertion(core, m, now->monotonic_ms, ret, assertion);
+    return err == PKE_OK ? PKE_OK
+                         : pke_fail_set(fail, PKE_INTERNAL, "assertion", "daemon/common/assertion.h",
+                                        "the assertion cannot be made");
 }

@@ -21,20 +21,34 @@ enum pke_err auth_core_new(const struct conf *conf, struct pke_bytes secret, boo
                            struct auth_core **ret, struct pke_fail *fail);
 void auth_core_free(struct auth_core *core); /* accepts NULL; wipes */
 
+/** Both clocks, read once per request: deadlines and back-off are monotonic, tokens and certificates are not.
+ */
+struct auth_now {
+    uint64_t monotonic_ms;
+    int64_t wall_seconds;
+};
+
+/** Who it is. Strings in the arena of the request. */
+struct auth_identity {
+    const char *principal; /* the name that templates allow and records show */
+    const char *user_id; /* what stays when a name is given to somebody else; NULL: only the name is known */
+    struct pke_pairs attributes; /* verified: "upn", "name", "tid", "oid" and the like */
+};
+
 /**
- * Verify a credential at @p now_ms (CLOCK_MONOTONIC).
+ * Verify a credential at @p now.
  *
  * An unknown user, a wrong password, an impossible one and a blocked user or source get the same answer, with
  * the same text, after the same work: one yescrypt hash. The worker never sleeps.
  *
  * @param assertion  initialised by the caller; gets the MACed assertion
- * @param principal  the name as the user file has it, in @p arena
+ * @param ret        zeroed by the caller; in @p arena
  * @return PKE_OK; PKE_UNAUTHENTICATED; PKE_UNSUPPORTED (unknown kind); PKE_DENIED (the endpoint does not take
  *         this kind, tenant or stage); PKE_STALE (unknown endpoint: another configuration); PKE_MALFORMED;
  *         PKE_DEADLINE; PKE_STORE_DOWN (the user file cannot be used).
  */
-enum pke_err auth_core_verify(struct auth_core *core, const struct msg_auth *m, uint64_t now_ms,
-                              struct pke_arena *arena, struct pke_buf *assertion, const char **principal,
+enum pke_err auth_core_verify(struct auth_core *core, const struct msg_auth *m, const struct auth_now *now,
+                              struct pke_arena *arena, struct pke_buf *assertion, struct auth_identity *ret,
                               struct pke_fail *fail);
 
 /**

@@ -22,6 +22,11 @@ struct auth_core {
     struct pke_fail broken;
 };
 
+/** One kind of credential: the form of the message, the secret, who it is. */
+typedef enum pke_err auth_verify_fn(struct auth_core *core, const struct msg_auth *m,
+                                    const struct auth_now *now, struct pke_arena *arena,
+                                    struct auth_identity *ret, struct pke_fail *fail);
+
 /** Read the user file again when it changed. PKE_STORE_DOWN when it cannot be used. */
 enum pke_err auth_core_refresh(struct auth_core *core, struct pke_fail *fail);
 

@@ -3,10 +3,12 @@
 #include <crypt.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/encode.h"
 #include "base/mem.h"
 #include "base/option.h"
 #include "daemon/auth/core_impl.h"
@@ -79,6 +81,21 @@ static enum pke_err read_attributes(const struct pke_pairs *args, struct user *u
     return PKE_OK;
 }
 
+/* The name can be given to somebody else one day; what the old one enrolled must not come with it. */
+static enum pke_err draw_id(struct user *user, struct pke_arena *arena, struct pke_fail *fail)
+{
+    uint8_t raw[16];
+    char *id = pke_arena_alloc(arena, PKE_UUID_LEN + 1);
+
+    if (pke_pairs_get(&user->attributes, "id"))
+        return refused(fail, PKE_MALFORMED, "user-attribute", "the attribute id is drawn, not given");
+    if (RAND_bytes(raw, sizeof raw) != 1)
+        pke_oom();
+    pke_uuid_format(raw, id);
+    pke_pairs_add(&user->attributes, arena, "id", id);
+    return PKE_OK;
+}
+
 static enum pke_err check_new_user(struct auth_core *core, const struct msg_verb *m, const struct user *user,
                                    struct pke_fail *fail)
 {
@@ -103,6 +120,8 @@ static enum pke_err add_user(struct auth_core *core, const struct msg_verb *m, s
 
     if (err == PKE_OK)
         err = read_attributes(&m->args, &user, arena, fail);
+    if (err == PKE_OK)
+        err = draw_id(&user, arena, fail);
     if (err != PKE_OK)
         return err;
     if (!password_hash(m->secret, hash, sizeof hash))

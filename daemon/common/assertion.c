@@ -22,6 +22,7 @@ static const struct ipc_field fields[] = {
     {6, IPC_PAIRS, offsetof(struct assertion, attributes), false},
     {7, IPC_BYTES, offsetof(struct assertion, request_hash), false},
     {8, IPC_U64, offsetof(struct assertion, expires), true},
+    {9, IPC_STR, offsetof(struct assertion, user_id), false},
     {0, IPC_U64, 0, false},
 };
 

@@ -15,10 +15,12 @@
 struct assertion {
     const char *tenant;
     const char *principal;
+    /* what stays when a name changes or is given to somebody else; NULL: only the name is known */
+    const char *user_id;
     const char *kind;  /* credential kind */
     const char *stage; /* "policy" or "enroll": one is not accepted for the other */
     const char *endpoint;
-    struct pke_pairs attributes;   /* UPN and the like, from the user file or a token */
+    struct pke_pairs attributes;   /* "upn" and the like, from the user file or a token */
     struct pke_bytes request_hash; /* SHA-256 of the request's CSR or CMS */
     uint64_t expires;              /* CLOCK_MONOTONIC ms */
 };

@@ -75,6 +75,17 @@ static void check_path(struct conf_impl *ci, size_t i)
     }
 }
 
+static bool is_credential_kind(const char *name)
+{
+    static const char *const kinds[] = {"username",  "one-time-token", "jwt",
+                                        "entra-jwt", "signed-header",  "client-certificate"};
+
+    for (size_t i = 0; i < PKE_LEN(kinds); i++)
+        if (strcmp(kinds[i], name) == 0)
+            return true;
+    return false;
+}
+
 static void check_credentials(struct conf_impl *ci, size_t i)
 {
     const struct conf_endpoint *e = &ci->conf.endpoints[i];
@@ -82,10 +93,11 @@ static void check_credentials(struct conf_impl *ci, size_t i)
     if (e->credentials.n == 0)
         conf_bad(ci, CONF_ENDPOINTS, i, "credentials", "must not be empty");
     for (size_t k = 0; k < e->credentials.n; k++)
-        if (strcmp(e->credentials.v[k], "username") != 0 &&
-            strcmp(e->credentials.v[k], "one-time-token") != 0)
+        if (!is_credential_kind(e->credentials.v[k]))
             conf_bad_item(ci, CONF_ENDPOINTS, i, "credentials", e->credentials.v[k],
-                          "%s is not a known credential kind: username, one-time-token", e->credentials.v[k]);
+                          "%s is not a known credential kind: username, one-time-token, jwt, entra-jwt, "
+                          "signed-header, client-certificate",
+                          e->credentials.v[k]);
 }
 
 /* The URL that is advertised for @p e is made from its first listener. */

@@ -20,7 +20,8 @@ const struct pke_option conf_endpoint_options[] = {
     {"enrollment-version", PKE_OPT_STRING, F(char *, enrollment_version), "4.0", 3, 3,
      .help = "EnrollmentVersion that discovery told the client"},
     {"credentials", PKE_OPT_STRINGS, F(struct pke_strings, credentials), "username", 1, 32,
-     .help = "Credential kinds that are accepted: username, one-time-token"},
+     .help = "Credential kinds that are accepted: username, one-time-token, jwt, entra-jwt, signed-header, "
+             "client-certificate"},
     {"template", PKE_OPT_STRING, F(char *, template_name), NULL, 1, CONF_NAME_MAX, .required = true,
      .help = "Name of the certificate template"},
     {"provisioning", PKE_OPT_STRING, F(char *, provisioning), NULL, 1, CONF_NAME_MAX,

@@ -36,6 +36,7 @@ const struct ipc_field msg_state_fields[] = {
 const struct ipc_field msg_failed_fields[] = {
     {1, IPC_FAIL, offsetof(struct msg_failed, fail), true},
     {2, IPC_U64, offsetof(struct msg_failed, retry_ms), false},
+    {3, IPC_STR, offsetof(struct msg_failed, trace_id), false},
     {0, IPC_U64, 0, false},
 };
 
@@ -49,12 +50,16 @@ const struct ipc_field msg_auth_fields[] = {
     {7, IPC_STR, offsetof(struct msg_auth, source), false},
     {8, IPC_BYTES, offsetof(struct msg_auth, request_hash), false},
     {9, IPC_U64, offsetof(struct msg_auth, deadline), true},
+    {10, IPC_BYTES, offsetof(struct msg_auth, token), false},
+    {11, IPC_BYTES, offsetof(struct msg_auth, document), false},
+    {12, IPC_BYTES, offsetof(struct msg_auth, client_certificate), false},
     {0, IPC_U64, 0, false},
 };
 
 const struct ipc_field msg_auth_ok_fields[] = {
     {1, IPC_BYTES, offsetof(struct msg_auth_ok, assertion), false},
     {2, IPC_STR, offsetof(struct msg_auth_ok, principal), true},
+    {3, IPC_STR, offsetof(struct msg_auth_ok, upn), false},
     {0, IPC_U64, 0, false},
 };
 
@@ -70,6 +75,7 @@ const struct ipc_field msg_prepare_fields[] = {
     {9, IPC_PAIRS, offsetof(struct msg_prepare, context), false},
     {10, IPC_STR, offsetof(struct msg_prepare, source), false},
     {11, IPC_BYTES, offsetof(struct msg_prepare, token), false},
+    {12, IPC_BYTES, offsetof(struct msg_prepare, client_certificate), false},
     {0, IPC_U64, 0, false},
 };
 
@@ -100,6 +106,10 @@ const struct ipc_field msg_issued_fields[] = {
     {5, IPC_STR, offsetof(struct msg_issued, subject_cn), true},
     {6, IPC_STR, offsetof(struct msg_issued, ent_dmid), true},
     {7, IPC_U64, offsetof(struct msg_issued, replayed), false},
+    {8, IPC_STR, offsetof(struct msg_issued, operation), true},
+    {9, IPC_STR, offsetof(struct msg_issued, enrollment_type), true},
+    {10, IPC_STR, offsetof(struct msg_issued, upn), false},
+    {11, IPC_U64, offsetof(struct msg_issued, with_ca), false},
     {0, IPC_U64, 0, false},
 };
 

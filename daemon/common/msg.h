@@ -83,16 +83,21 @@ struct msg_state {
 
 struct msg_failed {
     struct pke_fail fail;
-    uint64_t retry_ms; /* 0: no hint */
+    uint64_t retry_ms;    /* 0: no hint */
+    const char *trace_id; /* of the request that this one was folded into; NULL: it has its own record */
 };
 
 struct msg_auth {
     const char *tenant;
     const char *endpoint;
     const char *stage; /* "policy" or "enroll" */
-    const char *kind;  /* credential kind: "username" */
+    const char *kind;  /* credential kind, as endpoints' credentials name it */
     const char *username;
-    struct pke_bytes password;     /* wiped by both ends after use */
+    struct pke_bytes password; /* wiped by both ends after use */
+    struct pke_bytes token;    /* jwt, entra-jwt: the compact JWS; wiped by both ends after use */
+    struct pke_bytes document; /* signed-header: the whole request, byte by byte as it was received */
+    /* client-certificate: DER of the one with which the client proved possession to net's TLS */
+    struct pke_bytes client_certificate;
     const char *source;            /* client address without port, NULL on frontend listeners */
     struct pke_bytes request_hash; /* SHA-256 of the CSR or CMS; empty at the policy stage */
     uint64_t deadline;             /* CLOCK_MONOTONIC ms */
@@ -102,6 +107,7 @@ struct msg_auth_ok {
     struct pke_bytes assertion; /* absent when issuer answers itself; else daemon/common/assertion.h; opaque
                                    to net but for the fields below */
     const char *principal;
+    const char *upn; /* NULL: the identity has none */
 };
 
 struct msg_prepare {
@@ -110,11 +116,15 @@ struct msg_prepare {
     uint64_t deadline;           /* CLOCK_MONOTONIC ms */
     const char *trace_id;        /* the attempt id: ActivityId, TraceId */
     const char *endpoint;
-    const char *operation;      /* "issue" */
+    const char *operation;      /* "issue", "renew" or "recovery" */
     struct pke_bytes assertion; /* of auth; or */
-    struct pke_bytes token;     /* a one-time token, which issuer verifies itself */
-    struct pke_bytes request;   /* PKCS#10 DER */
-    struct pke_pairs context;   /* ContextItems in order; values checked for form by proto/ */
+    struct pke_bytes
+        token; /* a one-time token, which issuer verifies itself; a renewal may come without both */
+    struct pke_bytes request; /* PKCS#10 DER; of a renewal the CMS around it */
+    /* DER of the certificate of the client's TLS connection; empty: none. net's word, so it only ever narrows
+     */
+    struct pke_bytes client_certificate;
+    struct pke_pairs context; /* ContextItems in order; values checked for form by proto/ */
     const char *source;
 };
 
@@ -142,7 +152,11 @@ struct msg_issued {
     const char *principal;
     const char *subject_cn;
     const char *ent_dmid;
-    uint64_t replayed; /* 1: an earlier answer of the same request */
+    const char *operation;       /* "issue", "renew" or "recovery" */
+    const char *enrollment_type; /* the store of the certificate: of a renewal as recorded, not as asked */
+    const char *upn;             /* NULL: the identity has none */
+    uint64_t with_ca;            /* 1: a renewal whose issuer is not the one of the old certificate */
+    uint64_t replayed;           /* 1: an earlier answer of the same request */
 };
 
 struct msg_refusal {
@@ -201,11 +215,10 @@ struct msg_audit {
 };
 
 extern const struct ipc_field msg_empty_fields[], msg_token_fields[], msg_conf_fields[], msg_link_fields[],
-    msg_socket_fields[],
-    msg_state_fields[], msg_failed_fields[], msg_auth_fields[], msg_auth_ok_fields[], msg_prepare_fields[],
-    msg_prepared_fields[], msg_commit_fields[], msg_issued_fields[], msg_refusal_fields[],
-    msg_catalogue_fields[], msg_sign_fields[], msg_signed_fields[], msg_key_state_fields[], msg_verb_fields[],
-    msg_verb_reply_fields[], msg_audit_fields[];
+    msg_socket_fields[], msg_state_fields[], msg_failed_fields[], msg_auth_fields[], msg_auth_ok_fields[],
+    msg_prepare_fields[], msg_prepared_fields[], msg_commit_fields[], msg_issued_fields[],
+    msg_refusal_fields[], msg_catalogue_fields[], msg_sign_fields[], msg_signed_fields[],
+    msg_key_state_fields[], msg_verb_fields[], msg_verb_reply_fields[], msg_audit_fields[];
 
 /** Name of a role: "net". */
 const char *role_name(enum role_id id);

@@ -245,7 +245,11 @@ static enum pke_err check_clock(struct request *req)
 
 static enum pke_err decide(struct request *req)
 {
-    struct policy_identity identity = {req->who.tenant, req->who.principal, req->who.kind};
+    struct policy_identity identity = {.tenant = req->who.tenant,
+                                       .principal = req->who.principal,
+                                       .user_id = req->who.user_id,
+                                       .upn = pke_pairs_get(&req->who.attributes, "upn"),
+                                       .credential = req->who.kind};
     struct policy_request p = {.identity = &identity,
                                .device_id = req->device_id,
                                .enrollment_type = req->enrollment_type,

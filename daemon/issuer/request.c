@@ -75,7 +75,10 @@ static void end_issued(struct request *req)
                            .certificate = req->certificate,
                            .principal = req->who.principal,
                            .subject_cn = req->decision.subject_cn,
-                           .ent_dmid = req->ent_dmid};
+                           .ent_dmid = req->ent_dmid,
+                           .operation = req->msg.operation,
+                           .enrollment_type = req->enrollment_type,
+                           .upn = pke_pairs_get(&req->who.attributes, "upn")};
 
     log_event(LOG_INFO, "certificate issued", "trace_id", req->msg.trace_id, "principal", req->who.principal,
               "device", req->device_id, "serial", req->serial_hex, "subject", req->decision.subject_cn,
@@ -275,6 +278,9 @@ static bool replay(struct request *req)
                             .principal = hit.principal,
                             .subject_cn = hit.subject,
                             .ent_dmid = hit.ent_dmid,
+                            .operation = req->msg.operation,
+                            .enrollment_type = req->enrollment_type,
+                            .upn = pke_pairs_get(&req->who.attributes, "upn"),
                             .replayed = 1};
     log_event(LOG_INFO, "certificate replayed", "trace_id", req->msg.trace_id, "request_id", hit.request_id,
               "serial", hit.serial_hex, NULL);

@@ -42,7 +42,8 @@ struct txn {
     const char *principal; /* claimed, later authenticated */
     uint8_t request_hash[32];
     bool has_hash;
-    struct pke_buf token; /* a one-time token, decoded; wiped at the end */
+    struct pke_buf token;                /* a one-time token or a JWT, decoded; wiped at the end */
+    struct pke_bytes client_certificate; /* of the TLS connection, DER; empty: none */
     struct msg_auth_ok auth;
     struct msg_issued issued;
 

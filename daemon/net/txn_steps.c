@@ -10,6 +10,7 @@
 
 #define STALE_PAUSE    100 /* ms: the other half of a configuration switch is under way */
 #define TOKEN_MAX      512
+#define KIND_RENEWAL   "renewal" /* of what net logs; not a kind that can be enabled */
 #define PROVISIONS_MAX (512u << 10)
 
 static enum step_result done(enum pke_err err)
@@ -61,14 +62,25 @@ static enum step_result step_read_policies(struct txn *t)
     return done(xcep_request_read(t->soap.body, t->arena, &x, &t->fail));
 }
 
+static enum pke_err check_operation(struct txn *t)
+{
+    const struct policy_template *tpl = t->ep->conf->template_ref;
+
+    if (t->rst.operation == WSTEP_RENEW && !(tpl && tpl->renew))
+        return pke_fail_set(&t->fail, PKE_UNSUPPORTED, "renewal-disabled", "template: renew",
+                            "renewal is not enabled");
+    if (t->rst.operation == WSTEP_RECOVERY && !(tpl && tpl->recovery))
+        return pke_fail_set(&t->fail, PKE_UNSUPPORTED, "recovery-disabled", "template: recovery",
+                            "recovery is not enabled");
+    return PKE_OK;
+}
+
 static enum step_result step_read_token(struct txn *t)
 {
     enum pke_err err = wstep_request_read(t->soap.body, t->arena, &t->rst, &t->fail);
 
-    if (err == PKE_OK && t->rst.operation != WSTEP_ISSUE)
-        err = pke_fail_set(&t->fail, PKE_UNSUPPORTED, "operation-disabled", "MS-MDE2 3.4.4.1.1.2 RequestType",
-                           t->rst.operation == WSTEP_RENEW ? "renewal is not enabled"
-                                                           : "recovery is not enabled");
+    if (err == PKE_OK)
+        err = check_operation(t);
     if (err != PKE_OK)
         return STEP_FAIL;
     /* the assertion of auth is bound to this request: another CSR cannot ride on it */
@@ -80,10 +92,10 @@ static enum step_result step_read_token(struct txn *t)
 
 static const char *const kind_names[] = {
     [SOAP_CRED_USERNAME] = "username",
-    [SOAP_CRED_USERNAME_EMPTY] = "username",
-    [SOAP_CRED_JWT] = "jwt",
+    [SOAP_CRED_USERNAME_EMPTY] = KIND_RENEWAL,
+    [SOAP_CRED_JWT] = "entra-jwt",
     [SOAP_CRED_DEVICE_TOKEN] = "one-time-token",
-    [SOAP_CRED_CERTIFICATE] = "certificate",
+    [SOAP_CRED_CERTIFICATE] = "signed-header",
 };
 
 static enum step_result step_credential(struct txn *t)
@@ -92,6 +104,8 @@ static enum step_result step_credential(struct txn *t)
     enum pke_err err = PKE_OK;
 
     t->kind = kind_names[kind];
+    if (kind == SOAP_CRED_USERNAME_EMPTY && t->rst.operation == WSTEP_RENEW)
+        return STEP_NEXT; /* MS-MDE2 4.4: the CMS is the credential, and issuer verifies it */
     if (kind == SOAP_CRED_USERNAME_EMPTY)
         err = pke_fail_set(&t->fail, PKE_UNAUTHENTICATED, "password-empty", "MS-MDE2 3.4.4.1.1.1",
                            "an empty password is only for renewal");
@@ -165,14 +179,23 @@ static enum step_result authenticate_password(struct txn *t)
 
 static enum step_result step_authenticate(struct txn *t)
 {
-    return t->soap.credential.kind == SOAP_CRED_DEVICE_TOKEN ? authenticate_token(t)
-                                                             : authenticate_password(t);
+    switch (t->soap.credential.kind) {
+    case SOAP_CRED_USERNAME_EMPTY:
+        return STEP_NEXT;
+    case SOAP_CRED_DEVICE_TOKEN:
+        return authenticate_token(t);
+    default:
+        return authenticate_password(t);
+    }
 }
 
 /* MS-XCEP 3.1.4.1.3.24: only policies that the client may use; the same rule decides again at enrollment. */
 static enum step_result step_visible(struct txn *t)
 {
-    struct policy_identity id = {t->snap->conf->global.tenant, t->principal, t->kind};
+    struct policy_identity id = {.tenant = t->snap->conf->global.tenant,
+                                 .principal = t->principal,
+                                 .upn = t->auth.upn,
+                                 .credential = t->kind};
 
     if (!t->ep->conf->template_ref)
         return done(pke_fail_set(&t->fail, PKE_TEMPLATE, "template-missing", "MS-XCEP 3.1.4.1.3.23",
@@ -229,6 +252,9 @@ static enum step_result on_prepared(struct txn *t, const struct ipc_frame *f)
     return STEP_NEXT;
 }
 
+static const char *const operation_names[] = {
+    [WSTEP_ISSUE] = "issue", [WSTEP_RENEW] = "renew", [WSTEP_RECOVERY] = "recovery"};
+
 static enum step_result send_prepare(struct txn *t)
 {
     struct msg_prepare m = {
@@ -237,10 +263,11 @@ static enum step_result send_prepare(struct txn *t)
         .deadline = t->deadline,
         .trace_id = t->trace_id,
         .endpoint = t->ep->conf->name,
-        .operation = "issue",
+        .operation = operation_names[t->rst.operation],
         .assertion = t->auth.assertion,
         .token = pke_buf_bytes(&t->token),
         .request = t->rst.request,
+        .client_certificate = t->client_certificate,
         .context = t->rst.context,
         .source = t->source,
     };

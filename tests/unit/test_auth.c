@@ -134,7 +134,12 @@ static enum pke_err ask(const struct msg_auth *m, uint64_t now)
 {
     pke_buf_clear(&out);
     principal = NULL;
-    return auth_core_verify(core, m, now, arena, &out, &principal, &fail);
+    struct auth_now at = {now, 0};
+    struct auth_identity who = {0};
+    enum pke_err err = auth_core_verify(core, m, &at, arena, &out, &who, &fail);
+
+    principal = who.principal;
+    return err;
 }
 
 static enum pke_err ask_user(const char *user, const char *password, uint64_t now)

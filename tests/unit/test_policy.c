@@ -45,7 +45,8 @@ static int set_up(void **state)
     set(f, "issuer", "lab");
     set(f, "common-name", "Device");
     set(f, "allow", "*@corp.example");
-    f->who = (struct policy_identity){"default", "ada@corp.example", "username"};
+    f->who = (struct policy_identity){
+        .tenant = "default", .principal = "ada@corp.example", .credential = "username"};
     f->req = (struct policy_request){.identity = &f->who,
                                      .device_id = "0123456789ABCDEF0123456789ABCDEF",
                                      .enrollment_type = "Full",
@@ -96,7 +97,7 @@ static void test_defaults(void **state)
     assert_int_equal(t.renewal_period, 42LL * 86400 * 1000);
     assert_int_equal(t.rsa_min_bits, 2048);
     assert_int_equal(t.rsa_max_bits, 4096);
-    assert_false(t.allow_ec || t.allow_sha1_csr || t.key_encipherment || t.advertise_ca || t.device_takeover);
+    assert_false(t.allow_ec || t.allow_sha1_csr || t.key_encipherment || t.advertise_ca || t.recovery);
     assert_int_equal(t.ekus.n, 1);
     assert_string_equal(t.ekus.v[0], "1.3.6.1.5.5.7.3.2");
     assert_int_equal(t.providers.n, 0);
@@ -291,14 +292,26 @@ static void test_visible_is_default_deny(void **state)
     assert_int_equal(policy_visible(NULL, &f->who, &f->fail), PKE_TEMPLATE);
     assert_int_equal(policy_visible(&f->t, NULL, &f->fail), PKE_DENIED);
     set(f, "allow", "*");
-    assert_int_equal(policy_visible(&f->t, &(struct policy_identity){"default", "x", "username"}, &f->fail),
-                     PKE_OK);
-    assert_int_equal(policy_visible(&f->t, &(struct policy_identity){"default", "", "username"}, &f->fail),
+    assert_int_equal(
+        policy_visible(
+            &f->t, &(struct policy_identity){.tenant = "default", .principal = "x", .credential = "username"},
+            &f->fail),
+        PKE_OK);
+    assert_int_equal(
+        policy_visible(
+            &f->t, &(struct policy_identity){.tenant = "default", .principal = "", .credential = "username"},
+            &f->fail),
+        PKE_DENIED);
+    assert_int_equal(policy_visible(&f->t,
+                                    &(struct policy_identity){
+                                        .tenant = "default", .principal = NULL, .credential = "username"},
+                                    &f->fail),
                      PKE_DENIED);
-    assert_int_equal(policy_visible(&f->t, &(struct policy_identity){"default", NULL, "username"}, &f->fail),
-                     PKE_DENIED);
-    assert_int_equal(policy_visible(&f->t, &(struct policy_identity){NULL, "x", "username"}, &f->fail),
-                     PKE_DENIED);
+    assert_int_equal(
+        policy_visible(&f->t,
+                       &(struct policy_identity){.tenant = NULL, .principal = "x", .credential = "username"},
+                       &f->fail),
+        PKE_DENIED);
 }
 
 static void test_decide_asks_visible_first(void **state)
@@ -367,7 +380,7 @@ static void test_device_belongs_to_its_owner(void **state)
     refused(f, PKE_DENIED, "device-of-another");
     f->req.device_owner = ""; /* an owner without a name is somebody else */
     refused(f, PKE_DENIED, "device-of-another");
-    f->t.device_takeover = true;
+    f->t.device_conflict = POLICY_CONFLICT_SUPERSEDE;
     assert_int_equal(decide(f), PKE_OK);
 }
 
