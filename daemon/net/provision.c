@@ -55,7 +55,7 @@ static void map_dmclient(const struct conf_provisioning *c, struct provdoc *doc)
 /* Enrollment type and device name are the client's words; they choose a store and a label, nothing more. */
 static void map_request(const struct provision_input *in, struct provdoc *doc)
 {
-    const char *type = pke_pairs_get(in->context, "EnrollmentType");
+    const char *type = in->issued->enrollment_type;
 
     doc->device_store = type && strcasecmp(type, "Device") == 0;
     doc->ent_device_name = pke_pairs_get(in->context, "DeviceName");

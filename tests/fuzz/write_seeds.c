@@ -62,7 +62,13 @@ static void write_assertion(const char *folder)
 {
     static const uint8_t key[ASSERTION_KEY_SIZE], hash[32];
     struct pke_arena *arena = pke_arena_new();
-    struct assertion a = {"", "ada@corp.example", "username", "enroll", "main", .expires = UINT64_MAX};
+    struct assertion a = {.tenant = "",
+                          .principal = "ada@corp.example",
+                          .user_id = "5d9a1b2c-0000-4000-8000-000000000001",
+                          .kind = "username",
+                          .stage = "enroll",
+                          .endpoint = "main",
+                          .expires = UINT64_MAX};
     struct pke_buf out;
 
     pke_pairs_add(&a.attributes, arena, "upn", "ada@corp.example");

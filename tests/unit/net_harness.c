@@ -40,6 +40,7 @@ static const char conf_text[] = "state-directory: %1$s/state\n"
                                 "    issuer: lab\n"
                                 "    allow: [\"*@corp.example\"]\n"
                                 "    common-name: device\n"
+                                "    renew: no\n"
                                 "    advertise-ca: yes\n"
                                 "listeners:\n"
                                 "  main:\n"
@@ -207,6 +208,8 @@ static void issue(struct harness *h, struct chan *c, uint64_t id)
         .principal = "ada@corp.example",
         .subject_cn = "ada@corp.example",
         .ent_dmid = "5D9A1B2C-0000-4000-8000-000000000001",
+        .operation = "issue",
+        .enrollment_type = "Full",
     };
 
     (void)h;

@@ -229,8 +229,8 @@ static void test_request_is_checked(void **state)
     m.deadline = 1000;
     assert_int_equal(ask(&m, 1000), PKE_DEADLINE);
     m = request("alice", "secret");
-    m.kind = "certificate";
-    assert_int_equal(ask(&m, 1000), PKE_UNSUPPORTED);
+    m.kind = "certificate"; /* not a kind that an endpoint could name */
+    assert_int_equal(ask(&m, 1000), PKE_DENIED);
     m = request("alice", "secret");
     m.endpoint = "other";
     assert_int_equal(ask(&m, 1000), PKE_STALE);
@@ -337,6 +337,24 @@ static void test_file_changes(void **state)
     free(path);
 }
 
+/* The names of a page of users in order, each with an id of its own, and where the next page begins. */
+static void check_page(const char *first, const char *second, const char *next)
+{
+    char form[512];
+    char ids[2][40] = {"", ""};
+    const char *text = pke_buf_cstr(&out);
+
+    for (size_t i = 0; i < 2 && (text = strstr(text, "\"id\":\"")); i++, text++)
+        snprintf(ids[i], sizeof ids[i], "%.36s", text + 6);
+    snprintf(form, sizeof form,
+             "{\"items\":[{\"name\":\"%s\",\"attributes\":{\"id\":\"%s\"}}%s%s%s%s%s],\"next\":%s%s%s}",
+             first, ids[0], second ? ",{\"name\":\"" : "", second ? second : "",
+             second ? "\",\"attributes\":{\"id\":\"" : "", ids[1], second ? "\"}}" : "", next ? "\"" : "",
+             next ? next : "null", next ? "\"" : "");
+    assert_string_equal(pke_buf_cstr(&out), form);
+    assert_string_not_equal(ids[0], ids[1]);
+}
+
 static void test_user_verbs(void **state)
 {
     static const char *const page1[] = {"limit", "2", NULL, NULL};
@@ -354,17 +372,16 @@ static void test_user_verbs(void **state)
     assert_string_equal(pke_buf_cstr(&out), "{\"items\":[],\"next\":null}");
     assert_int_equal(add("c", "pw"), PKE_OK);
     assert_int_equal(add("a", "pw"), PKE_OK);
-    assert_string_equal(pke_buf_cstr(&out), "{\"name\":\"a\",\"attributes\":{}}");
+    assert_memory_equal(pke_buf_cstr(&out), "{\"name\":\"a\",\"attributes\":{\"id\":\"", 32);
     assert_int_equal(add("b", "pw"), PKE_OK);
     assert_int_equal(add("B", "pw"), PKE_EXISTS);
     assert_int_equal(verb("user-list", page1, NULL), PKE_OK);
-    assert_string_equal(pke_buf_cstr(&out), "{\"items\":[{\"name\":\"a\",\"attributes\":{}},"
-                                            "{\"name\":\"b\",\"attributes\":{}}],\"next\":\"b\"}");
+    check_page("a", "b", "b");
     assert_int_equal(verb("user-list", page2, NULL), PKE_OK);
-    assert_string_equal(pke_buf_cstr(&out), "{\"items\":[{\"name\":\"c\",\"attributes\":{}}],\"next\":null}");
+    check_page("c", NULL, NULL);
     assert_int_equal(verb("user-list", bad_limit, NULL), PKE_MALFORMED);
     assert_int_equal(verb("user-remove", remove_a, NULL), PKE_OK);
-    assert_string_equal(pke_buf_cstr(&out), "{\"name\":\"a\",\"attributes\":{}}");
+    assert_memory_equal(pke_buf_cstr(&out), "{\"name\":\"a\",\"attributes\":{\"id\":\"", 32);
     assert_int_equal(verb("user-remove", remove_a, NULL), PKE_NOT_FOUND);
     assert_int_equal(verb("user-remove", no_name, NULL), PKE_NOT_FOUND);
     assert_int_equal(verb("user-add", no_name, "pw"), PKE_MALFORMED);

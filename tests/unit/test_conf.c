@@ -288,9 +288,9 @@ static void test_one_mistake(void **state)
          "c.yaml:48:16: endpoints.policy.listeners: must not be empty\n"},
         {"    listeners: [main]", "    credentials: []\n    listeners: [main]",
          "c.yaml:48:18: endpoints.policy.credentials: must not be empty\n"},
-        {"    listeners: [main]", "    credentials: [username, jwt]\n    listeners: [main]",
-         "c.yaml:48:29: endpoints.policy.credentials[1]: jwt is not a known credential kind: username, "
-         "one-time-token\n"},
+        {"    listeners: [main]", "    credentials: [username, jot]\n    listeners: [main]",
+         "c.yaml:48:29: endpoints.policy.credentials[1]: jot is not a known credential kind: username, "
+         "one-time-token, jwt, entra-jwt, signed-header, client-certificate\n"},
         {"    listeners: [main]", "    enrollment-version: 5.0\n    listeners: [main]",
          "c.yaml:48:25: endpoints.policy.enrollment-version: 5.0 asks for key attestation, which is not "
          "supported: "
@@ -402,7 +402,7 @@ static void test_all_errors_at_once(void **state)
                 "c.yaml:17:11: endpoints.e.path: must begin with /\n"
                 "c.yaml:18:12: endpoints.e.stage: expects one of policy, enroll\n"
                 "c.yaml:19:29: endpoints.e.credentials[1]: magic is not a known credential kind: username, "
-                "one-time-token\n"
+                "one-time-token, jwt, entra-jwt, signed-header, client-certificate\n"
                 "c.yaml:20:15: endpoints.e.template: there is no template t2\n"
                 "c.yaml:21:6: endpoints.f: anchors are not part of the configuration language\n"
                 "c.yaml:22:19: provisioning.p: expects options\n"

@@ -261,6 +261,8 @@ static struct pke_buf provision(const char *type, const char *ca, const char *ro
         .principal = "ada@corp.example",
         .subject_cn = "ada@corp.example",
         .ent_dmid = "ENT-DMID",
+        .operation = "issue",
+        .enrollment_type = type,
     };
     struct net_secrets secrets = {pke_secret_new(pke_bytes_str("cs")), pke_secret_new(pke_bytes_str("ss"))};
     struct provision_input in = {

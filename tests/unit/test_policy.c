@@ -90,7 +90,7 @@ static void test_defaults(void **state)
     pke_option_defaults(policy_template_options, &t, f->arena);
     assert_true(t.enabled && t.allow_full && t.allow_device);
     assert_int_equal(t.allow.n, 0);
-    assert_int_equal(t.subject_full, POLICY_SOURCE_PRINCIPAL);
+    assert_int_equal(t.subject_full, POLICY_SOURCE_UPN);
     assert_int_equal(t.subject_device, POLICY_SOURCE_DEVICE_ID);
     assert_int_equal(t.validity, 365LL * 86400 * 1000);
     assert_int_equal(t.backdate, 600 * 1000);
@@ -125,14 +125,14 @@ static void test_option_ranges(void **state)
     static const struct {
         const char *name, *good, *bad;
     } rows[] = {
-        {"validity", "1h", "59m"},
+        {"validity", "5m", "4m"},
         {"validity", "3650d", "3651d"},
         {"backdate", "0", "61m"},
         {"backdate", "1h", "1ms2"},
         {"rsa-min-bits", "2048", "1024"},
         {"rsa-max-bits", "8192", "16384"},
         {"subject-full", "device-id", "none"},
-        {"subject-device", "principal", "csr"},
+        {"subject-device", "upn", "csr"},
         {"enabled", "no", "off"},
         {"common-name", "x", ""},
         {"major-revision", "0", "-1"},

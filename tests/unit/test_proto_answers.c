@@ -608,6 +608,9 @@ static const struct {
     {PKE_DENIED, "s:Authorization", NULL, 500},
     {PKE_QUOTA, "s:Authorization", "DeviceCapReached", 500},
     {PKE_POLICY, "s:Authorization", NULL, 500},
+    {PKE_DEVICE_UNSUPPORTED, "s:Authorization", "DeviceNotSupported", 500},
+    {PKE_LICENSE, "s:Authorization", "UserLicense", 500},
+    {PKE_CUSTOM, "s:EnrollmentServer", "CustomServerError", 500},
     {PKE_ENROLLMENT_DATA, "s:Authorization", "InvalidEnrollmentData", 500},
     {PKE_CSR_BAD, "s:CertificateRequest", NULL, 500},
     {PKE_KEY_WEAK, "s:CertificateRequest", NULL, 500},
@@ -660,7 +663,7 @@ static void test_68_69_faults(void **state)
 static bool shows_own_text(enum pke_err err)
 {
     return err == PKE_MALFORMED || err == PKE_ENROLLMENT_DATA || err == PKE_CSR_BAD || err == PKE_KEY_WEAK ||
-           err == PKE_PENDING;
+           err == PKE_PENDING || err == PKE_CUSTOM;
 }
 
 /* 70: the word only in its own fault; 22: authentication says the same whatever happened; no inner details.
