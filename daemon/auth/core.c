@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "daemon/auth/core_impl.h"
+#include "daemon/auth/jwt.h"
 #include "daemon/common/assertion.h"
 #include "daemon/common/log.h"
 
@@ -52,7 +53,19 @@ void auth_core_free(struct auth_core *core)
     password_free(core->passwords);
     backoff_close(core->backoff);
     userfile_free(core->users);
+    tokenkeys_free(core->tokens);
     free(core);
+}
+
+enum pke_err auth_core_open_tokens(struct auth_core *core, const struct auth_core *old, struct pke_fail *fail)
+{
+    return tokenkeys_new(core->conf, old ? old->tokens : NULL, &core->tokens, fail);
+}
+
+void auth_core_token_facts(struct auth_core *core, struct pke_arena *arena, struct pke_pairs *out)
+{
+    tokenkeys_refresh(core->tokens);
+    tokenkeys_facts(core->tokens, arena, out);
 }
 
 enum pke_err auth_core_refresh(struct auth_core *core, struct pke_fail *fail)
@@ -180,6 +193,8 @@ static const struct {
     auth_verify_fn *verify;
 } verifiers[] = {
     {"username", verify_username},
+    {"jwt", jwt_verify_custom},
+    {"entra-jwt", jwt_verify_entra},
 };
 
 static auth_verify_fn *find_verifier(const char *kind)
