@@ -165,7 +165,7 @@ static enum pke_err read_block(const char *type, const uint8_t *der, long n, uns
 static enum pke_err read_pem(struct pke_bytes file, unsigned algorithms, struct jose_keys *keys,
                              struct pke_fail *fail)
 {
-    BIO *bio = BIO_new_mem_buf(file.p, (int)file.n);
+    BIO *bio = BIO_new_mem_buf(file.n ? (const void *)file.p : "", (int)file.n);
     enum pke_err err = PKE_OK;
     uint8_t *der;
     char *type;

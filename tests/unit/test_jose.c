@@ -168,6 +168,16 @@ static void test_key_sets_refuse(void **state)
         refuse_keys(cases[i].text, cases[i].reason, cases[i].text);
 }
 
+static void test_empty_file(void **state)
+{
+    struct jose_keys *keys = NULL;
+    struct pke_fail fail;
+
+    (void)state;
+    assert_int_equal(jose_keys_parse(PKE_BYTES(NULL, 0), JOSE_ALGS_ALL, &keys, &fail), PKE_CONFIG);
+    assert_string_equal(fail.reason, "jwks-form");
+}
+
 static void refuse_built(char *text, const char *reason, const char *name)
 {
     refuse_keys(text, reason, name);
@@ -680,6 +690,7 @@ int main(void)
         cmocka_unit_test(test_key_sets_skip),
         cmocka_unit_test(test_key_sets_refuse),
         cmocka_unit_test(test_key_sets_refuse_keys),
+        cmocka_unit_test(test_empty_file),
         cmocka_unit_test(test_key_sets_are_bounded),
         cmocka_unit_test(test_pem),
         cmocka_unit_test(test_algorithms),
