@@ -3,7 +3,6 @@
  * The auth role: verifies credentials for net and keeps the user file for control. Hashing a password blocks
  * for tens of milliseconds, which is why this is a process of its own, one request at a time.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,7 +10,6 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "daemon/auth/core.h"
-#include "daemon/auth/jwt.h"
 #include "daemon/common/log.h"
 #include "daemon/common/role.h"
 
@@ -32,13 +30,6 @@ struct peer {
     struct chan *chan;
     enum role_id role;
 };
-
-/* A token's maker knows what is wrong with it, and a forger shall not learn it: the reason is in the log. */
-static void hide_reason(const struct msg_auth *m, struct pke_fail *fail)
-{
-    if (fail->err == PKE_UNAUTHENTICATED && m->token.n)
-        snprintf(fail->text, sizeof fail->text, "%s", JWT_REFUSED);
-}
 
 static void answer_failure(struct peer *p, uint64_t id, const struct pke_fail *fail)
 {
@@ -85,7 +76,6 @@ static void on_auth(struct peer *p, const struct ipc_frame *f)
     } else {
         log_fail(err == PKE_UNAUTHENTICATED ? LOG_INFO : LOG_WARNING, "authentication refused", &fail, "user",
                  m.username, "source", m.source, "endpoint", m.endpoint, "kind", m.kind, NULL);
-        hide_reason(&m, &fail);
         answer_failure(p, f->id, &fail);
     }
     pke_buf_done(&assertion);

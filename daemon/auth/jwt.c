@@ -15,13 +15,14 @@
 #include "jose/claims.h"
 #include "jose/jws.h"
 
-#define JTI_MAX        128
-#define UNKNOWN_LOG_MS 60000 /* between two events about unknown keys of one issuer */
-#define TID            "{tid}"
-#define IDTYP_APP      "app"
-#define RULE_ENTRA     "mdm.md 4.2: Entra ID tokens"
-#define RULE_PRINCIPAL "pkienrolld.conf(5) principal-claim"
-#define RULE_ONE_TIME  "pkienrolld.conf(5) one-time"
+#define JTI_MAX         128
+#define UNKNOWN_LOG_MS  60000 /* in which */
+#define UNKNOWN_LOG_MAX 10    /* events tell of unknown keys of one issuer */
+#define TID             "{tid}"
+#define IDTYP_APP       "app"
+#define RULE_ENTRA      "mdm.md 4.2: Entra ID tokens"
+#define RULE_PRINCIPAL  "pkienrolld.conf(5) principal-claim"
+#define RULE_ONE_TIME   "pkienrolld.conf(5) one-time"
 
 /* How far a token came with one issuer. */
 enum progress { NO_KEYS, UNKNOWN_KEY, BAD_SIGNATURE, BAD_CLAIMS, ACCEPTED };
@@ -291,9 +292,12 @@ static void tell_unknown(struct token_source *s, const struct jws_facts *facts, 
     char count[24];
 
     s->unknown_kids++;
-    if (s->unknown_logged && now_ms - s->unknown_logged < UNKNOWN_LOG_MS)
+    if (now_ms - s->unknown_since >= UNKNOWN_LOG_MS) {
+        s->unknown_since = now_ms;
+        s->unknown_logged = 0;
+    }
+    if (s->unknown_logged++ >= UNKNOWN_LOG_MAX)
         return;
-    s->unknown_logged = now_ms ? now_ms : 1;
     snprintf(count, sizeof count, "%" PRIu64, s->unknown_kids);
     log_event(LOG_WARNING, "a token was signed with a key that its issuer's keys-file does not have",
               "token_issuer", s->conf->name, "kid", facts->kid, "unknown_kids", count, NULL);

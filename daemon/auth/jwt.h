@@ -11,7 +11,7 @@
 
 /**
  * Verifiers of core_impl.h. Each token issuer of the endpoint that is of the kind is tried; the refusal is
- * that of the one that came furthest. fail->text is for the log: clients get one text for all.
+ * that of the one that came furthest. Its text is for the operator: the fault has one text for all.
  *
  * jwt: principal is the principal-claim, user_id "TOKEN-ISSUER:PRINCIPAL". entra-jwt: both are
  * "<oid>@<tid>" in lower case. Attributes: "token-issuer", "upn", "name"; entra also "tid", "oid",
@@ -21,8 +21,5 @@
  * @return as auth_core_verify(); PKE_STORE_DOWN when no token issuer has keys.
  */
 auth_verify_fn jwt_verify_custom, jwt_verify_entra;
-
-/** The one text that clients get for a token that was refused. */
-#define JWT_REFUSED "the token was refused"
 
 #endif
