@@ -127,7 +127,8 @@ static struct conf *make_conf(void)
     fclose(f);
     at = strstr(text, "state-directory: /var/lib/pkienrolld");
     *at = '\0';
-    all = pke_asprintf("%sstate-directory: .\n%s%s%s", text, strchr(at + 1, '\n'), endpoints, issuers);
+    *strstr(at + 1, "\n\ntoken-issuers:") = '\0'; /* ours follow */
+    all = pke_asprintf("%sstate-directory: .\n%s\n%s%s", text, strchr(at + 1, '\n'), endpoints, issuers);
     if (conf_parse(name, pke_bytes_str(all), &c, &errors) != PKE_OK)
         fail_msg("%s", pke_buf_cstr(&errors.text));
     free(all);
