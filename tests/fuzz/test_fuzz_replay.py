@@ -58,6 +58,7 @@ SEEDS = {  # patterns below tests/, or the function that writes them into a fold
     "assertion": made,
     "control": made,
     "userfile": made,
+    "jws": made,
 }
 DICTIONARIES = {"soap": "xml", "xcep": "xml", "wstep": "xml", "context": "xml", "http": "http", "control": "control",
                 "userfile": "user"}
