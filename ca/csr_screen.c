@@ -6,41 +6,6 @@
 #include "ca/ossl.h"
 #include "ca/signature.h"
 
-#define RSA_BITS_FLOOR   2048
-#define RSA_BITS_CEILING 8192
-
-static enum pke_err screen_modulus(const struct ca_key *key, const struct ca_csr_rules *rules,
-                                   struct pke_bytes *modulus, struct pke_fail *fail)
-{
-    unsigned min = rules->rsa_min_bits > RSA_BITS_FLOOR ? rules->rsa_min_bits : RSA_BITS_FLOOR;
-    unsigned max = rules->rsa_max_bits < RSA_BITS_CEILING ? rules->rsa_max_bits : RSA_BITS_CEILING;
-
-    if (!ca_der_positive(key->modulus, modulus))
-        return pke_fail_set(fail, PKE_KEY_WEAK, "csr-key-modulus", "RFC 8017 3.1",
-                            "the modulus is zero or negative");
-    if (key->bits < min || key->bits > max || key->bits % 1024 != 0)
-        return pke_fail_set(fail, PKE_KEY_WEAK, "csr-key-bits", "BR 6.1.5",
-                            "the modulus has %u bits: not a multiple of 1024 from %u to %u", key->bits, min,
-                            max);
-    if (!(modulus->p[modulus->n - 1] & 1))
-        return pke_fail_set(fail, PKE_KEY_WEAK, "csr-key-modulus", "BR 6.1.6", "the modulus is even");
-    return PKE_OK;
-}
-
-static enum pke_err screen_exponent(const struct ca_key *key, struct pke_fail *fail)
-{
-    struct pke_bytes e;
-    uint64_t value = 0;
-
-    if (ca_der_positive(key->exponent, &e) && e.n <= 8)
-        for (size_t i = 0; i < e.n; i++)
-            value = value << 8 | e.p[i];
-    if (value < 65537 || value % 2 == 0)
-        return pke_fail_set(fail, PKE_KEY_WEAK, "csr-key-exponent", "BR 6.1.6",
-                            "the public exponent is not odd, at least 65537 and below 2^64");
-    return PKE_OK;
-}
-
 static enum pke_err screen_blocked(const struct ca_csr *csr, const struct ca_csr_rules *rules,
                                    struct pke_fail *fail)
 {
@@ -61,7 +26,7 @@ enum pke_err ca_csr_screen(const struct ca_csr *csr, const struct ca_csr_rules *
     if ((err = ca_key_decode(csr->spki, &key, fail)))
         return err;
     if (key.type == CA_KEY_RSA) {
-        if ((err = screen_modulus(&key, rules, &modulus, fail)) || (err = screen_exponent(&key, fail)) ||
+        if ((err = ca_key_rsa_size(&key, rules->rsa_min_bits, rules->rsa_max_bits, &modulus, fail)) ||
             (err = screen_blocked(csr, rules, fail)))
             return err;
         return ca_key_weak_modulus(modulus, fail);

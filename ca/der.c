@@ -147,6 +147,25 @@ bool ca_der_strict(struct pke_bytes b)
     return ca_der_take(&c, &e) && pke_cursor_left(&c) == 0 && strict_content(pke_cursor_of(b), MAX_DEPTH);
 }
 
+bool ca_der_sorted(struct pke_cursor set)
+{
+    struct pke_bytes last = {NULL, 0};
+    struct ca_der e;
+
+    while (pke_cursor_left(&set) > 0) {
+        size_t same;
+
+        if (!ca_der_take(&set, &e))
+            return false;
+        same = last.n < e.full.n ? last.n : e.full.n;
+        /* Two encodings of which one begins the other are the same one: the length says where it ends. */
+        if (same > 0 && memcmp(last.p, e.full.p, same) > 0)
+            return false;
+        last = e.full;
+    }
+    return true;
+}
+
 bool ca_der_positive(struct pke_bytes integer, struct pke_bytes *magnitude)
 {
     if (integer.n == 0 || integer.p[0] & 0x80)

@@ -55,6 +55,12 @@ bool ca_der_whole(struct pke_bytes b, uint8_t tag, struct ca_der *ret);
  */
 bool ca_der_strict(struct pke_bytes b);
 
+/**
+ * The elements of @p set are in the order of a DER SET OF (X.690 11.6): ascending as octet strings, the
+ * shorter one padded with zeros. Equal ones may follow one another.
+ */
+bool ca_der_sorted(struct pke_cursor set);
+
 /** Content octets of an INTEGER without the sign octet; false when it is negative or zero. */
 bool ca_der_positive(struct pke_bytes integer, struct pke_bytes *magnitude);
 

@@ -8,6 +8,9 @@
 #include "ca/der.h"
 #include "ca/ossl.h"
 
+#define RSA_BITS_FLOOR   2048
+#define RSA_BITS_CEILING 8192
+
 /* AlgorithmIdentifiers by their bytes: parameters have no room to say something else (explicit curves,
  * CVE-2020-0601, CVE-2022-0778). */
 static const uint8_t alg_rsa[] = {0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86,
@@ -91,6 +94,46 @@ enum pke_err ca_key_decode(struct pke_bytes spki, struct ca_key *ret, struct pke
     return pke_fail_set(fail, PKE_KEY_WEAK, "csr-key-type", "RFC 3279 2.3.1, RFC 5480 2.1.1",
                         "the key algorithm is neither rsaEncryption with NULL nor id-ecPublicKey with the "
                         "named curve P-256 or P-384");
+}
+
+static enum pke_err check_modulus(const struct ca_key *key, unsigned min_bits, unsigned max_bits,
+                                  struct pke_bytes *modulus, struct pke_fail *fail)
+{
+    unsigned min = min_bits > RSA_BITS_FLOOR ? min_bits : RSA_BITS_FLOOR;
+    unsigned max = max_bits < RSA_BITS_CEILING ? max_bits : RSA_BITS_CEILING;
+
+    if (!ca_der_positive(key->modulus, modulus))
+        return pke_fail_set(fail, PKE_KEY_WEAK, "csr-key-modulus", "RFC 8017 3.1",
+                            "the modulus is zero or negative");
+    if (key->bits < min || key->bits > max || key->bits % 1024 != 0)
+        return pke_fail_set(fail, PKE_KEY_WEAK, "csr-key-bits", "BR 6.1.5",
+                            "the modulus has %u bits: not a multiple of 1024 from %u to %u", key->bits, min,
+                            max);
+    if (!(modulus->p[modulus->n - 1] & 1))
+        return pke_fail_set(fail, PKE_KEY_WEAK, "csr-key-modulus", "BR 6.1.6", "the modulus is even");
+    return PKE_OK;
+}
+
+static enum pke_err check_exponent(const struct ca_key *key, struct pke_fail *fail)
+{
+    struct pke_bytes e;
+    uint64_t value = 0;
+
+    if (ca_der_positive(key->exponent, &e) && e.n <= 8)
+        for (size_t i = 0; i < e.n; i++)
+            value = value << 8 | e.p[i];
+    if (value < 65537 || value % 2 == 0)
+        return pke_fail_set(fail, PKE_KEY_WEAK, "csr-key-exponent", "BR 6.1.6",
+                            "the public exponent is not odd, at least 65537 and below 2^64");
+    return PKE_OK;
+}
+
+enum pke_err ca_key_rsa_size(const struct ca_key *key, unsigned min_bits, unsigned max_bits,
+                             struct pke_bytes *modulus, struct pke_fail *fail)
+{
+    enum pke_err err = check_modulus(key, min_bits, max_bits, modulus, fail);
+
+    return err ? err : check_exponent(key, fail);
 }
 
 static EVP_PKEY *evp_ec(const struct ca_key *key)

@@ -28,6 +28,15 @@ struct ca_key {
  */
 enum pke_err ca_key_decode(struct pke_bytes spki, struct ca_key *ret, struct pke_fail *fail);
 
+/**
+ * What an RSA key costs and whether it can be guessed, before anything is computed with it: a positive odd
+ * modulus of k * 1024 bits from @p min_bits to @p max_bits (never below 2048 nor above 8192, whatever they
+ * say) and an odd exponent from 65537 to 2^64 - 1. *modulus is its magnitude.
+ * @return PKE_OK, or PKE_KEY_WEAK: csr-key-modulus, csr-key-bits, csr-key-exponent.
+ */
+enum pke_err ca_key_rsa_size(const struct ca_key *key, unsigned min_bits, unsigned max_bits,
+                             struct pke_bytes *modulus, struct pke_fail *fail);
+
 /** The key for EVP_DigestVerify; NULL when libcrypto refuses it (a point off the curve). Caller frees. */
 EVP_PKEY *ca_key_evp(const struct ca_key *key);
 

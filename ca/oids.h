@@ -15,6 +15,7 @@
 /* first octet of the keyUsage bits (RFC 5280 4.2.1.3) */
 #define KU_BIT_DIGITAL_SIGNATURE 0x80
 #define KU_BIT_KEY_ENCIPHERMENT  0x20
+#define KU_BIT_KEY_CERT_SIGN     0x04
 
 #define TAG_SAN_URI    0x86 /* [6] IMPLICIT IA5String */
 #define TAG_AKI_KEY_ID 0x80 /* [0] IMPLICIT OCTET STRING */

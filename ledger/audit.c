@@ -123,6 +123,40 @@ enum pke_err audit_append(struct ledger *l, struct audit_row *row, struct pke_fa
     return err == PKE_OK ? set_head(l, row->seq, PKE_BYTES(hash, sizeof hash), fail) : err;
 }
 
+void audit_json_init(struct pke_buf *b)
+{
+    pke_buf_init(b, STORE_MAX_VALUE);
+    (void)pke_buf_add_str(b, "{");
+}
+
+void audit_json(struct pke_buf *b, const char *name, const char *value)
+{
+    if (!value)
+        return;
+    (void)pke_buf_printf(b, "%s\"%s\":\"", b->n > 1 ? "," : "", name);
+    for (const unsigned char *c = (const unsigned char *)value; *c; c++) {
+        if (*c < 0x20 || *c > 0x7e || *c == '"' || *c == '\\')
+            (void)pke_buf_printf(b, "\\u%04x", *c);
+        else
+            (void)pke_buf_add_u8(b, *c);
+    }
+    (void)pke_buf_add_str(b, "\"");
+}
+
+enum pke_err audit_append_detail(struct ledger *l, struct audit_row *row, struct pke_buf *detail,
+                                 struct pke_fail *fail)
+{
+    enum pke_err err;
+
+    (void)pke_buf_add_str(detail, "}");
+    if (detail->overflow)
+        return store_error(&l->store, SQLITE_TOOBIG, fail);
+    row->detail = pke_buf_cstr(detail);
+    err = audit_append(l, row, fail);
+    row->detail = NULL; /* it lives in @p detail */
+    return err;
+}
+
 enum pke_err ledger_audit(struct ledger *l, const char *event, const char *actor, const char *request_id,
                           const char *detail, int64_t at, struct pke_fail *fail)
 {

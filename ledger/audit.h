@@ -21,6 +21,14 @@ void audit_hash(const struct audit_row *row, struct pke_bytes prev, uint8_t ret[
 /** Append inside a change; @p row->seq is set here. */
 enum pke_err audit_append(struct ledger *l, struct audit_row *row, struct pke_fail *fail);
 
+/** Append with @p detail as its text: "{" and what audit_json() added; "}" is added here. */
+enum pke_err audit_append_detail(struct ledger *l, struct audit_row *row, struct pke_buf *detail,
+                                 struct pke_fail *fail);
+
+/** Start a detail, which pke_buf_done() ends, and add a JSON string to it; a NULL value is left out. */
+void audit_json_init(struct pke_buf *b);
+void audit_json(struct pke_buf *b, const char *name, const char *value);
+
 /** SHA-256 by the library that cannot fail for lack of input; anything else ends the process. */
 void audit_sha256(struct pke_bytes b, uint8_t ret[STORE_DIGEST]);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/encode.h"
 #include "base/mem.h"
 #include "ledger/audit.h"
 #include "ledger/pack.h"
@@ -24,7 +25,7 @@ static bool is_constraint(int rc)
 
 /* Returns SQLite's result code. */
 static int insert_request(struct ledger *l, const struct ledger_request *r, const struct attempt *a,
-                          struct pke_bytes context)
+                          struct pke_bytes context, struct pke_bytes attributes)
 {
     PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_ADD_REQUEST);
     const char *texts[] = {r->request_id,      a->state,         r->tenant,    r->principal, r->credential,
@@ -42,6 +43,10 @@ static int insert_request(struct ledger *l, const struct ledger_request *r, cons
     query_text(&q, a->why ? a->why->reason : NULL);
     query_text(&q, a->why ? a->why->rule : NULL);
     query_text(&q, a->why ? a->why->text : NULL);
+    query_text(&q, r->user_id);
+    query_text(&q, r->provider);
+    query_text(&q, r->attestation);
+    query_blob(&q, attributes);
     (void)query_row(&q);
     return q.rc;
 }
@@ -65,15 +70,15 @@ static bool exists_request(struct ledger *l, const char *request_id)
 static enum pke_err add_request(struct ledger *l, const struct ledger_request *r, const struct attempt *a,
                                 struct pke_fail *fail)
 {
-    struct pke_buf context;
-    int rc;
+    struct pke_buf context, attributes;
+    int rc = SQLITE_TOOBIG;
 
     pke_buf_init(&context, STORE_MAX_VALUE);
-    if (pack_pairs(&r->context, &context) == PKE_OK)
-        rc = insert_request(l, r, a, pke_buf_bytes(&context));
-    else
-        rc = SQLITE_TOOBIG;
+    pke_buf_init(&attributes, STORE_MAX_VALUE);
+    if (pack_pairs(&r->context, &context) == PKE_OK && pack_pairs(&r->attributes, &attributes) == PKE_OK)
+        rc = insert_request(l, r, a, pke_buf_bytes(&context), pke_buf_bytes(&attributes));
     pke_buf_done(&context);
+    pke_buf_done(&attributes);
     if (rc == SQLITE_DONE)
         return PKE_OK;
     if (!is_constraint(rc))
@@ -87,7 +92,14 @@ static enum pke_err add_request(struct ledger *l, const struct ledger_request *r
     return store_error(&l->store, rc, fail);
 }
 
-static enum pke_err add_serial(struct ledger *l, const struct ledger_intent *in, struct pke_fail *fail)
+static int64_t grants_of(const struct ledger_intent *in)
+{
+    return (in->uses_recovery ? GRANT_RECOVERY : 0) | (in->uses_renewal ? GRANT_RENEWAL : 0);
+}
+
+/* @p renewed is the row of the certificate's predecessor, 0: none. */
+static enum pke_err add_serial(struct ledger *l, const struct ledger_intent *in, int64_t renewed,
+                               struct pke_fail *fail)
 {
     PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_ADD_SERIAL);
 
@@ -102,11 +114,77 @@ static enum pke_err add_serial(struct ledger *l, const struct ledger_intent *in,
     query_text(&q, in->request.tenant);
     query_text(&q, in->request.principal);
     query_text(&q, in->request.device_id);
+    query_text(&q, in->request.provider ? in->request.provider : "");
+    query_text(&q, in->request.user_id);
+    query_text(&q, in->san_uri);
+    query_text(&q, in->request.enrollment_type);
+    query_text(&q, in->request.template_name);
+    query_int(&q, grants_of(in));
+    query_int(&q, renewed);
     (void)query_row(&q);
     if (q.rc == SQLITE_CONSTRAINT_UNIQUE)
         return pke_fail_set(fail, PKE_INTERNAL, "serial-exists", "RFC 5280 4.1.2.2",
                             "the serial number was given out before by this issuer");
     return query_result(&q, fail);
+}
+
+/* A revocation may have come between the decision and this moment. */
+static enum pke_err find_renewed(struct ledger *l, const struct ledger_intent *in, int64_t *ret,
+                                 struct pke_fail *fail)
+{
+    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_FIND_RENEWED);
+
+    if (!in->renews_sha256.n)
+        return PKE_OK;
+    query_blob(&q, in->renews_sha256);
+    query_text(&q, in->request.tenant);
+    if (!query_row(&q)) {
+        enum pke_err err = query_result(&q, fail);
+
+        return err != PKE_OK
+                   ? err
+                   : pke_fail_set(fail, PKE_RENEW_INELIGIBLE, "renewed-certificate", "renewal",
+                                  "the certificate to be renewed is not one of ours, or was revoked");
+    }
+    *ret = query_col_int(&q, 0);
+    return PKE_OK;
+}
+
+/* The request row is there: reserve what it uses up. */
+static enum pke_err reserve(struct ledger *l, const struct ledger_intent *in, struct pke_fail *fail)
+{
+    enum pke_err err = PKE_OK;
+
+    if (in->token_id)
+        err = token_use(l, in->token_id, in->request.at, fail);
+    if (err == PKE_OK && in->admission_request_id)
+        err = admission_use(l, in->admission_request_id, in->request.at, fail);
+    if (err == PKE_OK && grants_of(in))
+        err = device_permission(l, in, fail);
+    return err;
+}
+
+/* What an auditor wants to see beside the identity: what made this request possible. */
+static enum pke_err audit_intent(struct ledger *l, const struct ledger_intent *in, struct audit_row *row,
+                                 struct pke_fail *fail)
+{
+    char hex[2 * STORE_DIGEST + 1];
+    struct pke_buf b;
+    enum pke_err err;
+
+    if (!in->renews_sha256.n && !in->admission_request_id && !grants_of(in))
+        return audit_append(l, row, fail);
+    audit_json_init(&b);
+    if (in->renews_sha256.n == STORE_DIGEST) {
+        pke_hex(in->renews_sha256, false, hex);
+        audit_json(&b, "renews", hex);
+    }
+    audit_json(&b, "admission", in->admission_request_id);
+    if (grants_of(in))
+        audit_json(&b, "permission", in->uses_recovery ? "recovery" : "renewal");
+    err = audit_append_detail(l, row, &b, fail);
+    pke_buf_done(&b);
+    return err;
 }
 
 static enum pke_err intent(struct ledger *l, const struct ledger_intent *in, struct pke_fail *fail)
@@ -119,18 +197,21 @@ static enum pke_err intent(struct ledger *l, const struct ledger_intent *in, str
                             .request_id = in->request.request_id,
                             .serial = in->serial};
     uint8_t digest[STORE_DIGEST];
+    int64_t renewed = 0;
     enum pke_err err;
 
-    err = add_request(l, &in->request, &a, fail);
-    if (err == PKE_OK && in->token_id)
-        err = token_use(l, in->token_id, in->request.at, fail);
+    err = find_renewed(l, in, &renewed, fail);
     if (err == PKE_OK)
-        err = add_serial(l, in, fail);
+        err = add_request(l, &in->request, &a, fail);
+    if (err == PKE_OK)
+        err = reserve(l, in, fail);
+    if (err == PKE_OK)
+        err = add_serial(l, in, renewed, fail);
     if (err != PKE_OK)
         return err;
     audit_sha256(in->tbs, digest);
     row.digest = PKE_BYTES(digest, sizeof digest);
-    return audit_append(l, &row, fail);
+    return audit_intent(l, in, &row, fail);
 }
 
 enum pke_err ledger_intent(struct ledger *l, const struct ledger_intent *in, struct pke_fail *fail)
@@ -142,7 +223,7 @@ enum pke_err ledger_intent(struct ledger *l, const struct ledger_intent *in, str
 
 /* An intent under way. */
 struct found {
-    int64_t id;
+    int64_t id, renewed_from, grants;
     uint8_t serial[STORE_SERIAL_MAX];
     size_t serial_n;
 };
@@ -185,6 +266,8 @@ static enum pke_err find_intent(struct ledger *l, const char *request_id, const 
     }
     ret->id = query_col_int(&q, 0);
     copy_serial(&q, 1, ret);
+    ret->renewed_from = query_col_int(&q, 3);
+    ret->grants = query_col_int(&q, 4);
     if (certificate && !holds_tbs(*certificate, query_col_borrow(&q, 2)))
         return pke_fail_set(fail, PKE_INTERNAL, "certificate-not-intended", STORE_RULE_REQUEST,
                             "the certificate does not hold the bytes recorded before signing");
@@ -244,6 +327,10 @@ static enum pke_err issued(struct ledger *l, const char *request_id, struct pke_
         err = add_certificate(l, found.id, certificate, row.digest, fail);
     if (err == PKE_OK)
         err = audit_append(l, &row, fail);
+    if (err == PKE_OK)
+        err = device_issued(l, found.id, found.renewed_from != 0, found.grants, at, fail);
+    if (err == PKE_OK)
+        err = admission_consume(l, found.id, fail);
     return err == PKE_OK ? clock_raise(l, at, fail) : err;
 }
 
@@ -255,34 +342,17 @@ enum pke_err ledger_issued(struct ledger *l, const char *request_id, struct pke_
     return err == PKE_OK ? change_end(l, issued(l, request_id, certificate, at, fail), fail) : err;
 }
 
-/* A JSON string of what our own tables say; anything unusual is escaped all the same. */
-static void add_json(struct pke_buf *b, const char *name, const char *value)
-{
-    (void)pke_buf_printf(b, "%s\"%s\":\"", b->n > 1 ? "," : "", name);
-    for (const unsigned char *c = (const unsigned char *)value; *c; c++) {
-        if (*c < 0x20 || *c > 0x7e || *c == '"' || *c == '\\')
-            (void)pke_buf_printf(b, "\\u%04x", *c);
-        else
-            (void)pke_buf_add_u8(b, *c);
-    }
-    (void)pke_buf_add_str(b, "\"");
-}
-
 static enum pke_err audit_why(struct ledger *l, struct audit_row *row, const struct pke_fail *why,
                               struct pke_fail *fail)
 {
     struct pke_buf b;
     enum pke_err err;
 
-    pke_buf_init(&b, 4096);
-    (void)pke_buf_add_str(&b, "{");
-    add_json(&b, "error", pke_err_token(why->err));
-    add_json(&b, "reason", why->reason);
-    add_json(&b, "rule", why->rule);
-    (void)pke_buf_add_str(&b, "}");
-    row->detail = pke_buf_cstr(&b);
-    err = audit_append(l, row, fail);
-    row->detail = NULL;
+    audit_json_init(&b);
+    audit_json(&b, "error", pke_err_token(why->err));
+    audit_json(&b, "reason", why->reason);
+    audit_json(&b, "rule", why->rule);
+    err = audit_append_detail(l, row, &b, fail);
     pke_buf_done(&b);
     return err;
 }
@@ -313,7 +383,7 @@ enum pke_err ledger_failed(struct ledger *l, const char *request_id, const struc
     return err == PKE_OK ? change_end(l, failed(l, request_id, why, at, fail), fail) : err;
 }
 
-static enum pke_err refused(struct ledger *l, const struct ledger_request *req, const struct pke_fail *why,
+enum pke_err change_refused(struct ledger *l, const struct ledger_request *req, const struct pke_fail *why,
                             struct pke_fail *fail)
 {
     struct attempt a = {.state = "refused", .why = why};
@@ -329,7 +399,7 @@ enum pke_err ledger_refused(struct ledger *l, const struct ledger_request *req, 
 {
     enum pke_err err = change_begin(l, fail);
 
-    return err == PKE_OK ? change_end(l, refused(l, req, why, fail), fail) : err;
+    return err == PKE_OK ? change_end(l, change_refused(l, req, why, fail), fail) : err;
 }
 
 /* One intent closed, or *more set to false when there was none left. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the issuer asks before it decides. */
 #include "base/mem.h"
+#include "ledger/pack.h"
 #include "ledger/writer.h"
 
 /* First row, or PKE_NOT_FOUND. */
@@ -35,52 +36,68 @@ enum pke_err ledger_find_key(struct ledger *l, const uint8_t key[LEDGER_KEY_SIZE
         .principal = query_col_text(&q, 5, arena),
         .certificate = query_col_bytes(&q, 6, arena),
         .issued_at = query_col_int(&q, 7),
+        .superseded_at = query_col_int(&q, 8),
+        .revoked_at = query_col_int(&q, 9),
+        .not_after = query_col_int(&q, 10),
     };
-    return PKE_OK;
-}
-
-/* Two strings of the newest live certificate found by a key, its tenant and the time. */
-static enum pke_err live(struct query *q, const char *tenant, int64_t now, struct pke_arena *arena,
-                         const char *ret[2], struct pke_fail *fail)
-{
-    enum pke_err err;
-
-    query_text(q, tenant);
-    query_int(q, now);
-    err = first(q, "live certificate of this kind", fail);
-    if (err != PKE_OK)
-        return err;
-    ret[0] = query_col_text(q, 0, arena);
-    ret[1] = query_col_text(q, 1, arena);
     return PKE_OK;
 }
 
 enum pke_err ledger_find_spki(struct ledger *l, const char *tenant, struct pke_bytes spki_sha256, int64_t now,
                               struct pke_arena *arena, const char **device_id, const char **principal,
-                              struct pke_fail *fail)
+                              const char **user_id, struct pke_fail *fail)
 {
     PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_FIND_SPKI);
-    const char *found[2] = {NULL, NULL};
     enum pke_err err;
 
     query_blob(&q, spki_sha256);
-    err = live(&q, tenant, now, arena, found, fail);
-    *device_id = found[0];
-    *principal = found[1];
-    return err;
+    query_text(&q, tenant);
+    query_int(&q, now);
+    err = first(&q, "live certificate of this key", fail);
+    if (err != PKE_OK)
+        return err;
+    *device_id = query_col_text(&q, 0, arena);
+    *principal = query_col_text(&q, 1, arena);
+    *user_id = query_col_text(&q, 2, arena);
+    return PKE_OK;
 }
 
-enum pke_err ledger_find_device(struct ledger *l, const char *tenant, const char *device_id, int64_t now,
-                                struct pke_arena *arena, const char **principal, const char **ent_dmid,
-                                struct pke_fail *fail)
+enum pke_err ledger_find_certificate(struct ledger *l, const uint8_t sha256[32], struct pke_arena *arena,
+                                     struct ledger_certificate *ret, struct pke_fail *fail)
 {
-    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_FIND_DEVICE);
-    const char *found[2] = {NULL, NULL};
+    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_FIND_CERTIFICATE);
     enum pke_err err;
 
-    query_text(&q, device_id);
-    err = live(&q, tenant, now, arena, found, fail);
-    *principal = found[0];
-    *ent_dmid = found[1];
-    return err;
+    query_blob(&q, PKE_BYTES(sha256, STORE_DIGEST));
+    err = first(&q, "certificate with this thumbprint", fail);
+    if (err != PKE_OK)
+        return err;
+    *ret = (struct ledger_certificate){
+        .request_id = query_col_text(&q, 0, arena),
+        .serial_hex = query_col_hex(&q, 1, arena),
+        .tenant = query_col_text(&q, 2, arena),
+        .provider = query_col_text(&q, 3, arena),
+        .principal = query_col_text(&q, 4, arena),
+        .user_id = query_col_text(&q, 5, arena),
+        .template_name = query_col_text(&q, 6, arena),
+        .device_id = query_col_text(&q, 7, arena),
+        .hwdev_id = query_col_text(&q, 8, arena),
+        .enrollment_type = query_col_text(&q, 9, arena),
+        .subject = query_col_text(&q, 10, arena),
+        .san_uri = query_col_text(&q, 11, arena),
+        .ent_dmid = query_col_text(&q, 12, arena),
+        .endpoint = query_col_text(&q, 13, arena),
+        .der = query_col_bytes(&q, 14, arena),
+        .issuer_id = query_col_bytes(&q, 15, arena),
+        .spki_sha256 = query_col_bytes(&q, 16, arena),
+        .not_before = query_col_int(&q, 18),
+        .not_after = query_col_int(&q, 19),
+        .issued_at = query_col_int(&q, 20),
+        .confirmed_at = query_col_int(&q, 21),
+        .superseded_at = query_col_int(&q, 22),
+        .revoked_at = query_col_int(&q, 23),
+    };
+    if (!unpack_pairs(query_col_borrow(&q, 17), arena, &ret->attributes))
+        return store_error(&l->store, SQLITE_CORRUPT, fail);
+    return PKE_OK;
 }

@@ -117,8 +117,8 @@ static enum pke_err open_store(struct ledger *l, const char *path, struct pke_fa
         err = store_expect(&l->store, "journal_mode", "wal", fail);
     if (err == PKE_OK)
         err = store_expect(&l->store, "quick_check(1)", "ok", fail);
-    if (err == PKE_OK && version == 0)
-        err = schema_create(&l->store, fail);
+    if (err == PKE_OK && version < LEDGER_SCHEMA)
+        err = schema_upgrade(&l->store, version, fail);
     if (err == PKE_OK)
         err = meta_number(l, "node", &node, fail);
     if (err != PKE_OK)

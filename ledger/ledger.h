@@ -15,17 +15,20 @@
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/list.h"
+#include "ledger/admission.h"
+#include "ledger/device.h"
 #include "ledger/token.h"
 
-#define LEDGER_SCHEMA   1 /* doc/ledger.md */
+#define LEDGER_SCHEMA   2 /* doc/ledger.md */
 #define LEDGER_KEY_SIZE 32
 
 struct ledger;
 
 /**
- * Open or create (mode 0600). One writer at a time: the lock is "PATH.lock", held until ledger_close().
- * Refused: a second writer, a file that others may read, a foreign file or newer schema, pragmas that did not
- * take effect, a failed quick_check (reads the whole file), a network file system.
+ * Open or create (mode 0600); a file of an older schema is converted, all at once or not at all. One writer
+ * at a time: the lock is "PATH.lock", held until ledger_close(). Refused: a second writer, a file that others
+ * may read, a foreign file or newer schema, pragmas that did not take effect, a failed quick_check (reads the
+ * whole file), a network file system.
  * @return PKE_OK and *ret (ledger_close), or PKE_STORE_DOWN / PKE_CONFIG.
  */
 enum pke_err ledger_open(const char *path, struct ledger **ret, struct pke_fail *fail);
@@ -58,8 +61,12 @@ struct ledger_request {
     /* required for an intent: tenant, principal; the others may be NULL */
     const char *tenant, *principal, *credential, *endpoint, *template_name, *operation, *stage;
     const char *device_id, *enrollment_type, *device_name, *hwdev_id, *source; /* may be NULL */
-    struct pke_pairs context;                                                  /* ContextItems as sent */
-    struct pke_bytes request; /* CSR DER; empty for refusals before it was decoded */
+    const char *user_id;         /* immutable id of the identity; NULL: it has none */
+    const char *provider;        /* PROVIDER-ID of the profile that serves the request; NULL: "" */
+    const char *attestation;     /* verdict, one line; NULL: not asked for */
+    struct pke_pairs context;    /* ContextItems as sent */
+    struct pke_pairs attributes; /* of the identity, as authenticated */
+    struct pke_bytes request;    /* CSR DER; empty for refusals before it was decoded */
     int64_t at;
 };
 
@@ -71,22 +78,33 @@ struct ledger_intent {
     struct pke_bytes tbs;
     struct pke_bytes spki_sha256;
     const char *subject;
-    const char *ent_dmid;          /* UUID given to this device enrollment */
-    const char *token_id;          /* the enrollment token that this request uses up; NULL: none */
-    int64_t not_before, not_after; /* seconds */
+    const char *ent_dmid;             /* UUID given to this device enrollment */
+    const char *san_uri;              /* NULL: none */
+    struct pke_bytes renews_sha256;   /* SHA-256 of the certificate that this one renews; empty: none */
+    const char *token_id;             /* the enrollment token that this request uses up; NULL: none */
+    const char *admission_request_id; /* the admission that it uses up (ledger_admission); NULL: none */
+    bool uses_recovery, uses_renewal; /* the device's one-time permission that it uses up */
+    int64_t not_before, not_after;    /* seconds */
 };
 
 /**
  * T1: the request with its serial and TBS, and audit "intent".
- * @return PKE_OK; PKE_UNAUTHENTICATED when the token has no use left, expired or was revoked; PKE_EXISTS when
- * another intent holds the idempotency key's live slot (an issued request does not: whether its certificate
- * still answers is the caller's retry window, see ledger_find_key()); PKE_INTERNAL when the serial or the
- * request id exists; PKE_LIMIT; PKE_STORE_DOWN.
+ * What it uses up (token, admission, permission) is reserved with it, consumed by ledger_issued(), and free
+ * again after any other end.
+ * @return PKE_OK; PKE_UNAUTHENTICATED when the token has no use left, expired or was revoked; PKE_DENIED when
+ * the admission is not granted to this identity, device and template, expired, or used
+ * ("admission-unusable"), or the permission is not there any more ("device-permission"); PKE_RENEW_INELIGIBLE
+ * when the certificate to be renewed was not issued to this tenant or was revoked ("renewed-certificate");
+ * PKE_EXISTS when another intent holds the idempotency key's live slot (an issued request does not: whether
+ * its certificate still answers is the caller's retry window, see ledger_find_key()); PKE_INTERNAL when the
+ * serial or the request id exists; PKE_LIMIT; PKE_STORE_DOWN.
  */
 enum pke_err ledger_intent(struct ledger *l, const struct ledger_intent *in, struct pke_fail *fail);
 
 /**
- * T2: certificate, audit "issued", and the wall clock @p at.
+ * T2: certificate, audit "issued", the device, and the wall clock @p at. The device gets the request's
+ * identity as its owner; a renewal keeps the owner it has. A device recorded without a provider becomes this
+ * provider's. A renewal of a device that was released meanwhile is recorded as superseded at once.
  * @return PKE_OK; PKE_NOT_FOUND when there is no such intent; PKE_INTERNAL when the certificate does not hold
  *         exactly the TBS of the intent; PKE_STORE_DOWN.
  */
@@ -116,8 +134,10 @@ enum pke_err ledger_clock(struct ledger *l, int64_t at, struct pke_fail *fail);
 /** What holds an idempotency key. Strings and bytes in @p arena. */
 struct ledger_hit {
     const char *request_id, *state, *ent_dmid, *subject, *serial_hex, *principal;
-    struct pke_bytes certificate; /* when issued */
-    int64_t issued_at;            /* ms */
+    struct pke_bytes certificate;      /* when issued */
+    int64_t issued_at;                 /* ms */
+    int64_t superseded_at, revoked_at; /* ms; not 0: it must not be replayed */
+    int64_t not_after;                 /* seconds */
 };
 
 /** Newest issued or in-flight request with this key. PKE_NOT_FOUND when there is none. */
@@ -125,20 +145,103 @@ enum pke_err ledger_find_key(struct ledger *l, const uint8_t key[LEDGER_KEY_SIZE
                              struct ledger_hit *ret, struct pke_fail *fail);
 
 /**
- * Device and principal of the newest live certificate with this SPKI; PKE_NOT_FOUND. Live: unexpired at @p
- * now (seconds), and issued or still an intent, so that two requests under way cannot share a key.
+ * Device, principal and user id of the newest live certificate with this SPKI; PKE_NOT_FOUND. Live: unexpired
+ * at
+ * @p now (seconds), neither superseded nor revoked, and issued or still an intent, so that two requests under
+ * way cannot share a key.
  */
 enum pke_err ledger_find_spki(struct ledger *l, const char *tenant, struct pke_bytes spki_sha256, int64_t now,
                               struct pke_arena *arena, const char **device_id, const char **principal,
-                              struct pke_fail *fail);
+                              const char **user_id, struct pke_fail *fail);
+
+/** An issued certificate and what was recorded with it. Absent: NULL or empty. Strings and bytes in an arena.
+ */
+struct ledger_certificate {
+    const char *request_id, *serial_hex, *tenant, *provider, *principal, *user_id, *template_name;
+    const char *device_id, *hwdev_id, *enrollment_type, *subject, *san_uri, *ent_dmid, *endpoint;
+    struct pke_bytes der, issuer_id, spki_sha256;
+    struct pke_pairs attributes;   /* of the identity */
+    int64_t not_before, not_after; /* seconds */
+    int64_t issued_at;             /* ms, as the next; 0: not */
+    int64_t confirmed_at, superseded_at, revoked_at;
+};
+
+/** The issued certificate with this SHA-256, in whatever state it is now. PKE_NOT_FOUND. */
+enum pke_err ledger_find_certificate(struct ledger *l, const uint8_t sha256[32], struct pke_arena *arena,
+                                     struct ledger_certificate *ret, struct pke_fail *fail);
 
 /**
- * Principal and EntDMID of the newest live certificate of this device, with the same meaning of live; device
- * ids compare ASCII case-insensitively. PKE_NOT_FOUND.
+ * SHA-256 of the issued certificate that an operator names: by SHA-256 or SHA-1 thumbprint, serial or request
+ * id, in this order, in hex of any case with colons or spaces. PKE_NOT_FOUND; PKE_EXISTS when two issuers
+ * gave out the serial.
  */
-enum pke_err ledger_find_device(struct ledger *l, const char *tenant, const char *device_id, int64_t now,
-                                struct pke_arena *arena, const char **principal, const char **ent_dmid,
-                                struct pke_fail *fail);
+enum pke_err ledger_name_certificate(struct ledger *l, const char *key, uint8_t ret[32],
+                                     struct pke_fail *fail);
+
+/**
+ * A certificate was seen in use: the first time it is confirmed, and every issued certificate of the same
+ * device and provider that was asked for before it is superseded. Audited once; a second time changes
+ * nothing.
+ * @return PKE_OK; PKE_NOT_FOUND; PKE_STORE_DOWN.
+ */
+enum pke_err ledger_confirm(struct ledger *l, const uint8_t sha256[32], const char *actor, int64_t at,
+                            struct pke_fail *fail);
+
+/**
+ * The enrollment of this device with this provider; a provider that has none gets the one recorded before
+ * providers were (its provider is ""). An enrollment on its way counts: where the newest live certificate is
+ * still an intent, the owner is who asked for it. @p now in seconds. Device ids compare ASCII
+ * case-insensitively. PKE_NOT_FOUND.
+ */
+enum pke_err ledger_find_device(struct ledger *l, const char *tenant, const char *provider,
+                                const char *device_id, int64_t now, struct pke_arena *arena,
+                                struct ledger_device *ret, struct pke_fail *fail);
+
+/** Whose devices to count: by @p user_id where both have one, else by @p principal. */
+struct ledger_owner {
+    const char *tenant, *principal, *user_id;       /* user_id may be NULL */
+    const char *except_provider, *except_device_id; /* one that does not count; NULL: none */
+};
+
+/** How many live devices an owner has, those on their way included. @p now in seconds. */
+enum pke_err ledger_count_devices(struct ledger *l, const struct ledger_owner *owner, int64_t now,
+                                  unsigned *n, struct pke_fail *fail);
+
+/**
+ * An operator's change of a device, audited. @p provider NULL: the only one that this device has. @p until
+ * (ms) is for the two permissions; ledger_issued() clears the one that was used.
+ * @return PKE_OK; PKE_NOT_FOUND; PKE_EXISTS when it is so already ("device-blocked", "device-not-blocked",
+ * "device-released") or when the device has several providers ("device-ambiguous"); PKE_STORE_DOWN.
+ */
+enum pke_err ledger_device_change(struct ledger *l, const char *tenant, const char *provider,
+                                  const char *device_id, enum ledger_device_change change, const char *actor,
+                                  int64_t until, int64_t at, struct pke_fail *fail);
+
+/**
+ * The newest admission of this identity, device and template, in whatever state; a granted one is "expired"
+ * after its time. One of another user id under the same name is not found. @p req needs tenant, principal,
+ * device_id and template_name, and has user_id and provider or NULL; @p now in ms. PKE_NOT_FOUND.
+ */
+enum pke_err ledger_admission_find(struct ledger *l, const struct ledger_request *req, int64_t now,
+                                   struct pke_arena *arena, struct ledger_admission *ret,
+                                   struct pke_fail *fail);
+
+/**
+ * An attempt that has to wait for an operator. The first is recorded as a refused request for the reason @p
+ * why; further ones, while it is pending or granted and until a denial expires, only count in its admission.
+ * Audited. *ret is the admission afterwards: its request_id is the TraceId to answer with.
+ */
+enum pke_err ledger_admission_attempt(struct ledger *l, const struct ledger_request *req,
+                                      const struct pke_fail *why, struct pke_arena *arena,
+                                      struct ledger_admission *ret, struct pke_fail *fail);
+
+/**
+ * An operator's answer, audited. A grant is good for one certificate until @p expires_at (ms); a denial
+ * answers further attempts until then.
+ * @return PKE_OK; PKE_NOT_FOUND; PKE_EXISTS when it was decided before; PKE_STORE_DOWN.
+ */
+enum pke_err ledger_admission_decide(struct ledger *l, const char *request_id, bool grant, const char *by,
+                                     int64_t expires_at, int64_t at, struct pke_fail *fail);
 
 /** Record a new token, audited. PKE_INTERNAL when handle or hash exist. */
 enum pke_err ledger_token_add(struct ledger *l, const struct ledger_token *token, const uint8_t hash[32],

@@ -8,6 +8,7 @@
 
 #include "base/encode.h"
 #include "base/mem.h"
+#include "ledger/certkey.h"
 #include "ledger/ledger.h"
 #include "ledger/pack.h"
 #include "ledger/reader.h"
@@ -31,9 +32,8 @@ static enum pke_err open_store(struct ledger_reader *r, const char *path, struct
     if (err == PKE_OK)
         err = schema_version(&r->store, &version, fail);
     if (err == PKE_OK && version != LEDGER_SCHEMA)
-        err =
-            pke_fail_set(fail, version == 0 ? PKE_STORE_DOWN : PKE_CONFIG, "ledger-schema", STORE_RULE_SCHEMA,
-                         "the ledger is not ready: its writer has to create or convert it first");
+        err = pke_fail_set(fail, PKE_STORE_DOWN, "ledger-schema", STORE_RULE_SCHEMA,
+                           "the ledger is not ready: its writer has to create or convert it first");
     return err;
 }
 
@@ -81,20 +81,36 @@ static void load_fail(struct query *q, int col, struct pke_arena *arena, struct 
     copy_text(ret->text, sizeof ret->text, query_col_borrow(q, col + 3));
 }
 
+/* Returns the column after. */
+static int load_approval(struct query *q, int col, struct pke_arena *arena, struct ledger_approval *ret)
+{
+    ret->state = query_col_text(q, col, arena);
+    ret->decided_by = query_col_text(q, col + 1, arena);
+    ret->used_by = query_col_text(q, col + 2, arena);
+    ret->attempts = (uint64_t)query_col_int(q, col + 3);
+    ret->last_at = query_col_int(q, col + 4);
+    ret->decided_at = query_col_int(q, col + 5);
+    ret->expires_at = query_col_int(q, col + 6);
+    return col + 7;
+}
+
 /* In the order of READER_COLUMNS. */
 static enum pke_err row_load(struct query *q, struct pke_arena *arena, struct ledger_row *ret,
                              struct pke_fail *fail)
 {
-    const char **texts[] = {&ret->request_id, &ret->state,     &ret->tenant,          &ret->principal,
-                            &ret->credential, &ret->endpoint,  &ret->template_name,   &ret->operation,
-                            &ret->stage,      &ret->device_id, &ret->enrollment_type, &ret->device_name,
-                            &ret->hwdev_id,   &ret->source,    &ret->ent_dmid};
+    const char **texts[] = {&ret->request_id, &ret->state,       &ret->tenant,          &ret->principal,
+                            &ret->credential, &ret->endpoint,    &ret->template_name,   &ret->operation,
+                            &ret->stage,      &ret->device_id,   &ret->enrollment_type, &ret->device_name,
+                            &ret->hwdev_id,   &ret->source,      &ret->ent_dmid,        &ret->user_id,
+                            &ret->provider,   &ret->attestation, &ret->san_uri,         &ret->renewed_from};
     int col = 0;
 
     *ret = (struct ledger_row){0};
     for (size_t i = 0; i < PKE_LEN(texts); i++)
         *texts[i] = query_col_text(q, col++, arena);
     if (!unpack_pairs(query_col_borrow(q, col++), arena, &ret->context))
+        return store_error(q->store, SQLITE_CORRUPT, fail);
+    if (!unpack_pairs(query_col_borrow(q, col++), arena, &ret->attributes))
         return store_error(q->store, SQLITE_CORRUPT, fail);
     load_fail(q, col, arena, &ret->fail);
     col += 4;
@@ -108,6 +124,10 @@ static enum pke_err row_load(struct query *q, struct pke_arena *arena, struct le
     ret->spki_sha256 = query_col_hex(q, col++, arena);
     ret->not_before = query_col_int(q, col++);
     ret->not_after = query_col_int(q, col++);
+    ret->confirmed_at = query_col_int(q, col++);
+    ret->superseded_at = query_col_int(q, col++);
+    ret->revoked_at = query_col_int(q, col++);
+    col = load_approval(q, col, arena, &ret->approval);
     ret->certificate = query_col_bytes(q, col++, arena);
     ret->request = query_col_bytes(q, col++, arena);
     return PKE_OK;
@@ -151,53 +171,20 @@ enum pke_err ledger_request_show(struct ledger_reader *r, const char *request_id
     return show_text(r, READER_BY_REQUEST, request_id, arena, ret, fail);
 }
 
-/* Digits of @p key without colons and spaces, at most 64; 0 when it is anything but hexadecimal. */
-static size_t hex_digits(const char *key, char out[STORE_DIGEST * 2])
-{
-    size_t n = 0;
-
-    for (; *key; key++) {
-        if (*key == ':' || *key == ' ')
-            continue;
-        if (n == STORE_DIGEST * 2 || !strchr("0123456789abcdefABCDEF", *key))
-            return 0;
-        out[n++] = *key;
-    }
-    return n;
-}
-
-/* A number as the ledger stores serials: no leading zero octet. Returns its length, 0 when it is none. */
-static size_t serial_octets(const char *digits, size_t n, uint8_t out[STORE_DIGEST])
-{
-    char even[STORE_DIGEST * 2 + 1];
-    size_t odd, size = STORE_DIGEST;
-
-    while (n && *digits == '0') {
-        digits++;
-        n--;
-    }
-    if (n > 2 * STORE_SERIAL_MAX)
-        return 0;
-    odd = n & 1;
-    even[0] = '0';
-    memcpy(even + odd, digits, n);
-    return n && pke_hex_decode(PKE_BYTES(even, n + odd), out, &size) ? size : 0;
-}
-
 enum pke_err ledger_cert_show(struct ledger_reader *r, const char *key, struct pke_arena *arena,
                               struct ledger_row *ret, struct pke_fail *fail)
 {
     static const enum reader_statement by_text[] = {READER_BY_DEVICE, READER_BY_ID};
     char digits[STORE_DIGEST * 2];
     uint8_t raw[STORE_DIGEST];
-    size_t n = hex_digits(key, digits), size = sizeof raw;
+    size_t n = certkey_digits(key, digits), size = sizeof raw;
     enum pke_err err = PKE_NOT_FOUND;
 
     if (n == 2 * STORE_DIGEST && pke_hex_decode(PKE_BYTES(digits, n), raw, &size))
         err = show_blob(r, READER_BY_SHA256, PKE_BYTES(raw, size), arena, ret, fail);
     else if (n == 2 * STORE_FINGERPRINT && pke_hex_decode(PKE_BYTES(digits, n), raw, &size))
         err = show_blob(r, READER_BY_SHA1, PKE_BYTES(raw, size), arena, ret, fail);
-    if (err == PKE_NOT_FOUND && (size = serial_octets(digits, n, raw)) > 0)
+    if (err == PKE_NOT_FOUND && (size = certkey_serial(digits, n, raw)) > 0)
         err = show_blob(r, READER_BY_SERIAL, PKE_BYTES(raw, size), arena, ret, fail);
     for (size_t i = 0; err == PKE_NOT_FOUND && i < PKE_LEN(by_text); i++)
         err = show_text(r, by_text[i], key, arena, ret, fail);
@@ -237,24 +224,48 @@ bool position_decode(const char *cursor, struct position *ret)
     return ok;
 }
 
-static bool known_state(const char *state)
+static bool is_one_of(const char *state, const char *const *states, size_t n)
 {
-    static const char *const states[] = {"intent", "issued", "failed", "abandoned", "refused"};
-
-    for (size_t i = 0; i < PKE_LEN(states); i++)
+    for (size_t i = 0; i < n; i++)
         if (strcmp(states[i], state) == 0)
             return true;
     return false;
 }
 
+static bool is_approval(const char *state)
+{
+    static const char *const states[] = {"pending", "granted", "denied", "used"};
+
+    return is_one_of(state, states, PKE_LEN(states));
+}
+
+static bool known_state(const struct ledger_filter *f)
+{
+    static const char *const states[] = {"intent", "issued", "failed", "abandoned", "refused"};
+
+    if (is_one_of(f->state, states, PKE_LEN(states)))
+        return true;
+    return f->certificates_only ? life_condition(f->state) != NULL : is_approval(f->state);
+}
+
+/* Which table leads and what else its state asks for. Approvals are few among the requests: they lead. */
+static void list_from(const struct ledger_filter *f, struct pke_buf *sql)
+{
+    const char *life = f->state && f->certificates_only ? life_condition(f->state) : NULL;
+
+    if (f->state && is_approval(f->state))
+        (void)pke_buf_add_str(sql, READER_FROM_APPROVALS " WHERE a.state = ?");
+    else if (life)
+        (void)pke_buf_printf(sql, READER_FROM " WHERE r.state = 'issued' AND %s", life);
+    else
+        (void)pke_buf_printf(sql, READER_FROM " WHERE %s", f->state ? "r.state = ?" : "1");
+}
+
 /* Only the conditions that are asked for: each then finds its index. Texts are ours, values are bound. */
 static void list_sql(const struct ledger_filter *f, bool paged, struct pke_buf *sql)
 {
-    (void)pke_buf_add_str(sql,
-                          "SELECT " READER_COLUMNS "NULL, NULL, r.id FROM request r LEFT JOIN certificate c"
-                          " ON c.request = r.id WHERE 1");
-    if (f->state)
-        (void)pke_buf_add_str(sql, " AND r.state = ?");
+    (void)pke_buf_add_str(sql, "SELECT " READER_COLUMNS "NULL, NULL, r.id FROM ");
+    list_from(f, sql);
     if (f->principal)
         (void)pke_buf_add_str(sql, " AND r.principal = ?");
     if (f->device_id)
@@ -271,8 +282,12 @@ static void list_sql(const struct ledger_filter *f, bool paged, struct pke_buf *
 static void list_bind(struct query *q, const struct ledger_filter *f, const struct position *from,
                       unsigned limit)
 {
-    const char *texts[] = {f->state, f->principal, f->device_id, f->template_name};
+    const char *texts[] = {f->principal, f->device_id, f->template_name};
 
+    if (f->state && f->certificates_only && life_condition(f->state))
+        query_int(q, f->now);
+    else if (f->state)
+        query_text(q, f->state);
     for (size_t i = 0; i < PKE_LEN(texts); i++)
         if (texts[i])
             query_text(q, texts[i]);
@@ -298,7 +313,7 @@ static enum pke_err list_load(struct query *q, unsigned limit, struct pke_arena 
             return PKE_OK;
         }
         err = row_load(q, arena, &rows[*n], fail);
-        last = (struct position){rows[*n].received_at, query_col_int(q, 32)};
+        last = (struct position){rows[*n].received_at, query_col_int(q, READER_ID_COLUMN)};
         *n += err == PKE_OK;
     }
     return err != PKE_OK ? err : query_result(q, fail);
@@ -319,7 +334,7 @@ enum pke_err ledger_list(struct ledger_reader *r, const struct ledger_filter *fi
     if (cursor && !position_decode(cursor, &from))
         return pke_fail_set(fail, PKE_MALFORMED, "list-cursor", READER_RULE_LIST,
                             "the cursor is not one of ours");
-    if (f->state && !known_state(f->state))
+    if (f->state && !known_state(f))
         return pke_fail_set(fail, PKE_MALFORMED, "list-state", READER_RULE_LIST,
                             "there is no such request state");
     pke_buf_init(&sql, 4096);

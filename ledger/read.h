@@ -10,6 +10,8 @@
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/list.h"
+#include "ledger/admission.h"
+#include "ledger/device.h"
 #include "ledger/token.h"
 
 struct ledger_reader;
@@ -22,25 +24,45 @@ struct ledger_reader;
 enum pke_err ledger_reader_open(const char *path, struct ledger_reader **ret, struct pke_fail *fail);
 void ledger_reader_close(struct ledger_reader *r); /* accepts NULL */
 
+/** What became of a request that had to wait for an operator (ledger/admission.h). */
+struct ledger_approval {
+    const char *state; /* as stored; NULL: nobody was asked */
+    const char *decided_by, *used_by;
+    uint64_t attempts;
+    int64_t last_at, decided_at, expires_at; /* ms */
+};
+
 /** One request, joined with its certificate. Strings in the caller's arena; absent = NULL or empty. */
 struct ledger_row {
     const char *request_id, *state; /* "intent" "issued" "failed" "abandoned" "refused" */
     const char *tenant, *principal, *credential, *endpoint, *template_name, *operation, *stage;
     const char *device_id, *enrollment_type, *device_name, *hwdev_id, *source, *ent_dmid;
-    struct pke_pairs context;
+    const char *user_id, *provider, *attestation, *san_uri;
+    const char *renewed_from; /* request id of the certificate's predecessor */
+    struct pke_pairs context, attributes;
     struct pke_fail fail;                     /* err PKE_OK unless failed or refused */
     int64_t received_at, finished_at;         /* ms, 0 = not yet */
     const char *serial, *subject, *issuer_id; /* hex serial and hex SHA-1 of the issuer */
     const char *sha1, *sha256;                /* hex thumbprints */
     const char *spki_sha256;
-    int64_t not_before, not_after; /* seconds */
+    int64_t not_before, not_after;                   /* seconds */
+    int64_t confirmed_at, superseded_at, revoked_at; /* ms, 0 = not */
+    struct ledger_approval approval;
     struct pke_bytes certificate, request;
 };
 
+/**
+ * What an issued certificate is at @p now (seconds): "revoked", "superseded", "expired", "active" (its use
+ * was seen) or "unconfirmed", the first that holds. Static text.
+ */
+const char *ledger_life(const struct ledger_row *row, int64_t now);
+
 struct ledger_filter {
-    const char *state, *principal, *device_id,
-        *template_name;     /* NULL: any; ids without regard to ASCII case */
-    bool certificates_only; /* only rows with a certificate */
+    const char
+        *state; /* of the request, of its approval ("pending"), or of a certificate's life; NULL: any */
+    const char *principal, *device_id, *template_name; /* NULL: any; ids without regard to ASCII case */
+    bool certificates_only; /* only rows with a certificate; only these have a life */
+    int64_t now;            /* seconds; for a state of a life */
 };
 
 /**
@@ -71,6 +93,29 @@ enum pke_err ledger_cert_show(struct ledger_reader *r, const char *key, struct p
 enum pke_err ledger_token_list(struct ledger_reader *r, const char *principal, const char *cursor,
                                unsigned limit, struct pke_arena *arena, struct ledger_token **rows, size_t *n,
                                const char **next, struct pke_fail *fail);
+
+/** What a device is at a time: "blocked", "released", "live" or "expired", the first that holds. Static text.
+ */
+const char *ledger_device_state(const struct ledger_device *device);
+
+struct ledger_device_filter {
+    const char *principal, *state; /* NULL: any */
+    int64_t now;                   /* seconds: what is live */
+};
+
+/** Devices, the newest first, paged as ledger_list(). PKE_MALFORMED also for an unknown state. */
+enum pke_err ledger_device_list(struct ledger_reader *r, const struct ledger_device_filter *filter,
+                                const char *cursor, unsigned limit, struct pke_arena *arena,
+                                struct ledger_device **rows, size_t *n, const char **next,
+                                struct pke_fail *fail);
+
+/**
+ * One device; @p tenant and @p provider NULL: the only one of this id. @p now in seconds. PKE_NOT_FOUND;
+ * PKE_EXISTS when there are several ("device-ambiguous").
+ */
+enum pke_err ledger_device_show(struct ledger_reader *r, const char *tenant, const char *provider,
+                                const char *device_id, int64_t now, struct pke_arena *arena,
+                                struct ledger_device *ret, struct pke_fail *fail);
 
 /** Counts for status: requests by state. */
 struct ledger_counts {

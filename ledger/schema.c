@@ -14,7 +14,7 @@
  * must not count as a device without an owner. Tables are STRICT: a value of the wrong type is refused, not
  * converted.
  */
-static const char tables[] =
+static const char tables_1[] =
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;"
 
     "CREATE TABLE request ("
@@ -95,6 +95,84 @@ static const char tables[] =
     "  UPDATE counter SET n = n - 1 WHERE state = old.state;"
     "  UPDATE counter SET n = n + 1 WHERE state = new.state; END;";
 
+/*
+ * Schema 2: identities with immutable ids, devices, renewals, admissions. Columns are added without a CHECK
+ * and without touching a row, so that the conversion of a million certificates costs seconds. What an old row
+ * does not have is NULL or '' and is read from its request.
+ */
+static const char tables_2[] =
+    "ALTER TABLE request ADD COLUMN user_id TEXT;"
+    "ALTER TABLE request ADD COLUMN provider TEXT;"
+    "ALTER TABLE request ADD COLUMN attestation TEXT;"
+    "ALTER TABLE request ADD COLUMN attributes BLOB;"
+    /* requests under way of one principal: they count in quotas */
+    "CREATE INDEX request_open ON request (principal) WHERE state = 'intent';"
+
+    "ALTER TABLE certificate ADD COLUMN provider TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE certificate ADD COLUMN user_id TEXT;"
+    "ALTER TABLE certificate ADD COLUMN san_uri TEXT;"
+    "ALTER TABLE certificate ADD COLUMN enrollment_type TEXT;"
+    "ALTER TABLE certificate ADD COLUMN template_name TEXT;"
+    "ALTER TABLE certificate ADD COLUMN renewed_from INTEGER REFERENCES request (id);"
+    "ALTER TABLE certificate ADD COLUMN uses_grant INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE certificate ADD COLUMN confirmed_at INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE certificate ADD COLUMN superseded_at INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE certificate ADD COLUMN revoked_at INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX certificate_renewed ON certificate (renewed_from) WHERE renewed_from IS NOT NULL;"
+    "CREATE INDEX certificate_valid ON certificate (device_id, tenant, provider, not_after)"
+    "  WHERE superseded_at = 0 AND revoked_at = 0;"
+
+    /* an enrollment: one PROVIDER-ID's hold on one device. Without an owner once released */
+    "CREATE TABLE device ("
+    "  id INTEGER PRIMARY KEY,"
+    "  tenant TEXT NOT NULL, provider TEXT NOT NULL, device_id TEXT NOT NULL COLLATE NOCASE,"
+    "  principal TEXT COLLATE NOCASE, user_id TEXT,"
+    "  enrollment_type TEXT, ent_dmid TEXT, device_name TEXT, hwdev_id TEXT,"
+    "  first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,"
+    "  blocked_at INTEGER NOT NULL DEFAULT 0, blocked_by TEXT, released_at INTEGER NOT NULL DEFAULT 0,"
+    "  recovery_until INTEGER NOT NULL DEFAULT 0, renewal_until INTEGER NOT NULL DEFAULT 0,"
+    "  UNIQUE (tenant, device_id, provider),"
+    "  CHECK ((blocked_at = 0) = (blocked_by IS NULL)),"
+    "  CHECK (released_at = 0 OR (principal IS NULL AND user_id IS NULL))"
+    ") STRICT;"
+    "CREATE INDEX device_principal ON device (principal, tenant);"
+    "CREATE INDEX device_user ON device (user_id, tenant) WHERE user_id IS NOT NULL;"
+    "CREATE INDEX device_by_id ON device (device_id);"
+    "CREATE INDEX device_first ON device (first_at);"
+    "INSERT INTO device (tenant, provider, device_id, principal, enrollment_type, ent_dmid, device_name, "
+    "hwdev_id,"
+    "                    first_at, last_at)"
+    "  SELECT c.tenant, '', c.device_id, c.principal, r.enrollment_type, c.ent_dmid, r.device_name, "
+    "r.hwdev_id,"
+    "         o.finished_at, r.finished_at"
+    "  FROM (SELECT min(request) AS oldest, max(request) AS newest FROM certificate"
+    "        WHERE sha256 IS NOT NULL AND device_id IS NOT NULL GROUP BY tenant, device_id) g"
+    "  JOIN certificate c ON c.request = g.newest JOIN request r ON r.id = g.newest"
+    "  JOIN request o ON o.id = g.oldest;"
+
+    /*
+     * Approvals. A pending attempt of an MDM client cannot wait: it is refused, and its next attempt comes
+     * with another key; so what is granted is one attempt of the same identity, device and template.
+     */
+    "CREATE TABLE admission ("
+    "  id INTEGER PRIMARY KEY,"
+    "  tenant TEXT NOT NULL, principal TEXT NOT NULL COLLATE NOCASE, user_id TEXT, provider TEXT NOT NULL,"
+    "  device_id TEXT NOT NULL COLLATE NOCASE, template_name TEXT NOT NULL,"
+    "  request INTEGER NOT NULL UNIQUE REFERENCES request (id),"
+    "  state TEXT NOT NULL CHECK (state IN ('pending','granted','denied','used','expired')),"
+    "  attempts INTEGER NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,"
+    "  decided_at INTEGER NOT NULL DEFAULT 0, decided_by TEXT, expires_at INTEGER NOT NULL DEFAULT 0,"
+    "  used_by INTEGER REFERENCES request (id),"
+    "  CHECK (state <> 'pending' OR decided_at = 0), CHECK (state <> 'used' OR used_by IS NOT NULL)"
+    ") STRICT;"
+    "CREATE INDEX admission_key ON admission (tenant, principal, provider, device_id, template_name);"
+    "CREATE UNIQUE INDEX admission_open ON admission (tenant, principal, provider, device_id, template_name)"
+    "  WHERE state IN ('pending','granted');"
+    "CREATE INDEX admission_state ON admission (state, first_at);"
+    "CREATE INDEX admission_used ON admission (used_by) WHERE used_by IS NOT NULL;";
+
+static const char *const steps[LEDGER_SCHEMA] = {tables_1, tables_2};
+
 enum pke_err schema_version(struct store *s, int64_t *version, struct pke_fail *fail)
 {
     int64_t application = 0, objects = 0;
@@ -138,20 +216,30 @@ static enum pke_err first_rows(struct store *s, struct pke_fail *fail)
     pke_hex(PKE_BYTES(genesis, sizeof genesis), false, hex);
     PKE_CLEANUP(pke_free_p)
     char *sql = pke_asprintf("INSERT INTO meta VALUES ('wall-clock', 0), ('node', %u), ('genesis', x'%s'),"
-                             " ('audit-seq', 0), ('audit-head', x'%s');"
-                             "PRAGMA application_id=%d; PRAGMA user_version=%d",
-                             node, hex, hex, STORE_APPLICATION, LEDGER_SCHEMA);
+                             " ('audit-seq', 0), ('audit-head', x'%s'); PRAGMA application_id=%d",
+                             node, hex, hex, STORE_APPLICATION);
     return store_exec(s, sql, fail);
 }
 
-enum pke_err schema_create(struct store *s, struct pke_fail *fail)
+/* Every step that the file does not have, in order: a new file and a converted one are the same. */
+static enum pke_err take_steps(struct store *s, int64_t version, struct pke_fail *fail)
+{
+    PKE_CLEANUP(pke_free_p) char *set = pke_asprintf("PRAGMA user_version=%d", LEDGER_SCHEMA);
+    enum pke_err err = PKE_OK;
+
+    for (int64_t i = version; err == PKE_OK && i < LEDGER_SCHEMA; i++)
+        err = store_exec(s, steps[i], fail);
+    if (err == PKE_OK && version == 0)
+        err = first_rows(s, fail);
+    return err == PKE_OK ? store_exec(s, set, fail) : err;
+}
+
+enum pke_err schema_upgrade(struct store *s, int64_t version, struct pke_fail *fail)
 {
     enum pke_err err = store_exec(s, "BEGIN IMMEDIATE", fail);
 
     if (err == PKE_OK)
-        err = store_exec(s, tables, fail);
-    if (err == PKE_OK)
-        err = first_rows(s, fail);
+        err = take_steps(s, version, fail);
     if (err == PKE_OK)
         err = store_exec(s, "COMMIT", fail);
     if (err != PKE_OK && !sqlite3_get_autocommit(s->db))

@@ -12,7 +12,7 @@
  * schema). */
 enum pke_err schema_version(struct store *s, int64_t *version, struct pke_fail *fail);
 
-/** Make the tables of a new file, in one transaction. */
-enum pke_err schema_create(struct store *s, struct pke_fail *fail);
+/** Bring a file of @p version (0: new) to LEDGER_SCHEMA, in one transaction: all of it or nothing. */
+enum pke_err schema_upgrade(struct store *s, int64_t version, struct pke_fail *fail);
 
 #endif

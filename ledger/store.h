@@ -11,6 +11,8 @@
 
 #include "base/arena.h"
 #include "base/bytes.h"
+#include "ledger/admission.h"
+#include "ledger/device.h"
 #include "ledger/token.h"
 
 #define STORE_BUSY_MS      250        /* the longest that any call waits for a lock */
@@ -19,6 +21,7 @@
 #define STORE_RULE_DURABLE "ledger durability"
 #define STORE_RULE_SCHEMA  "ledger schema"
 #define STORE_RULE_REQUEST "ledger request states"
+#define STORE_RULE_DEVICE  "device states"
 #define STORE_SERIAL_MAX   20 /* RFC 5280 4.1.2.2 */
 /* Uses of token t in force: reserved by a request under way or consumed by an issued one. */
 #define STORE_TOKEN_USED                                                   \
@@ -28,8 +31,25 @@
 #define STORE_TOKEN_COLUMNS                                                                         \
     "t.token_id, t.tenant, t.principal, t.enrollment_type, t.created_by, t.uses, " STORE_TOKEN_USED \
     ", t.created_at, t.expires_at, t.revoked_at"
-#define STORE_DIGEST      32
-#define STORE_FINGERPRINT 20
+/* Columns of struct ledger_device up to "live", in the order that device_load() reads them. */
+#define STORE_DEVICE_COLUMNS                                                                           \
+    "d.tenant, d.provider, d.device_id, d.principal, d.user_id, d.enrollment_type, d.ent_dmid, "       \
+    "d.device_name,"                                                                                   \
+    " d.hwdev_id, d.blocked_by, d.first_at, d.last_at, d.blocked_at, d.released_at, d.recovery_until," \
+    " d.renewal_until"
+/* Is there a live certificate of device d? Bind the time in seconds. */
+#define STORE_DEVICE_LIVE(now)                                                                               \
+    "EXISTS (SELECT 1 FROM certificate c JOIN request r ON r.id = c.request WHERE c.device_id = d.device_id" \
+    " AND c.tenant = d.tenant AND c.provider = d.provider AND c.not_after >= " now                           \
+    " AND c.superseded_at = 0 AND c.revoked_at = 0 AND r.state IN ('intent','issued'))"
+/* Columns of struct ledger_admission in the order of admission_load(), of a joined with its request f. */
+#define STORE_ADMISSION_COLUMNS                                                                          \
+    "f.request_id, a.state, a.tenant, a.principal, a.user_id, a.provider, a.device_id, a.template_name," \
+    " a.decided_by, (SELECT u.request_id FROM request u WHERE u.id = a.used_by"                          \
+    " AND u.state IN ('intent','issued')), a.attempts, a.first_at, a.last_at, a.decided_at, a.expires_at"
+#define STORE_ADMISSION_FROM "admission a JOIN request f ON f.id = a.request"
+#define STORE_DIGEST         32
+#define STORE_FINGERPRINT    20
 
 struct store {
     sqlite3 *db;
@@ -95,5 +115,11 @@ const char *query_col_hex(struct query *q, int col, struct pke_arena *arena);  /
 
 /** Read STORE_TOKEN_COLUMNS of the current row. */
 void token_load(struct query *q, struct pke_arena *arena, struct ledger_token *ret);
+
+/** Read STORE_DEVICE_COLUMNS; live stays false. */
+void device_load(struct query *q, struct pke_arena *arena, struct ledger_device *ret);
+
+/** Read STORE_ADMISSION_COLUMNS as it stands at @p now (ms). */
+void admission_load(struct query *q, int64_t now, struct pke_arena *arena, struct ledger_admission *ret);
 
 #endif

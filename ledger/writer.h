@@ -9,6 +9,135 @@
 #include "ledger/ledger.h"
 #include "ledger/store.h"
 
+/* Issued certificates: looked up, confirmed, superseded. */
+#define WRITER_CERTIFICATES(X)                                                                               \
+    X(FIND_CERTIFICATE,                                                                                      \
+      "SELECT r.request_id, c.serial, c.tenant, c.provider, c.principal, c.user_id,"                         \
+      " coalesce(c.template_name, r.template_name), c.device_id, r.hwdev_id,"                                \
+      " coalesce(c.enrollment_type, r.enrollment_type), c.subject, c.san_uri, c.ent_dmid, r.endpoint, "      \
+      "c.der,"                                                                                               \
+      " c.issuer_id, c.spki_sha256, r.attributes, c.not_before, c.not_after, r.finished_at, c.confirmed_at," \
+      " c.superseded_at, c.revoked_at FROM certificate c JOIN request r ON r.id = c.request"                 \
+      " WHERE c.sha256 = ?")                                                                                 \
+    X(CERT_BY_SHA256, "SELECT sha256 FROM certificate WHERE sha256 = ?")                                     \
+    X(CERT_BY_SHA1, "SELECT sha256 FROM certificate WHERE sha1 = ? LIMIT 2")                                 \
+    X(CERT_BY_SERIAL, "SELECT sha256 FROM certificate WHERE serial = ? AND sha256 IS NOT NULL LIMIT 2")      \
+    X(CERT_BY_REQUEST, "SELECT c.sha256 FROM request r JOIN certificate c ON c.request = r.id"               \
+                       " WHERE r.request_id = ? AND c.sha256 IS NOT NULL")                                   \
+    X(FIND_RENEWED, "SELECT c.request FROM certificate c WHERE c.sha256 = ? AND c.tenant = ?"                \
+                    " AND c.revoked_at = 0")                                                                 \
+    X(FIND_UNCONFIRMED, "SELECT c.request, r.request_id, c.serial, c.confirmed_at FROM certificate c"        \
+                        " JOIN request r ON r.id = c.request WHERE c.sha256 = ?")                            \
+    X(CONFIRM, "UPDATE certificate SET confirmed_at = ?2 WHERE request = ?1")                                \
+    X(NEXT_OLDER,                                                                                            \
+      "SELECT c.request, r.request_id, c.serial FROM certificate n CROSS JOIN certificate c"                 \
+      " CROSS JOIN request r ON r.id = c.request WHERE n.request = ? AND c.device_id = n.device_id"          \
+      " AND c.tenant = n.tenant AND c.provider = n.provider AND c.superseded_at = 0 AND c.revoked_at = 0"    \
+      " AND c.sha256 IS NOT NULL AND +c.request < n.request LIMIT 1")                                        \
+    X(NEXT_OF_DEVICE,                                                                                        \
+      "SELECT c.request, r.request_id, c.serial FROM device n CROSS JOIN certificate c"                      \
+      " CROSS JOIN request r ON r.id = c.request WHERE n.id = ? AND c.device_id = n.device_id"               \
+      " AND c.tenant = n.tenant AND c.provider = n.provider AND c.superseded_at = 0 AND c.revoked_at = 0"    \
+      " AND c.sha256 IS NOT NULL LIMIT 1")                                                                   \
+    X(IF_RELEASED,                                                                                           \
+      "SELECT c.request, r.request_id, c.serial FROM certificate c JOIN request r ON r.id = c.request"       \
+      " JOIN device d ON d.tenant = c.tenant AND d.device_id = c.device_id AND d.provider = c.provider"      \
+      " WHERE c.request = ? AND c.superseded_at = 0 AND d.released_at <> 0")                                 \
+    X(SUPERSEDE, "UPDATE certificate SET superseded_at = ?2 WHERE request = ?1")
+
+#define WRITER_DEVICES(X)                                                                                    \
+    X(FIND_DEVICE, "SELECT " STORE_DEVICE_COLUMNS " FROM device d"                                           \
+                   " WHERE d.tenant = ? AND d.device_id = ? AND d.provider = ?")                             \
+    X(FIND_LIVE, "SELECT c.tenant, c.provider, c.device_id, c.principal, c.user_id,"                         \
+                 " coalesce(c.enrollment_type, r.enrollment_type), c.ent_dmid, r.device_name, r.hwdev_id,"   \
+                 " r.state = 'intent' FROM certificate c JOIN request r ON r.id = c.request"                 \
+                 " WHERE c.tenant = ? AND c.device_id = ? AND c.provider = ? AND c.not_after >= ?"           \
+                 " AND c.superseded_at = 0 AND c.revoked_at = 0 AND r.state IN ('intent','issued')"          \
+                 " ORDER BY +c.request DESC LIMIT 1")                                                        \
+    X(COUNT_DEVICES,                                                                                         \
+      "SELECT count(*) FROM (SELECT d.provider, d.device_id FROM device d WHERE d.user_id = ?3"              \
+      " AND d.tenant = ?1 AND d.released_at = 0 AND " STORE_DEVICE_LIVE(                                     \
+          "?6") " UNION SELECT d.provider, d.device_id FROM device d WHERE d.principal = ?2 AND d.tenant = " \
+                "?1"                                                                                         \
+                " AND (d.user_id IS NULL OR ?3 IS NULL) AND d.released_at = 0 AND " STORE_DEVICE_LIVE(       \
+                    "?6") " UNION SELECT c.provider, c.device_id FROM request r JOIN certificate c ON "      \
+                          "c.request = r.id"                                                                 \
+                          " WHERE r.state = 'intent' AND r.principal = ?2 AND c.tenant = ?1 AND "            \
+                          "c.device_id IS NOT NULL"                                                          \
+                          " AND (c.user_id IS NULL OR ?3 IS NULL OR c.user_id = ?3))"                        \
+                          " WHERE NOT (device_id COLLATE NOCASE IS ?5 AND (provider IS ?4 OR provider = "    \
+                          "''))")                                                                            \
+    X(FIND_PERMISSION,                                                                                       \
+      "SELECT 1 FROM device d WHERE d.id = coalesce("                                                        \
+      "(SELECT id FROM device WHERE tenant = ?1 AND device_id = ?2 AND provider = ?3),"                      \
+      "(SELECT id FROM device WHERE tenant = ?1 AND device_id = ?2 AND provider = ''))"                      \
+      " AND (?4 & 1 = 0 OR d.recovery_until > ?5) AND (?4 & 2 = 0 OR d.renewal_until > ?5)"                  \
+      " AND NOT EXISTS (SELECT 1 FROM certificate c JOIN request r ON r.id = c.request"                      \
+      " WHERE c.device_id = ?2 AND c.tenant = ?1 AND c.provider = ?3 AND c.superseded_at = 0"                \
+      " AND c.revoked_at = 0 AND c.uses_grant & ?4 AND r.state = 'intent')")                                 \
+    X(ADOPT_DEVICE,                                                                                          \
+      "UPDATE device SET provider = (SELECT provider FROM certificate WHERE request = ?1) WHERE id ="        \
+      " (SELECT d.id FROM certificate c JOIN device d ON d.tenant = c.tenant"                                \
+      " AND d.device_id = c.device_id AND d.provider = '' WHERE c.request = ?1 AND c.provider <> ''"         \
+      " AND NOT EXISTS (SELECT 1 FROM device x WHERE x.tenant = c.tenant AND x.device_id = c.device_id"      \
+      " AND x.provider = c.provider))")                                                                      \
+    X(ADOPT_CERTIFICATES,                                                                                    \
+      "UPDATE certificate SET provider = n.provider FROM certificate n WHERE n.request = ?1"                 \
+      " AND certificate.device_id = n.device_id AND certificate.tenant = n.tenant"                           \
+      " AND certificate.provider = ''")                                                                      \
+    X(UPSERT_DEVICE,                                                                                         \
+      "INSERT INTO device (tenant, provider, device_id, principal, user_id, enrollment_type, ent_dmid,"      \
+      " device_name, hwdev_id, first_at, last_at) SELECT c.tenant, c.provider, c.device_id, c.principal,"    \
+      " c.user_id, r.enrollment_type, c.ent_dmid, r.device_name, r.hwdev_id, ?2, ?2 FROM certificate c"      \
+      " JOIN request r ON r.id = c.request WHERE c.request = ?1 AND c.device_id IS NOT NULL"                 \
+      " ON CONFLICT (tenant, device_id, provider) DO UPDATE SET last_at = excluded.last_at,"                 \
+      " enrollment_type = coalesce(excluded.enrollment_type, enrollment_type),"                              \
+      " ent_dmid = coalesce(excluded.ent_dmid, ent_dmid),"                                                   \
+      " device_name = coalesce(excluded.device_name, device_name),"                                          \
+      " hwdev_id = coalesce(excluded.hwdev_id, hwdev_id),"                                                   \
+      " principal = CASE WHEN ?3 THEN principal ELSE excluded.principal END,"                                \
+      " user_id = CASE WHEN ?3 THEN user_id ELSE excluded.user_id END,"                                      \
+      " released_at = CASE WHEN ?3 THEN released_at ELSE 0 END,"                                             \
+      " recovery_until = CASE WHEN ?4 & 1 THEN 0 ELSE recovery_until END,"                                   \
+      " renewal_until = CASE WHEN ?4 & 2 THEN 0 ELSE renewal_until END")                                     \
+    X(NAME_DEVICE, "SELECT id, provider, blocked_at, released_at, principal, user_id FROM device"            \
+                   " WHERE tenant = ?1 AND device_id = ?2 AND (?3 IS NULL OR provider = ?3) LIMIT 2")        \
+    X(BLOCK_DEVICE, "UPDATE device SET blocked_at = ?2, blocked_by = ?3 WHERE id = ?1")                      \
+    X(FREE_DEVICE, "UPDATE device SET principal = NULL, user_id = NULL, ent_dmid = NULL, released_at = ?2,"  \
+                   " recovery_until = 0, renewal_until = 0 WHERE id = ?1")                                   \
+    X(ALLOW_RECOVERY, "UPDATE device SET recovery_until = ?2 WHERE id = ?1")                                 \
+    X(ALLOW_RENEWAL, "UPDATE device SET renewal_until = ?2 WHERE id = ?1")
+
+#define WRITER_ADMISSIONS(X)                                                                                \
+    X(FIND_ADMISSION,                                                                                       \
+      "SELECT " STORE_ADMISSION_COLUMNS ", a.id FROM " STORE_ADMISSION_FROM " WHERE a.tenant = ?"           \
+      " AND a.principal = ? AND a.provider = ? AND a.device_id = ? AND a.template_name = ?"                 \
+      " AND (a.user_id IS NULL OR ?6 IS NULL OR a.user_id = ?6) ORDER BY a.id DESC LIMIT 1")                \
+    X(OPEN_ADMISSION, "SELECT a.id, f.request_id FROM " STORE_ADMISSION_FROM " WHERE a.tenant = ?"          \
+                      " AND a.principal = ? AND a.provider = ? AND a.device_id = ? AND a.template_name = ?" \
+                      " AND a.state IN ('pending','granted')")                                              \
+    X(ADD_ADMISSION,                                                                                        \
+      "INSERT INTO admission (tenant, principal, user_id, provider, device_id, template_name, request,"     \
+      " state, attempts, first_at, last_at) SELECT tenant, principal, user_id, coalesce(provider, ''),"     \
+      " device_id, template_name, id, 'pending', 1, received_at, received_at FROM request"                  \
+      " WHERE request_id = ?")                                                                              \
+    X(FOLD_ADMISSION, "UPDATE admission SET attempts = attempts + 1, last_at = ?2 WHERE id = ?1")           \
+    X(NAME_ADMISSION, "SELECT a.id, a.state FROM " STORE_ADMISSION_FROM " WHERE f.request_id = ?")          \
+    X(SET_ADMISSION, "UPDATE admission SET state = ?2, decided_at = ?3, decided_by = ?4, expires_at = ?5"   \
+                     " WHERE id = ?1")                                                                      \
+    X(END_ADMISSION, "UPDATE admission SET state = 'expired' WHERE id = ?1")                                \
+    X(USE_ADMISSION,                                                                                        \
+      "UPDATE admission SET used_by = last_insert_rowid() WHERE id = (SELECT a.id "                         \
+      "FROM " STORE_ADMISSION_FROM                                                                          \
+      " JOIN request n ON n.id = last_insert_rowid() WHERE f.request_id = ?1 AND a.state = 'granted'"       \
+      " AND a.expires_at > ?2 AND a.tenant = n.tenant AND a.principal = n.principal"                        \
+      " AND a.provider = coalesce(n.provider, '') AND a.device_id = n.device_id"                            \
+      " AND a.template_name = n.template_name"                                                              \
+      " AND (a.user_id IS NULL OR n.user_id IS NULL OR a.user_id = n.user_id)"                              \
+      " AND NOT EXISTS (SELECT 1 FROM request u WHERE u.id = a.used_by"                                     \
+      " AND u.state IN ('intent','issued')))")                                                              \
+    X(CONSUME_ADMISSION, "UPDATE admission SET state = 'used' WHERE used_by = ?1")
+
 #define WRITER_STATEMENTS(X)                                                                                 \
     X(BEGIN, "BEGIN IMMEDIATE")                                                                              \
     X(COMMIT, "COMMIT")                                                                                      \
@@ -19,12 +148,14 @@
     X(ADD_REQUEST,                                                                                           \
       "INSERT INTO request (request_id, state, tenant, principal, credential, endpoint, template_name,"      \
       " operation, stage, device_id, enrollment_type, device_name, hwdev_id, source, context, request,"      \
-      " received_at, finished_at, idempotency_key, fail_err, fail_reason, fail_rule, fail_text)"             \
-      " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")                                             \
+      " received_at, finished_at, idempotency_key, fail_err, fail_reason, fail_rule, fail_text, user_id,"    \
+      " provider, attestation, attributes) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")  \
     X(ADD_SERIAL,                                                                                            \
       "INSERT INTO certificate (request, issuer_id, serial, tbs, spki_sha256, subject, ent_dmid, "           \
       "not_before,"                                                                                          \
-      " not_after, tenant, principal, device_id) VALUES (last_insert_rowid(),?,?,?,?,?,?,?,?,?,?,?)")        \
+      " not_after, tenant, principal, device_id, provider, user_id, san_uri, enrollment_type,"               \
+      " template_name, uses_grant, renewed_from) VALUES (last_insert_rowid(),?,?,?,?,?,?,?,?,?,?,?,?,?,?,?," \
+      "?,?,nullif(?,0))")                                                                                    \
     X(ADD_TOKEN, "INSERT INTO token (token_id, hash, tenant, principal, enrollment_type, uses, created_at,"  \
                  " expires_at, created_by) VALUES (?,?,?,?,?,?,?,?,?)")                                      \
     X(REVOKE_TOKEN, "UPDATE token SET revoked_at = ?2 WHERE token_id = ?1 AND revoked_at = 0")               \
@@ -35,7 +166,8 @@
       " WHERE t.token_id = ?1 AND t.revoked_at = 0 AND t.expires_at > ?2 AND " STORE_TOKEN_USED " < t.uses") \
     X(FIND_SLOT, "SELECT 1 FROM request WHERE idempotency_key = ? AND state = 'intent'")                     \
     X(FIND_REQUEST, "SELECT 1 FROM request WHERE request_id = ?")                                            \
-    X(FIND_INTENT, "SELECT r.id, c.serial, c.tbs FROM request r JOIN certificate c ON c.request = r.id"      \
+    X(FIND_INTENT, "SELECT r.id, c.serial, c.tbs, c.renewed_from, c.uses_grant FROM request r JOIN "         \
+                   "certificate c ON c.request = r.id"                                                       \
                    " WHERE r.request_id = ? AND r.state = 'intent'")                                         \
     X(FINISH, "UPDATE request SET state = ?2, finished_at = ?3, fail_err = ?4, fail_reason = ?5,"            \
               " fail_rule = ?6, fail_text = ?7 WHERE id = ?1 AND state = 'intent'")                          \
@@ -49,14 +181,16 @@
                  " VALUES (?,?,?,?,?,?,?,?,?)")                                                              \
     X(FIND_KEY,                                                                                              \
       "SELECT r.request_id, r.state, c.ent_dmid, c.subject, c.serial, r.principal, c.der,"                   \
-      " r.finished_at FROM request r JOIN certificate c ON c.request = r.id"                                 \
+      " r.finished_at, c.superseded_at, c.revoked_at, c.not_after FROM request r JOIN certificate c ON "     \
+      "c.request = r.id"                                                                                     \
       " WHERE r.idempotency_key = ? AND r.state IN ('intent','issued') ORDER BY r.id DESC LIMIT 1")          \
-    X(FIND_SPKI, "SELECT c.device_id, c.principal FROM certificate c JOIN request r ON r.id = c.request"     \
-                 " WHERE c.spki_sha256 = ? AND c.tenant = ? AND c.not_after >= ?"                            \
+    X(FIND_SPKI, "SELECT c.device_id, c.principal, c.user_id FROM certificate c JOIN request r"              \
+                 " ON r.id = c.request WHERE c.spki_sha256 = ? AND c.tenant = ? AND c.not_after >= ?"        \
+                 " AND c.superseded_at = 0 AND c.revoked_at = 0"                                             \
                  " AND r.state IN ('intent','issued') ORDER BY c.request DESC LIMIT 1")                      \
-    X(FIND_DEVICE, "SELECT c.principal, c.ent_dmid FROM certificate c JOIN request r ON r.id = c.request"    \
-                   " WHERE c.device_id = ? AND c.tenant = ? AND c.not_after >= ?"                            \
-                   " AND r.state IN ('intent','issued') ORDER BY c.request DESC LIMIT 1")
+    WRITER_CERTIFICATES(X)                                                                                   \
+    WRITER_DEVICES(X)                                                                                        \
+    WRITER_ADMISSIONS(X)
 
 enum writer_statement {
 #define X(name, sql) WRITER_##name,
@@ -83,6 +217,34 @@ enum pke_err clock_raise(struct ledger *l, int64_t at, struct pke_fail *fail);
 
 /** Inside the change that added a request: this request uses up one use of the token. PKE_UNAUTHENTICATED. */
 enum pke_err token_use(struct ledger *l, const char *token_id, int64_t at, struct pke_fail *fail);
+
+/** The same for an admission, which must be granted to this request's identity and device. PKE_DENIED. */
+enum pke_err admission_use(struct ledger *l, const char *admission, int64_t at, struct pke_fail *fail);
+
+/** Inside the change that records the certificate of request @p id: what it had reserved is used. */
+enum pke_err admission_consume(struct ledger *l, int64_t id, struct pke_fail *fail);
+
+/* Permissions of a device, as certificate.uses_grant has them. */
+#define GRANT_RECOVERY 1
+#define GRANT_RENEWAL  2
+
+/** Does the device still have what the intent uses up, and no other request under way? PKE_DENIED. */
+enum pke_err device_permission(struct ledger *l, const struct ledger_intent *in, struct pke_fail *fail);
+
+/** Inside the change that records the certificate of request @p id: the device row that belongs to it. */
+enum pke_err device_issued(struct ledger *l, int64_t id, bool renewal, int64_t grants, int64_t at,
+                           struct pke_fail *fail);
+
+/**
+ * Supersede every certificate that @p next finds for @p id, each audited with @p actor. The statement must
+ * not find a superseded one again.
+ */
+enum pke_err supersede_all(struct ledger *l, enum writer_statement next, int64_t id, const char *actor,
+                           int64_t at, struct pke_fail *fail);
+
+/** ledger_refused() inside a change. */
+enum pke_err change_refused(struct ledger *l, const struct ledger_request *req, const struct pke_fail *why,
+                            struct pke_fail *fail);
 
 /** A row of "meta". */
 enum pke_err meta_number(struct ledger *l, const char *name, int64_t *ret, struct pke_fail *fail);

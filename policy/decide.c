@@ -6,6 +6,7 @@
 #include "base/encode.h"
 #include "base/mem.h"
 #include "policy/placeholder.h"
+#include "policy/renew.h"
 
 #define RULE_IDENTITY  "template: allow"
 #define RULE_CONTEXT   "MS-MDE2 3.4.4.1.1.1.1"
@@ -277,4 +278,22 @@ enum pke_err policy_decide(const struct policy_template *t, const struct policy_
     d.ekus = &t->ekus;
     *ret = d;
     return PKE_OK;
+}
+
+enum pke_err policy_renewal_decide(const struct policy_template *t, const struct policy_key *key,
+                                   const char *subject, const char *san_uri, int64_t now,
+                                   struct pke_arena *arena, struct policy_decision *ret,
+                                   struct pke_fail *fail)
+{
+    struct policy_decision d = {.subject_cn = pke_arena_strdup(arena, subject),
+                                .san_uri = san_uri ? pke_arena_strdup(arena, san_uri) : NULL,
+                                .key_encipherment = t->key_encipherment,
+                                .ekus = &t->ekus};
+    enum pke_err err = decide_key(t, key, fail);
+
+    if (err == PKE_OK)
+        err = decide_times(t, now, &d, fail);
+    if (err == PKE_OK)
+        *ret = d;
+    return err;
 }

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/version.h"
+#include "policy/attestation.h"
 #include "policy/placeholder.h"
 
 #define SECOND 1000
@@ -25,8 +27,18 @@ static const struct pke_enum_name earlies[] = {{"any", POLICY_RENEW_ANY},
                                                {"window", POLICY_RENEW_WINDOW},
                                                {"on-grant", POLICY_RENEW_ON_GRANT},
                                                {NULL, 0}};
+static const struct pke_enum_name recoveries[] = {{"no", POLICY_RECOVERY_NO},
+                                                  {"yes", POLICY_RECOVERY_ANY},
+                                                  {"on-grant", POLICY_RECOVERY_ON_GRANT},
+                                                  {NULL, 0}};
 static const struct pke_enum_name changes[] = {
     {"log", POLICY_CHANGE_LOG}, {"deny", POLICY_CHANGE_DENY}, {NULL, 0}};
+
+static const struct pke_enum_name attestations[] = {{"off", POLICY_ATTESTATION_OFF},
+                                                    {"log", POLICY_ATTESTATION_LOG},
+                                                    {"prefer", POLICY_ATTESTATION_PREFER},
+                                                    {"require", POLICY_ATTESTATION_REQUIRE},
+                                                    {NULL, 0}};
 
 const struct pke_option policy_template_options[] = {
     {.name = "issuer",
@@ -247,10 +259,51 @@ const struct pke_option policy_template_options[] = {
      .names = changes,
      .help = "What becomes of a renewal with another HWDevID than the one recorded"},
     {.name = "recovery",
-     .type = PKE_OPT_BOOL,
-     .offset = FIELD(bool, recovery),
+     .type = PKE_OPT_ENUM,
+     .offset = FIELD(int, recovery),
      .fallback = "no",
+     .names = recoveries,
      .help = "Whether a lost certificate is replaced (RequestType Recovery)"},
+    {.name = "attestation",
+     .type = PKE_OPT_ENUM,
+     .offset = FIELD(int, attestation),
+     .fallback = "off",
+     .names = attestations,
+     .help = "Whether the TPM must attest that it holds the key"},
+    {.name = "attestation-roots",
+     .type = PKE_OPT_PATH,
+     .offset = FIELD(char *, attestation_roots),
+     .help = "PEM file with the roots of AIK certificates and the intermediates that lead there"},
+    {.name = "attestation-eku",
+     .type = PKE_OPT_BOOL,
+     .offset = FIELD(bool, attestation_eku),
+     .fallback = "yes",
+     .help = "Whether AIK certificates must have the extended key usage tcg-kp-AIKCertificate"},
+    {.name = "attestation-failure",
+     .type = PKE_OPT_ENUM,
+     .offset = FIELD(int, attestation_failure),
+     .fallback = "RetryOnError",
+     .names = policy_attestation_failures,
+     .help = "What the client does when its TPM cannot attest"},
+    {.name = "attestation-timeout",
+     .type = PKE_OPT_DURATION,
+     .offset = FIELD(int64_t, attestation_timeout),
+     .fallback = "100s",
+     .min = SECOND,
+     .max = HOUR,
+     .help = "How long the client tries to attest"},
+    {.name = "maa-url",
+     .type = PKE_OPT_STRING,
+     .offset = FIELD(char *, maa_url),
+     .min = 1,
+     .max = 1024,
+     .help = "URL of the Azure Attestation provider that clients shall use"},
+    {.name = "maa-relying-party",
+     .type = PKE_OPT_STRING,
+     .offset = FIELD(char *, maa_relying_party),
+     .min = 1,
+     .max = 256,
+     .help = "Relying party that clients name to the Azure Attestation provider"},
     {.name = "san-uri",
      .type = PKE_OPT_STRING,
      .offset = FIELD(char *, san_uri),
@@ -319,18 +372,20 @@ static enum pke_err check_ekus(const struct policy_template *t, struct pke_fail 
 }
 
 /* A pattern that policy_match_principal() would take literally although it looks like a wildcard. */
-static enum pke_err check_allow(const struct policy_template *t, struct pke_fail *fail)
+static enum pke_err check_patterns(const struct pke_strings *patterns, const char *option,
+                                   struct pke_fail *fail)
 {
-    for (size_t i = 0; i < t->allow.n; i++) {
-        const char *p = t->allow.v[i];
+    for (size_t i = 0; i < patterns->n; i++) {
+        const char *p = patterns->v[i];
 
         if (!*p)
-            return bad(fail, "allow has an empty entry");
+            return pke_fail_set(fail, PKE_CONFIG, "template-options", RULE, "%s has an empty entry", option);
         if (strcmp(p, "*") == 0)
             continue;
         if (strchr(p[0] == '*' ? p + 1 : p, '*') ||
             (p[0] == '*' && (p[1] != '@' || !p[2] || strchr(p + 2, '@'))))
-            return bad(fail, "allow takes exact names, *@domain or *");
+            return pke_fail_set(fail, PKE_CONFIG, "template-options", RULE,
+                                "%s takes exact names, *@domain or *", option);
     }
     return PKE_OK;
 }
@@ -371,6 +426,18 @@ static enum pke_err check_san_uri(const struct policy_template *t, struct pke_fa
     return PKE_OK;
 }
 
+static enum pke_err check_platform(const struct policy_template *t, struct pke_fail *fail)
+{
+    uint32_t v[PKE_VERSION_PARTS];
+
+    if (t->os_min_version && !pke_version_parse(t->os_min_version, v))
+        return bad(fail, "os-min-version must be a version such as 10.0.19045.0");
+    for (size_t i = 0; i < t->os_editions.n; i++)
+        if (t->os_editions.v[i][strspn(t->os_editions.v[i], "0123456789")] != '\0')
+            return bad(fail, "os-editions takes numbers of MS-MDE2 2.2.9.6");
+    return PKE_OK;
+}
+
 enum pke_err policy_template_check(const struct policy_template *t, struct pke_fail *fail)
 {
     enum pke_err err = check_names(t, fail);
@@ -384,6 +451,12 @@ enum pke_err policy_template_check(const struct policy_template *t, struct pke_f
     if (err == PKE_OK)
         err = check_ekus(t, fail);
     if (err == PKE_OK)
-        err = check_allow(t, fail);
+        err = check_patterns(&t->allow, "allow", fail);
+    if (err == PKE_OK)
+        err = check_patterns(&t->unlicensed, "unlicensed", fail);
+    if (err == PKE_OK)
+        err = check_platform(t, fail);
+    if (err == PKE_OK)
+        err = policy_attestation_check(t, fail);
     return err == PKE_OK ? check_san_uri(t, fail) : err;
 }

@@ -61,19 +61,32 @@ static void add_certificate(xmlNodePtr store, const struct provdoc_certificate *
     add_parm(node, "EncodedCertificate", pke_buf_cstr(&text), NULL);
 }
 
-static void add_certificate_store(xmlNodePtr root, const struct provdoc *doc)
+static bool has_ca(const struct provdoc *doc)
+{
+    return doc->with_ca || !doc->renewal;
+}
+
+/* Returns My. */
+static xmlNodePtr add_certificate_store(xmlNodePtr root, const struct provdoc *doc)
 {
     xmlNodePtr store = add_group(root, "CertificateStore");
-    xmlNodePtr my, kind, renew;
+    xmlNodePtr my, kind;
 
-    add_certificate(add_group(add_group(store, "Root"), "System"), &doc->root);
-    if (doc->intermediate.der.n)
+    if (has_ca(doc))
+        add_certificate(add_group(add_group(store, "Root"), "System"), &doc->root);
+    if (has_ca(doc) && doc->intermediate.der.n)
         add_certificate(add_group(add_group(store, "CA"), "System"), &doc->intermediate);
     my = add_group(store, "My");
     kind = add_group(my, doc->device_store ? "System" : "User");
     add_certificate(kind, &doc->certificate);
     add_group(kind, "PrivateKeyContainer");
-    renew = add_group(add_group(my, "WSTEP"), "Renew");
+    return my;
+}
+
+static void add_renewal_schedule(xmlNodePtr my, const struct provdoc *doc)
+{
+    xmlNodePtr renew = add_group(add_group(my, "WSTEP"), "Renew");
+
     add_parm(renew, "ROBOSupport", "true", "boolean");
     add_number(renew, "RenewPeriod", doc->renew_period, "integer");
     add_number(renew, "RetryInterval", doc->retry_interval, "integer");
@@ -108,23 +121,11 @@ static void add_search_criteria(xmlNodePtr app, const struct provdoc *doc)
     add_parm(app, "SSLCLIENTCERTSEARCHCRITERIA", pke_buf_cstr(&text), NULL);
 }
 
-static void add_application(xmlNodePtr root, const struct provdoc *doc)
+/* MS-MDE2 2.2.9.1: both are required of an MDM server. */
+static void add_credentials(xmlNodePtr app, const struct provdoc *doc)
 {
-    xmlNodePtr app = add_group(root, "APPLICATION");
-    xmlNodePtr auth;
+    xmlNodePtr auth = add_group(app, "APPAUTH");
 
-    add_parm(app, "APPID", "w7", NULL);
-    add_parm(app, "PROVIDER-ID", doc->provider_id, NULL);
-    add_optional(app, "NAME", doc->display_name, NULL);
-    add_parm(app, "ADDR", doc->management_url, NULL);
-    add_number(app, "CONNRETRYFREQ", doc->connection_retries, NULL);
-    add_number(app, "INITIALBACKOFFTIME", doc->initial_backoff_ms, NULL);
-    add_number(app, "MAXBACKOFFTIME", doc->max_backoff_ms, NULL);
-    if (doc->backcompat_retry_disabled)
-        add_parm(app, "BACKCOMPATRETRYDISABLED", NULL, NULL);
-    add_optional(app, "DEFAULTENCODING", doc->default_encoding, NULL);
-    add_search_criteria(app, doc);
-    auth = add_group(app, "APPAUTH"); /* both are required of an MDM server (mdm.md 9.2) */
     add_parm(auth, "AAUTHLEVEL", "CLIENT", NULL);
     add_parm(auth, "AAUTHTYPE", "DIGEST", NULL);
     add_parm(auth, "AAUTHSECRET", doc->client_secret, NULL);
@@ -137,18 +138,39 @@ static void add_application(xmlNodePtr root, const struct provdoc *doc)
     add_optional(auth, "AAUTHDATA", doc->server_nonce, NULL);
 }
 
-static void add_dmclient(xmlNodePtr root, const struct provdoc *doc)
+/* Never INIT: a management server that uses it fails (MS-MDE2 2.2.9.1). */
+static void add_application(xmlNodePtr root, const struct provdoc *doc)
 {
-    xmlNodePtr provider = add_group(add_group(add_group(root, "DMClient"), "Provider"), doc->provider_id);
-    xmlNodePtr poll;
+    xmlNodePtr app = add_group(root, "APPLICATION");
 
-    add_optional(provider, "UPN", doc->upn, "string");
-    add_parm(provider, "EntDMID", doc->ent_dmid, "string");
-    add_optional(provider, "EntDeviceName", doc->ent_device_name, "string");
-    add_optional(provider, "HelpPhoneNumber", doc->help_phone, "string");
-    add_optional(provider, "HelpWebsite", doc->help_website, "string");
-    add_optional(provider, "HelpEmailAddress", doc->help_email, "string");
-    poll = add_group(provider, "Poll");
+    add_parm(app, "APPID", "w7", NULL);
+    add_parm(app, "PROVIDER-ID", doc->provider_id, NULL);
+    add_optional(app, "NAME", doc->display_name, NULL);
+    add_parm(app, "ADDR", doc->management_url, NULL);
+    add_number(app, "CONNRETRYFREQ", doc->connection_retries, NULL);
+    add_number(app, "INITIALBACKOFFTIME", doc->initial_backoff_ms, NULL);
+    add_number(app, "MAXBACKOFFTIME", doc->max_backoff_ms, NULL);
+    if (doc->backcompat_retry_disabled)
+        add_parm(app, "BACKCOMPATRETRYDISABLED", NULL, NULL);
+    add_optional(app, "DEFAULTENCODING", doc->default_encoding, NULL);
+    add_optional(app, "PROTOVER", doc->protocol_version, NULL);
+    add_optional(app, "TO-NAPID", doc->access_point, NULL);
+    if (doc->use_hardware_id)
+        add_parm(app, "USEHWDEVID", NULL, NULL);
+    add_search_criteria(app, doc);
+    add_credentials(app, doc);
+}
+
+static void add_true(xmlNodePtr parent, const char *name, bool value)
+{
+    if (value)
+        add_parm(parent, name, "true", "boolean");
+}
+
+static void add_poll(xmlNodePtr provider, const struct provdoc *doc)
+{
+    xmlNodePtr poll = add_group(provider, "Poll");
+
     add_number(poll, "NumberOfFirstRetries", doc->first_retries, "integer");
     add_number(poll, "IntervalForFirstSetOfRetries", doc->first_interval_min, "integer");
     add_number(poll, "NumberOfSecondRetries", doc->second_retries, "integer");
@@ -156,6 +178,55 @@ static void add_dmclient(xmlNodePtr root, const struct provdoc *doc)
     add_number(poll, "NumberOfRemainingScheduledRetries", doc->remaining_retries, "integer");
     add_number(poll, "IntervalForRemainingScheduledRetries", doc->remaining_interval_min, "integer");
     add_parm(poll, "PollOnLogin", doc->poll_on_login ? "true" : "false", "boolean");
+    add_true(poll, "AllUsersPollOnFirstLogin", doc->poll_all_users);
+}
+
+static void add_dmclient(xmlNodePtr root, const struct provdoc *doc)
+{
+    xmlNodePtr provider = add_group(add_group(add_group(root, "DMClient"), "Provider"), doc->provider_id);
+
+    add_optional(provider, "UPN", doc->upn, "string");
+    add_parm(provider, "EntDMID", doc->ent_dmid, "string");
+    add_optional(provider, "EntDeviceName", doc->ent_device_name, "string");
+    add_optional(provider, "HelpPhoneNumber", doc->help_phone, "string");
+    add_optional(provider, "HelpWebsite", doc->help_website, "string");
+    add_optional(provider, "HelpEmailAddress", doc->help_email, "string");
+    add_true(provider, "RequireMessageSigning", doc->require_message_signing);
+    add_optional(provider, "SyncApplicationVersion", doc->sync_version, "string");
+    add_true(provider, "EnableOmaDmKeepAliveMessage", doc->keep_alive);
+    add_optional(provider, "AADResourceID", doc->aad_resource_id, "string");
+    add_optional(provider, "ManagementServerAddressList", doc->server_list, "string");
+    add_poll(provider, doc);
+}
+
+static xmlNodePtr find_group(xmlNodePtr parent, const char *type)
+{
+    for (xmlNodePtr n = parent->children; n; n = n->next) {
+        xmlChar *t = xmlGetNoNsProp(n, BAD_CAST "type");
+        bool same = t && strcmp((const char *)t, type) == 0;
+
+        xmlFree(t);
+        if (same)
+            return n;
+    }
+    return NULL;
+}
+
+/* Copies the children of @p from; with @p join, into groups that are there already. */
+static void add_fragment(xmlNodePtr to, const struct xml_node *from, bool join)
+{
+    for (const struct xml_node *e = from->first; e; e = e->next) {
+        const char *type = xml_attr_any_ns(e, "type");
+        bool group = strcmp(e->name, "characteristic") == 0;
+        bool joined = group && (join || strcmp(type, "DMClient") == 0);
+        xmlNodePtr there = joined ? find_group(to, type) : NULL;
+
+        if (group)
+            add_fragment(there ? there : add_group(to, type), e, joined);
+        else
+            add_parm(to, xml_attr_any_ns(e, "name"), xml_attr_any_ns(e, "value"),
+                     xml_attr_any_ns(e, "datatype"));
+    }
 }
 
 static enum pke_err refuse(struct pke_fail *fail, const char *reason, const char *rule, const char *what)
@@ -174,13 +245,15 @@ static enum pke_err check_certificates(const struct provdoc *doc, struct pke_fai
     const struct provdoc_certificate *all[] = {&doc->root, &doc->certificate, &doc->intermediate};
 
     for (size_t i = 0; i < PKE_LEN(all); i++) {
-        if (all[i] == &doc->intermediate && !all[i]->der.n)
+        if ((all[i] == &doc->intermediate && !all[i]->der.n) || (all[i] != &doc->certificate && !has_ca(doc)))
             continue;
         if (!all[i]->der.n || !thumbprint_valid(all[i]->sha1_hex))
             return refuse(fail, "provdoc-certificate", "MS-MDE2 2.2.9.1", "a certificate or its thumbprint");
     }
-    if (doc->retry_interval < 1 || doc->retry_interval > doc->renew_period ||
-        doc->renew_period > RENEW_DAYS_MAX)
+    if (doc->renewal)
+        return PKE_OK;
+    if (doc->renew_period && (doc->retry_interval < 1 || doc->retry_interval > doc->renew_period ||
+                              doc->renew_period > RENEW_DAYS_MAX))
         return refuse(fail, "provdoc-renew", "MS-MDE2 2.2.9.1", "the renew period or retry interval");
     return PKE_OK;
 }
@@ -188,6 +261,11 @@ static enum pke_err check_certificates(const struct provdoc *doc, struct pke_fai
 static bool auth_type_valid(const char *type)
 {
     return type && (strcmp(type, "BASIC") == 0 || strcmp(type, "DIGEST") == 0);
+}
+
+static bool value_valid(const char *value, bool needed)
+{
+    return value ? (*value || !needed) && xml_text_valid(value) : !needed;
 }
 
 static enum pke_err check_values(const struct provdoc *doc, struct pke_fail *fail)
@@ -214,12 +292,17 @@ static enum pke_err check_values(const struct provdoc *doc, struct pke_fail *fai
         {"HelpPhoneNumber", doc->help_phone, false},
         {"HelpWebsite", doc->help_website, false},
         {"HelpEmailAddress", doc->help_email, false},
+        {"PROTOVER", doc->protocol_version, false},
+        {"TO-NAPID", doc->access_point, false},
+        {"SyncApplicationVersion", doc->sync_version, false},
+        {"AADResourceID", doc->aad_resource_id, false},
+        {"ManagementServerAddressList", doc->server_list, false},
     };
 
     if (!auth_type_valid(doc->server_auth_type))
         return refuse(fail, "provdoc-auth-type", "w7 APPLICATION CSP", "the type of APPAUTH APPSRV");
     for (size_t i = 0; i < PKE_LEN(v); i++)
-        if (v[i].value ? (v[i].needed && !*v[i].value) || !xml_text_valid(v[i].value) : v[i].needed)
+        if (!value_valid(v[i].value, v[i].needed))
             return refuse(fail, "provdoc-value", "MS-MDE2 2.2.9.1", v[i].name);
     return PKE_OK;
 }
@@ -238,13 +321,31 @@ static bool serialise(xmlDocPtr tree, struct pke_buf *out)
     return (!save || xmlSaveClose(save) >= 0) && ok && !out->overflow;
 }
 
+static void add_content(xmlNodePtr root, const struct provdoc *doc)
+{
+    xmlNodePtr my = add_certificate_store(root, doc);
+
+    if (doc->renewal) {
+        add_parm(add_group(root, "APPLICATION"), "PROVIDER-ID", doc->provider_id, NULL);
+        return;
+    }
+    if (doc->renew_period)
+        add_renewal_schedule(my, doc);
+    add_application(root, doc);
+    add_dmclient(root, doc);
+    if (doc->fragment)
+        add_fragment(root, provfrag_root(doc->fragment), false);
+}
+
 enum pke_err provdoc_write(const struct provdoc *doc, struct pke_buf *out, struct pke_fail *fail)
 {
     enum pke_err err = check_certificates(doc, fail);
     xmlDocPtr tree;
     xmlNodePtr root;
 
-    if (err == PKE_OK)
+    if (err == PKE_OK && doc->renewal && !value_valid(doc->provider_id, true))
+        err = refuse(fail, "provdoc-value", "MS-MDE2 2.2.9.1", "PROVIDER-ID");
+    if (err == PKE_OK && !doc->renewal)
         err = check_values(doc, fail);
     if (err != PKE_OK)
         return err;
@@ -254,9 +355,7 @@ enum pke_err provdoc_write(const struct provdoc *doc, struct pke_buf *out, struc
     root = xmlNewDocNode(tree, NULL, BAD_CAST "wap-provisioningdoc", NULL);
     xmlDocSetRootElement(tree, root);
     xmlNewProp(root, BAD_CAST "version", BAD_CAST "1.1");
-    add_certificate_store(root, doc);
-    add_application(root, doc);
-    add_dmclient(root, doc);
+    add_content(root, doc);
     if (!serialise(tree, out))
         err = pke_fail_set(fail, PKE_LIMIT, "provdoc-size", "limits: answer",
                            "The provisioning document does not fit the answer");

@@ -4,65 +4,10 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/mem.h"
+#include "proto/context_item.h"
 #include "proto/limits.h"
 #include "proto/ns.h"
 #include "proto/soap_security.h"
-
-/* Documented spelling (mdm.md 6.2); real clients differ in case (PlugAndForget). */
-static const char *const catalogue[] = {
-    "AADPub",
-    "AIKAlgorithm",
-    "AIKAttestationClaim",
-    "AIKCert",
-    "AIKPub",
-    "AadAIKAttestationClaim",
-    "ApplicationVersion",
-    "AttestationStatus",
-    "AttestationStatusHResult",
-    "AzVMIAMExtensionJoin",
-    "AzureAttestationBlob",
-    "AzureAttestationCorrelationVector",
-    "BootstrapDomainJoin",
-    "BulkAADJ",
-    "DeviceID",
-    "DeviceName",
-    "DeviceType",
-    "DomainName",
-    "EmmDeviceId",
-    "EnrollmentData",
-    "EnrollmentType",
-    "ExternalMgmtAgentHint",
-    "HWDevID",
-    "IMEI",
-    "Locale",
-    "MAC",
-    "NotInOobe",
-    "OSEdition",
-    "OSVersion",
-    "OfflineAutoPilotEnrollmentCorrelator",
-    "PlugandForget",
-    "RequestVersion",
-    "TargetedUserLoggedIn",
-    "UXInitiated",
-    "WhiteGlove",
-    "WhiteGloveHybridJoin",
-    "ZeroTouchProvisioning",
-};
-
-static const char *documented_name(const char *name)
-{
-    for (size_t i = 0; i < PKE_LEN(catalogue); i++)
-        if (strcasecmp(catalogue[i], name) == 0)
-            return catalogue[i];
-    return name;
-}
-
-static bool may_repeat(const char *name)
-{
-    return strcmp(name, "MAC") == 0 || strcmp(name, "IMEI") == 0 ||
-           strcmp(name, "ExternalMgmtAgentHint") == 0;
-}
 
 static enum pke_err read_value(const struct xml_node *item, struct pke_arena *arena, const char **ret,
                                struct pke_fail *fail)
@@ -86,6 +31,7 @@ static enum pke_err read_item(const struct xml_node *item, struct pke_arena *are
                               struct pke_fail *fail)
 {
     const char *name = soap_attr_trimmed(item, "Name", arena);
+    const struct context_item *known;
     const char *value;
     enum pke_err err;
 
@@ -97,8 +43,9 @@ static enum pke_err read_item(const struct xml_node *item, struct pke_arena *are
     err = read_value(item, arena, &value, fail);
     if (err != PKE_OK)
         return err;
-    name = documented_name(name);
-    if (!may_repeat(name) && pke_pairs_get(list, name))
+    known = context_item_find(name);
+    name = known ? known->name : name; /* clients differ in letter case (PlugAndForget) */
+    if (!(known && known->repeats) && pke_pairs_get(list, name))
         return PKE_OK; /* the first counts (mdm.md 6.1) */
     if (list->n == LIMIT_CONTEXT_ITEMS)
         return pke_fail_set(fail, PKE_LIMIT, "wstep-context-items", "limits: context items",

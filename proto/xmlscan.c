@@ -129,7 +129,8 @@ static bool encoding_valid(struct pke_bytes doc)
     return pke_utf8_valid(doc);
 }
 
-static enum pke_err scan_markup(struct pke_cursor *c, unsigned *total, struct pke_fail *fail)
+static enum pke_err scan_markup(struct pke_cursor *c, unsigned attributes, unsigned *total,
+                                struct pke_fail *fail)
 {
     unsigned equals = 0;
 
@@ -147,7 +148,7 @@ static enum pke_err scan_markup(struct pke_cursor *c, unsigned *total, struct pk
                             "A processing instruction is not allowed");
     } else if (c->p++, scan_tag(c, &equals)) {
         *total += equals;
-        if (equals > LIMIT_XML_ATTRIBUTES || *total > LIMIT_XML_ATTR_TOTAL)
+        if (equals > LIMIT_XML_ATTRIBUTES || *total > attributes)
             return pke_fail_set(fail, PKE_LIMIT, "xml-attributes", "limits: attributes",
                                 "The document has too many attributes");
         return PKE_OK;
@@ -155,12 +156,13 @@ static enum pke_err scan_markup(struct pke_cursor *c, unsigned *total, struct pk
     return pke_fail_set(fail, PKE_MALFORMED, "xml-truncated", "XML 1.0 2.1", "The document is cut short");
 }
 
-enum pke_err xml_scan(struct pke_bytes doc, struct pke_bytes *ret, struct pke_fail *fail)
+enum pke_err xml_scan(struct pke_bytes doc, unsigned attributes, struct pke_bytes *ret, struct pke_fail *fail)
 {
     struct pke_cursor c = pke_cursor_of(doc);
     enum pke_err err = PKE_OK;
     unsigned total = 0;
 
+    *ret = doc;
     if (doc.n > LIMIT_XML_BODY)
         return pke_fail_set(fail, PKE_LIMIT, "xml-size", "limits: body",
                             "The document is larger than %u bytes", LIMIT_XML_BODY);
@@ -172,6 +174,8 @@ enum pke_err xml_scan(struct pke_bytes doc, struct pke_bytes *ret, struct pke_fa
     if (starts_with(&c, "<?xml") && pke_cursor_left(&c) > 5 && is_space(c.p[5]))
         err = scan_declaration(&c, fail);
     while (err == PKE_OK && c.p < c.end && (c.p = memchr(c.p, '<', pke_cursor_left(&c))) != NULL)
-        err = scan_markup(&c, &total, fail);
+        err = scan_markup(&c, attributes, &total, fail);
+    if (err != PKE_OK)
+        *ret = PKE_BYTES(c.p, pke_cursor_left(&c));
     return err;
 }

@@ -13,6 +13,7 @@
  */
 #include "proto/xmltree.h"
 
+#include <libxml/SAX2.h>
 #include <libxml/parser.h>
 #include <libxml/parserInternals.h>
 #include <stdlib.h>
@@ -32,6 +33,7 @@
 struct xml_parser {
     xmlParserCtxtPtr ctxt;
     bool holds_input; /* ctxt has the last document's bytes in its buffer */
+    unsigned attributes, line;
     xml_secret_fn *is_secret;
     char *vault;
     size_t vault_used;
@@ -59,6 +61,7 @@ static void refuse(struct xml_parser *p, enum pke_err err, const char *reason, c
     if (p->err != PKE_OK)
         return;
     p->err = pke_fail_set(p->fail, err, reason, rule, "%s", text);
+    p->line = (unsigned)xmlSAX2GetLineNumber(p->ctxt);
     xmlStopParser(p->ctxt);
 }
 
@@ -192,6 +195,7 @@ static void on_start(void *user, const xmlChar *name, const xmlChar *prefix, con
     n->name = pke_arena_strdup(p->arena, (const char *)name);
     n->ns = copy_ns(p, ns);
     n->text = "";
+    n->line = (unsigned)xmlSAX2GetLineNumber(p->ctxt);
     add_attributes(p, n, attr_count, attrs);
     link_node(p, n);
     leaf_begin(p, p->is_secret && p->is_secret(n));
@@ -307,6 +311,7 @@ struct xml_parser *xml_parser_new(void)
         pke_oom();
     (void)madvise(p->vault, VAULT_SIZE, MADV_DONTDUMP);
     pke_buf_init(&p->text, LIMIT_XML_TEXT);
+    p->attributes = LIMIT_XML_ATTR_TOTAL;
     return p;
 }
 
@@ -324,6 +329,16 @@ void xml_parser_free(struct xml_parser *p)
 void xml_parser_secrets(struct xml_parser *p, xml_secret_fn *is_secret)
 {
     p->is_secret = is_secret;
+}
+
+void xml_parser_attributes(struct xml_parser *p, unsigned total)
+{
+    p->attributes = total;
+}
+
+unsigned xml_parser_line(const struct xml_parser *p)
+{
+    return p->line;
 }
 
 void xml_parser_wipe(struct xml_parser *p)
@@ -363,17 +378,39 @@ static void begin(struct xml_parser *p, struct pke_arena *arena, struct pke_fail
     leaf_begin(p, false);
 }
 
+static unsigned count_lines(const uint8_t *from, const uint8_t *to)
+{
+    unsigned n = 1;
+
+    for (; from < to; from++)
+        n += *from == '\n';
+    return n;
+}
+
+/* The last error of libxml2 knows it best: the parser itself may have read on. */
+static unsigned stopped_at(xmlParserCtxtPtr ctxt)
+{
+    int line = ctxt->lastError.line > 0 ? ctxt->lastError.line : xmlSAX2GetLineNumber(ctxt);
+
+    return line > 0 ? (unsigned)line : 1;
+}
+
 enum pke_err xml_parse(struct xml_parser *p, struct pke_bytes doc, struct pke_arena *arena,
                        struct xml_node **ret, struct pke_fail *fail)
 {
     struct pke_bytes in;
-    enum pke_err err = xml_scan(doc, &in, fail);
+    enum pke_err err = xml_scan(doc, p->attributes, &in, fail);
 
-    if (err != PKE_OK)
+    p->line = 1;
+    if (err != PKE_OK) {
+        p->line = count_lines(doc.p, in.p);
         return err;
+    }
     begin(p, arena, fail);
     p->holds_input = true;
     (void)xmlParseChunk(p->ctxt, (const char *)in.p, (int)in.n, 1);
+    if (p->err == PKE_OK)
+        p->line = stopped_at(p->ctxt);
     if (p->err == PKE_OK && (!p->ctxt->wellFormed || !p->root || p->current))
         p->err = pke_fail_set(fail, PKE_MALFORMED, "xml-not-well-formed", "XML 1.0 2.1",
                               "The document is not well-formed XML (libxml2 error %d)", p->ctxt->errNo);

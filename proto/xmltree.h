@@ -42,6 +42,7 @@ struct xml_node {
     struct xml_node *parent, *first, *last, *next;
     const char *text; /* character data of a leaf, CDATA included; "" for an element with children */
     size_t text_len;
+    unsigned line; /* where its start tag ends, from 1 */
 };
 
 struct xml_parser;
@@ -67,6 +68,12 @@ char *xml_secret_text(const struct xml_parser *p, const struct xml_node *n);
 /** @return PKE_OK and the root element; PKE_MALFORMED or PKE_LIMIT with the rule. */
 enum pke_err xml_parse(struct xml_parser *p, struct pke_bytes doc, struct pke_arena *arena,
                        struct xml_node **ret, struct pke_fail *fail);
+
+/** Allow @p total attributes in a document instead of LIMIT_XML_ATTR_TOTAL: for files of the operator. */
+void xml_parser_attributes(struct xml_parser *p, unsigned total);
+
+/** The line, from 1, where the last xml_parse() stopped when it refused. */
+unsigned xml_parser_line(const struct xml_parser *p);
 
 /** First child element with this name; NULL. */
 struct xml_node *xml_child(const struct xml_node *n, const char *ns, const char *name);

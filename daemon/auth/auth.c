@@ -68,6 +68,7 @@ static void on_auth(struct peer *p, const struct ipc_frame *f)
                       : not_ready(&fail);
     wipe(m.password);
     wipe(m.token);
+    wipe(m.document); /* it may hold a password beside the signature */
     if (err == PKE_OK) {
         ok.principal = who.principal;
         ok.upn = pke_pairs_get(&who.attributes, "upn");

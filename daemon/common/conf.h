@@ -25,6 +25,8 @@ enum conf_backend { CONF_BACKEND_PKCS11, CONF_BACKEND_FILE };
 enum conf_client_cert { CONF_CLIENT_CERT_OFF, CONF_CLIENT_CERT_OPTIONAL, CONF_CLIENT_CERT_REQUIRE };
 enum conf_flavour { CONF_FLAVOUR_MDM };
 enum conf_stage { CONF_STAGE_POLICY, CONF_STAGE_ENROLL };
+/** What of a client's certificate is the principal. */
+enum conf_principal { CONF_PRINCIPAL_CN, CONF_PRINCIPAL_UPN, CONF_PRINCIPAL_EMAIL, CONF_PRINCIPAL_SHA256 };
 
 /** keys.NAME: one CA key and how to open it. Used by key, keytool-free. */
 struct conf_key {
@@ -75,7 +77,10 @@ struct conf_provisioning {
     int64_t initial_backoff, max_backoff; /* INITIALBACKOFFTIME, MAXBACKOFFTIME */
     bool backcompat_retry_disabled;
     char *default_encoding;
-    bool search_criteria; /* emit SSLCLIENTCERTSEARCHCRITERIA */
+    char *protocol_version;     /* PROTOVER; absent: left out, as every absent text below */
+    char *network_access_point; /* TO-NAPID */
+    bool use_hardware_id;       /* USEHWDEVID */
+    bool search_criteria;       /* emit SSLCLIENTCERTSEARCHCRITERIA */
     char *client_secret_file,
         *client_nonce; /* APPAUTH CLIENT: the file's text is known to the management server */
     char *server_name, *server_secret_file, *server_nonce; /* APPAUTH APPSRV */
@@ -84,8 +89,14 @@ struct conf_provisioning {
     char *renew_url; /* ServerURL, absent: the client starts at discovery */
     uint64_t poll_first_retries, poll_second_retries, poll_remaining_retries;
     int64_t poll_first_interval, poll_second_interval, poll_remaining_interval; /* ms, whole minutes */
-    bool poll_on_login;
+    bool poll_on_login, poll_all_users;
+    char *upn, *device_name; /* daemon/common/pattern.h */
     char *help_phone, *help_website, *help_email;
+    bool require_message_signing, keep_alive; /* EnableOmaDmKeepAliveMessage */
+    char *sync_version;                       /* SyncApplicationVersion */
+    char *aad_resource_id;
+    struct pke_strings management_servers; /* ManagementServerAddressList */
+    char *fragment_file;                   /* proto/provfrag.h */
 };
 
 enum conf_tokens { CONF_TOKENS_CUSTOM, CONF_TOKENS_ENTRA };
@@ -118,8 +129,11 @@ struct conf_endpoint {
     struct pke_strings credentials;   /* enabled kinds: "username" */
     struct pke_strings token_issuers; /* names; of those kinds that are enabled */
     char *template_name;
-    char *provisioning;    /* stage enroll */
-    char *enroll_endpoint; /* stage policy: whose URL is advertised */
+    char *provisioning;        /* stage enroll */
+    char *enroll_endpoint;     /* stage policy: whose URL is advertised */
+    char *credential_ca;       /* PEM file: who vouches for signed-header and client-certificate */
+    char *credential_crl;      /* PEM file of revocations, or NULL */
+    int certificate_principal; /* enum conf_principal */
     const struct policy_template *template_ref;
     const struct conf_provisioning *provisioning_ref;
     const struct conf_endpoint *enroll_ref;
@@ -187,6 +201,13 @@ enum pke_err conf_parse(const char *file, struct pke_bytes text, struct conf **r
  */
 enum pke_err conf_load(const char *file, struct pke_buf *bytes, struct conf **ret,
                        struct conf_errors *errors);
+
+/**
+ * Append an error about one option of one object of a section ("provisioning", "corp", "fragment-file"), for
+ * checks of content that are not this folder's. Always PKE_CONFIG.
+ */
+enum pke_err conf_errors_add(const struct conf *conf, const char *section, const char *name,
+                             const char *option, const char *text, struct conf_errors *errors);
 
 /** Check that the files it names exist and are readable. Blocks on disk; main and --check-config. */
 enum pke_err conf_check_files(const struct conf *conf, struct conf_errors *errors);

@@ -5,9 +5,11 @@
 #include "base/encode.h"
 #include "base/mem.h"
 #include "daemon/common/conf_impl.h"
+#include "daemon/common/pattern.h"
 
-#define DAY_MS    86400000
-#define MINUTE_MS 60000
+#define DAY_MS             86400000
+#define MINUTE_MS          60000
+#define MANAGEMENT_SERVERS 8
 
 bool conf_https_url(const char *url, bool path)
 {
@@ -35,17 +37,17 @@ bool conf_https_url(const char *url, bool path)
 static void check_version(struct conf_impl *ci, size_t i)
 {
     static const char *const known[] = {"3.0", "4.0", "5.0", "6.0", "7.0"};
-    const char *v = ci->conf.endpoints[i].enrollment_version;
+    const struct conf_endpoint *e = &ci->conf.endpoints[i];
 
     for (size_t k = 0; k < PKE_LEN(known); k++) {
-        if (strcmp(known[k], v) != 0)
+        if (strcmp(known[k], e->enrollment_version) != 0)
             continue;
-        if (k >= 2)
+        if (k < 2 && e->template_ref && e->template_ref->attestation == POLICY_ATTESTATION_REQUIRE)
             conf_bad(ci, CONF_ENDPOINTS, i, "enrollment-version",
-                     "%s asks for key attestation, which is not supported: use 4.0", v);
+                     "clients attest keys from 5.0 on, and the template %s requires it", e->template_name);
         return;
     }
-    conf_bad(ci, CONF_ENDPOINTS, i, "enrollment-version", "expects 3.0 or 4.0");
+    conf_bad(ci, CONF_ENDPOINTS, i, "enrollment-version", "expects 3.0, 4.0, 5.0, 6.0 or 7.0");
 }
 
 static void check_path(struct conf_impl *ci, size_t i)
@@ -100,6 +102,31 @@ static void check_credentials(struct conf_impl *ci, size_t i)
                           e->credentials.v[k]);
 }
 
+/* A certificate is worth what its CA is; and nobody has one in TLS who is not asked for it. */
+static void check_certificates(struct conf_impl *ci, size_t i)
+{
+    const struct conf_endpoint *e = &ci->conf.endpoints[i];
+    bool tls = pke_strings_has(&e->credentials, "client-certificate"), asked = false;
+    bool any = tls || pke_strings_has(&e->credentials, "signed-header");
+
+    if (any && !e->credential_ca)
+        conf_bad(ci, CONF_ENDPOINTS, i, "credential-ca",
+                 "is needed for signed-header and client-certificate");
+    if (!any && e->credential_ca)
+        conf_bad(ci, CONF_ENDPOINTS, i, "credential-ca",
+                 "has no effect without the credentials signed-header or client-certificate");
+    if (!e->credential_ca && e->credential_crl)
+        conf_bad(ci, CONF_ENDPOINTS, i, "credential-crl", "has no effect without credential-ca");
+    for (size_t k = 0; k < e->listeners.n; k++) {
+        const struct conf_listener *l = conf_find_listener(&ci->conf, e->listeners.v[k]);
+
+        asked = asked || !l || l->client_cert != CONF_CLIENT_CERT_OFF;
+    }
+    if (tls && !asked)
+        conf_bad_item(ci, CONF_ENDPOINTS, i, "credentials", "client-certificate",
+                      "client-certificate needs a listener with client-cert optional or require");
+}
+
 /* The URL that is advertised for @p e is made from its first listener. */
 static void check_advertised(struct conf_impl *ci, const struct conf_endpoint *e)
 {
@@ -145,7 +172,7 @@ static void check_enroll_stage(struct conf_impl *ci, size_t i)
         conf_bad(ci, CONF_ENDPOINTS, i, "enroll-endpoint", "belongs to the stage policy");
     if (!e->provisioning)
         conf_bad(ci, CONF_ENDPOINTS, i, "provisioning", "the stage enroll needs provisioning values");
-    if (e->provisioning_ref && e->template_ref &&
+    if (e->provisioning_ref && e->template_ref && e->provisioning_ref->renew_period &&
         (int64_t)e->provisioning_ref->renew_period >= e->template_ref->validity / DAY_MS)
         conf_bad(
             ci, CONF_ENDPOINTS, i, "provisioning",
@@ -162,6 +189,7 @@ void conf_check_endpoints(struct conf_impl *ci)
         check_version(ci, i);
         check_path(ci, i);
         check_credentials(ci, i);
+        check_certificates(ci, i);
         if (conf_given(ci, CONF_ENDPOINTS, i, "listeners") && e->listeners.n == 0)
             conf_bad(ci, CONF_ENDPOINTS, i, "listeners", "must not be empty");
         if (conf_given(ci, CONF_ENDPOINTS, i, "stage") && e->stage == CONF_STAGE_POLICY)
@@ -221,6 +249,52 @@ static void check_appauth(struct conf_impl *ci, size_t i)
         conf_bad(ci, CONF_PROVISIONING, i, "server-nonce", "is needed with server-auth-type DIGEST");
 }
 
+/* What a client only claims is a label; an account name it is not. */
+static void check_patterns(struct conf_impl *ci, size_t i)
+{
+    const struct conf_provisioning *p = &ci->conf.provisionings[i];
+    const struct {
+        const char *option, *pattern, *known;
+        unsigned allowed;
+    } patterns[] = {
+        {"upn", p->upn, "{upn}, {user}, {device-id} and {ent-dmid}",
+         PATTERN_ALL & ~(1u << PATTERN_DEVICE_NAME)},
+        {"device-name", p->device_name, "{device-name}, {device-id}, {upn}, {user} and {ent-dmid}",
+         PATTERN_ALL},
+    };
+
+    for (size_t k = 0; k < PKE_LEN(patterns); k++)
+        if (patterns[k].pattern && !pattern_valid(patterns[k].pattern, patterns[k].allowed))
+            conf_bad(ci, CONF_PROVISIONING, i, patterns[k].option,
+                     "has an unknown placeholder: %s are known here", patterns[k].known);
+}
+
+static bool sync_version_ok(const char *s)
+{
+    size_t major = strspn(s, "0123456789"), minor = s[major] == '.' ? strspn(s + major + 1, "0123456789") : 0;
+
+    return major > 0 && minor > 0 && s[major + 1 + minor] == '\0';
+}
+
+static void check_dmclient(struct conf_impl *ci, size_t i)
+{
+    const struct conf_provisioning *p = &ci->conf.provisionings[i];
+
+    check_patterns(ci, i);
+    if (p->protocol_version && strcmp(p->protocol_version, "1.1") != 0 &&
+        strcmp(p->protocol_version, "1.2") != 0)
+        conf_bad(ci, CONF_PROVISIONING, i, "protocol-version", "expects 1.1 or 1.2");
+    if (p->sync_version && !sync_version_ok(p->sync_version))
+        conf_bad(ci, CONF_PROVISIONING, i, "sync-version", "expects a version such as 5.0");
+    if (p->management_servers.n > MANAGEMENT_SERVERS)
+        conf_bad(ci, CONF_PROVISIONING, i, "management-servers", "there are more than %d",
+                 MANAGEMENT_SERVERS);
+    for (size_t k = 0; k < p->management_servers.n; k++)
+        if (!conf_https_url(p->management_servers.v[k], true))
+            conf_bad_item(ci, CONF_PROVISIONING, i, "management-servers", p->management_servers.v[k],
+                          "expects an https URL");
+}
+
 static void check_provisioning(struct conf_impl *ci, size_t i)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
@@ -239,9 +313,12 @@ static void check_provisioning(struct conf_impl *ci, size_t i)
         strcmp(p->default_encoding, "application/vnd.syncml.dm+wbxml") != 0)
         conf_bad(ci, CONF_PROVISIONING, i, "default-encoding",
                  "expects application/vnd.syncml.dm+xml or application/vnd.syncml.dm+wbxml");
-    if (p->retry_interval > p->renew_period)
+    if (p->renew_period && p->retry_interval > p->renew_period)
         conf_bad(ci, CONF_PROVISIONING, i, "retry-interval", "is longer than renew-period (MS-MDE2 2.2.9.1)");
+    if (!p->renew_period && p->renew_url)
+        conf_bad(ci, CONF_PROVISIONING, i, "renew-url", "has no effect while renew-period is 0");
     check_appauth(ci, i);
+    check_dmclient(ci, i);
     check_poll(ci, i);
 }
 

@@ -135,6 +135,9 @@ static void check_named_files(struct conf_impl *ci)
         need_file(ci, CONF_ISSUERS, i, "certificate", c->issuers[i].certificate);
         need_file(ci, CONF_ISSUERS, i, "root", c->issuers[i].root);
     }
+    for (size_t i = 0; i < c->n_templates; i++)
+        if (c->templates[i].attestation != POLICY_ATTESTATION_OFF)
+            need_file(ci, CONF_TEMPLATES, i, "attestation-roots", c->templates[i].attestation_roots);
     for (size_t i = 0; i < c->n_listeners; i++) {
         need_file(ci, CONF_LISTENERS, i, "tls-certificate", c->listeners[i].tls_certificate);
         need_secret(ci, CONF_LISTENERS, i, "tls-key", c->listeners[i].tls_key);
@@ -144,10 +147,42 @@ static void check_named_files(struct conf_impl *ci)
     }
     for (size_t i = 0; i < c->n_token_issuers; i++)
         need_file(ci, CONF_TOKEN_ISSUERS, i, "keys-file", c->token_issuers[i].keys_file);
+    for (size_t i = 0; i < c->n_endpoints; i++) {
+        need_file(ci, CONF_ENDPOINTS, i, "credential-ca", c->endpoints[i].credential_ca);
+        need_file(ci, CONF_ENDPOINTS, i, "credential-crl", c->endpoints[i].credential_crl);
+    }
     for (size_t i = 0; i < c->n_provisionings; i++) {
         need_secret(ci, CONF_PROVISIONING, i, "client-secret-file", c->provisionings[i].client_secret_file);
         need_secret(ci, CONF_PROVISIONING, i, "server-secret-file", c->provisionings[i].server_secret_file);
+        need_file(ci, CONF_PROVISIONING, i, "fragment-file", c->provisionings[i].fragment_file);
     }
+}
+
+/* The section and object are known: the caller has them from @p conf. */
+static void bad_by_name(struct conf_impl *ci, const char *section, const char *name, const char *option,
+                        const char *text)
+{
+    for (unsigned s = CONF_GLOBAL + 1; s < CONF__SECTIONS; s++)
+        for (size_t i = 0; strcmp(conf_sections[s].name, section) == 0 && i < conf_object_count(&ci->conf, s);
+             i++)
+            if (strcmp(conf_object_name(&ci->conf, s, i), name) == 0)
+                conf_bad(ci, s, i, option, "%s", text);
+}
+
+enum pke_err conf_errors_add(const struct conf *conf, const char *section, const char *name,
+                             const char *option, const char *text, struct conf_errors *errors)
+{
+    struct conf_impl *ci = (struct conf_impl *)(uintptr_t)conf; /* marks and messages only */
+    struct pke_arena *scratch = pke_arena_new();
+    struct conf_report report;
+
+    conf_report_init(&report, conf->file, scratch);
+    ci->report = &report;
+    bad_by_name(ci, section, name, option, text);
+    (void)conf_report_done(&report, errors);
+    ci->report = NULL;
+    pke_arena_free(scratch);
+    return PKE_CONFIG;
 }
 
 enum pke_err conf_check_files(const struct conf *conf, struct conf_errors *errors)

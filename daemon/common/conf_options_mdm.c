@@ -7,6 +7,12 @@ static const struct pke_enum_name flavours[] = {{"mdm", CONF_FLAVOUR_MDM}, {NULL
 static const struct pke_enum_name stages[] = {
     {"policy", CONF_STAGE_POLICY}, {"enroll", CONF_STAGE_ENROLL}, {NULL, 0}};
 
+static const struct pke_enum_name principals[] = {{"subject-cn", CONF_PRINCIPAL_CN},
+                                                  {"san-upn", CONF_PRINCIPAL_UPN},
+                                                  {"san-email", CONF_PRINCIPAL_EMAIL},
+                                                  {"sha256", CONF_PRINCIPAL_SHA256},
+                                                  {NULL, 0}};
+
 #define F(type, field) PKE_FIELD(type, struct conf_endpoint, field)
 
 const struct pke_option conf_endpoint_options[] = {
@@ -24,6 +30,12 @@ const struct pke_option conf_endpoint_options[] = {
              "client-certificate"},
     {"token-issuers", PKE_OPT_STRINGS, F(struct pke_strings, token_issuers), NULL, 1, CONF_NAME_MAX,
      .help = "Names of the token issuers of the credential kinds jwt and entra-jwt"},
+    {"credential-ca", PKE_OPT_PATH, F(char *, credential_ca), NULL, 1, 4000,
+     .help = "PEM file of the CAs whose certificates are credentials (signed-header, client-certificate)"},
+    {"credential-crl", PKE_OPT_PATH, F(char *, credential_crl), NULL, 1, 4000,
+     .help = "PEM file of their revocation lists; read again when it changes"},
+    {"certificate-principal", PKE_OPT_ENUM, F(int, certificate_principal), "subject-cn", .names = principals,
+     .help = "What of such a certificate is the principal"},
     {"template", PKE_OPT_STRING, F(char *, template_name), NULL, 1, CONF_NAME_MAX, .required = true,
      .help = "Name of the certificate template"},
     {"provisioning", PKE_OPT_STRING, F(char *, provisioning), NULL, 1, CONF_NAME_MAX,
@@ -53,6 +65,12 @@ const struct pke_option conf_provisioning_options[] = {
      .help = "BACKCOMPATRETRYDISABLED: the retry settings hold for the first session too"},
     {"default-encoding", PKE_OPT_STRING, F(char *, default_encoding), "application/vnd.syncml.dm+xml", 1, 64,
      .help = "DEFAULTENCODING of the management protocol"},
+    {"protocol-version", PKE_OPT_STRING, F(char *, protocol_version), NULL, 1, 8,
+     .help = "PROTOVER, OMA DM version that the server speaks: 1.1 or 1.2"},
+    {"network-access-point", PKE_OPT_STRING, F(char *, network_access_point), NULL, 1, 255,
+     .help = "TO-NAPID, connection that the client is to use"},
+    {"use-hardware-id", PKE_OPT_BOOL, F(bool, use_hardware_id), "no",
+     .help = "USEHWDEVID: the client names itself by its hardware id"},
     {"search-criteria", PKE_OPT_BOOL, F(bool, search_criteria), "yes",
      .help = "Emit SSLCLIENTCERTSEARCHCRITERIA for the issued certificate"},
     {"client-secret-file", PKE_OPT_PATH, F(char *, client_secret_file), NULL, .required = true,
@@ -67,8 +85,8 @@ const struct pke_option conf_provisioning_options[] = {
      .help = "AAUTHDATA of APPAUTH APPSRV, base64; needed for DIGEST"},
     {"server-auth-type", PKE_OPT_STRING, F(char *, server_auth_type), "DIGEST", 1, 16,
      .help = "AAUTHTYPE of APPAUTH APPSRV: BASIC or DIGEST"},
-    {"renew-period", PKE_OPT_UINT, F(uint64_t, renew_period), "42", 1, 1000,
-     .help = "RenewPeriod: days before expiry when renewal begins"},
+    {"renew-period", PKE_OPT_UINT, F(uint64_t, renew_period), "42", .min = 0, .max = 1000,
+     .help = "RenewPeriod: days before expiry when renewal begins; 0 leaves the schedule out"},
     {"retry-interval", PKE_OPT_UINT, F(uint64_t, retry_interval), "7", 1, 1000,
      .help = "RetryInterval: days between two renewal attempts"},
     {"renew-url", PKE_OPT_STRING, F(char *, renew_url), NULL, 1, 1024,
@@ -87,9 +105,27 @@ const struct pke_option conf_provisioning_options[] = {
      31536000000, .help = "IntervalForRemainingScheduledRetries, whole minutes"},
     {"poll-on-login", PKE_OPT_BOOL, F(bool, poll_on_login), "yes",
      .help = "PollOnLogin: poll when the user signs in"},
+    {"poll-all-users-on-first-login", PKE_OPT_BOOL, F(bool, poll_all_users), "no",
+     .help = "AllUsersPollOnFirstLogin: poll at the first sign-in of every user"},
+    {"upn", PKE_OPT_STRING, F(char *, upn), "{upn}", .min = 0, .max = 255,
+     .help = "UPN, with placeholders; empty: left out"},
+    {"device-name", PKE_OPT_STRING, F(char *, device_name), "{device-name}", .min = 0, .max = 255,
+     .help = "EntDeviceName, with placeholders; empty: left out"},
     {"help-phone", PKE_OPT_STRING, F(char *, help_phone), NULL, 1, 64, .help = "HelpPhoneNumber"},
     {"help-website", PKE_OPT_STRING, F(char *, help_website), NULL, 1, 1024, .help = "HelpWebsite"},
     {"help-email", PKE_OPT_STRING, F(char *, help_email), NULL, 1, 320, .help = "HelpEmailAddress"},
+    {"require-message-signing", PKE_OPT_BOOL, F(bool, require_message_signing), "no",
+     .help = "RequireMessageSigning: the client signs its management messages"},
+    {"sync-version", PKE_OPT_STRING, F(char *, sync_version), NULL, 1, 16,
+     .help = "SyncApplicationVersion of the management session, such as 5.0"},
+    {"keep-alive", PKE_OPT_BOOL, F(bool, keep_alive), "no",
+     .help = "EnableOmaDmKeepAliveMessage: the client asks for time while it works"},
+    {"aad-resource-id", PKE_OPT_STRING, F(char *, aad_resource_id), NULL, 1, 255,
+     .help = "AADResourceID for which the client gets tokens of its user"},
+    {"management-servers", PKE_OPT_STRINGS, F(struct pke_strings, management_servers), NULL, 1, 1024,
+     .help = "ManagementServerAddressList: https URLs to be used instead of management-url"},
+    {"fragment-file", PKE_OPT_PATH, F(char *, fragment_file), NULL,
+     .help = "File of further characteristic elements for the document"},
     PKE_OPTION_END,
 };
 #undef F

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Everything that is decided before a serial exists. net is not trusted: the assertion is verified here, the
- * CSR is parsed again, policy is decided again.
+ * Who asks, and is the CSR sound: the first things that are decided before a serial exists. net is not
+ * trusted: the assertion is verified here, the CSR is parsed again, policy is decided again.
  */
 #include <openssl/evp.h>
-#include <openssl/rand.h>
 #include <string.h>
 #include <strings.h>
 
-#include "base/encode.h"
 #include "base/mem.h"
-#include "ca/lint.h"
 #include "daemon/issuer/issuer.h"
 
 static enum pke_err check_assertion(struct request *req)
@@ -68,120 +65,92 @@ static void hash_part(EVP_MD_CTX *ctx, const void *p, size_t n)
  */
 static void idempotency_key(struct request *req)
 {
-    const char *parts[] = {req->who.tenant,      req->who.principal,
-                           req->endpoint->name,  req->endpoint->template_name,
-                           req->msg.operation,   "",
-                           req->enrollment_type, req->device_id};
+    const char *parts[] = {
+        req->who.tenant,    req->who.principal,   req->endpoint->name, req->endpoint->template_name,
+        req->msg.operation, req->enrollment_type, req->device_id};
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 
     EVP_DigestInit_ex(ctx, EVP_sha256(), NULL);
     for (size_t i = 0; i < PKE_LEN(parts); i++)
         hash_part(ctx, parts[i], strlen(parts[i]));
-    hash_part(ctx, req->msg.request.p, req->msg.request.n);
+    hash_part(ctx, req->cms.certificate_sha256, req->op == OP_RENEW ? sizeof req->cms.certificate_sha256 : 0);
+    /* of a renewal the CSR, not its CMS: an ECDSA signature has a valid twin that anybody can make */
+    hash_part(ctx, req->csr_der.p, req->csr_der.n);
     EVP_DigestFinal_ex(ctx, req->key, NULL);
     EVP_MD_CTX_free(ctx);
 }
 
-enum pke_err check_identity(struct request *req)
+static enum pke_err check_operation(struct request *req)
+{
+    static const char *const names[] = {
+        [OP_ISSUE] = "issue", [OP_RENEW] = "renew", [OP_RECOVERY] = "recovery"};
+
+    for (size_t i = 0; i < PKE_LEN(names); i++)
+        if (strcmp(req->msg.operation, names[i]) == 0) {
+            req->op = (enum request_operation)i;
+            return PKE_OK;
+        }
+    return pke_fail_set(&req->fail, PKE_UNSUPPORTED, "operation", "MS-WSTEP 3.1.4.1.2",
+                        "this request type is not offered");
+}
+
+static enum pke_err check_endpoint(struct request *req)
 {
     const struct setup *s = req->setup;
 
-    if (!pke_bytes_eq(req->msg.generation, PKE_BYTES(s->conf->generation, CONF_GENERATION)))
-        return pke_fail_set(&req->fail, PKE_STALE, "generation", "configuration switch",
-                            "the configuration changed while the request was read");
-    if (strcmp(req->msg.operation, "issue") != 0)
-        return pke_fail_set(&req->fail, PKE_UNSUPPORTED, "operation", "MS-WSTEP 3.1.4.1.2",
-                            "this request type is not offered");
     req->endpoint = conf_find_endpoint(s->conf, req->msg.endpoint);
     if (!req->endpoint || req->endpoint->stage != CONF_STAGE_ENROLL)
         return pke_fail_set(&req->fail, PKE_TEMPLATE, "endpoint", "pkienrolld.conf(5)",
                             "no such enrollment endpoint");
+    req->provider = req->endpoint->provisioning_ref->provider_id;
     req->tmpl = setup_template(s, req->endpoint->template_name);
     if (!req->tmpl)
         return pke_fail_set(&req->fail, PKE_TEMPLATE, "template", "pkienrolld.conf(5)",
                             "no such certificate template");
+    return PKE_OK;
+}
+
+enum pke_err check_credential(struct request *req)
+{
     if ((req->msg.token.n ? check_token(req) : check_assertion(req)) != PKE_OK)
         return req->fail.err;
     if (!pke_strings_has(&req->endpoint->credentials, req->who.kind))
         return pke_fail_set(&req->fail, PKE_UNAUTHENTICATED, "credential-kind", "MS-MDE2 3.4.4.1.1.1",
                             "this kind of credential is not enabled here");
+    return PKE_OK;
+}
+
+static enum pke_err check_applicant(struct request *req)
+{
+    if (check_credential(req) != PKE_OK)
+        return req->fail.err;
+    req->csr_der = req->msg.request;
     req->device_id = pke_pairs_get(&req->msg.context, "DeviceID");
     req->enrollment_type = pke_pairs_get(&req->msg.context, "EnrollmentType");
     if (!req->device_id || !req->enrollment_type)
         return pke_fail_set(&req->fail, PKE_ENROLLMENT_DATA, "context-missing", "MS-MDE2 3.4.4.1.1.1.1",
                             "DeviceID and EnrollmentType are mandatory");
+    return PKE_OK;
+}
+
+enum pke_err check_identity(struct request *req)
+{
+    enum pke_err err = PKE_OK;
+
+    attest_take(req);
+    if (!pke_bytes_eq(req->msg.generation, PKE_BYTES(req->setup->conf->generation, CONF_GENERATION)))
+        return pke_fail_set(&req->fail, PKE_STALE, "generation", "configuration switch",
+                            "the configuration changed while the request was read");
+    err = check_operation(req);
+    if (err == PKE_OK)
+        err = check_endpoint(req);
+    if (err == PKE_OK)
+        err = req->op == OP_RENEW ? renew_identity(req) : check_applicant(req);
+    if (err != PKE_OK)
+        return err;
+    req->identity = request_identity(&req->who);
     idempotency_key(req);
     return PKE_OK;
-}
-
-/* The same questions for requests that are not in the ledger yet: two at once must not both pass. */
-static enum pke_err check_in_flight(struct request *req)
-{
-    for (const struct request *o = req->issuer->requests; o; o = o->next) {
-        if (o == req || !o->device_id || o->state == REQUEST_PREPARED || o->fail.err != PKE_OK ||
-            strcmp(o->who.tenant, req->who.tenant) != 0)
-            continue;
-        if (memcmp(o->csr.spki_sha256, req->csr.spki_sha256, sizeof req->csr.spki_sha256) == 0)
-            return pke_fail_set(&req->fail, PKE_BUSY, "csr-key-in-flight", "one request per key",
-                                "another request for this key is being processed");
-        if (strcmp(o->device_id, req->device_id) == 0 &&
-            strcasecmp(o->who.principal, req->who.principal) != 0)
-            return pke_fail_set(&req->fail, PKE_BUSY, "device-in-flight", "one owner per device",
-                                "another user's request for this device is being processed");
-    }
-    return PKE_OK;
-}
-
-/* mdm.md 7.2: a key that is bound to another device or user is refused. */
-static enum pke_err check_key_owner(struct request *req)
-{
-    const char *device = NULL, *principal = NULL;
-    struct pke_fail fail;
-    enum pke_err err = ledger_find_spki(req->issuer->ledger, req->who.tenant,
-                                        PKE_BYTES(req->csr.spki_sha256, sizeof req->csr.spki_sha256),
-                                        req->now_ms / 1000, req->arena, &device, &principal, &fail);
-
-    if (err == PKE_NOT_FOUND)
-        return PKE_OK;
-    if (err != PKE_OK) {
-        req->fail = fail;
-        return err;
-    }
-    if (strcmp(device ? device : "", req->device_id) != 0 ||
-        strcasecmp(principal ? principal : "", req->who.principal) != 0)
-        return pke_fail_set(&req->fail, PKE_CSR_BAD, "csr-key-reused", "one key per device",
-                            "this public key is already certified for another device or user");
-    return PKE_OK;
-}
-
-static enum pke_err find_device(struct request *req)
-{
-    struct pke_fail fail;
-    enum pke_err err;
-
-    req->device_owner = req->ent_dmid = NULL;
-    err = ledger_find_device(req->issuer->ledger, req->who.tenant, req->device_id, req->now_ms / 1000,
-                             req->arena, &req->device_owner, &req->ent_dmid, &fail);
-
-    if (err == PKE_NOT_FOUND)
-        return PKE_OK;
-    if (err != PKE_OK)
-        req->fail = fail;
-    else if (strcasecmp(req->device_owner, req->who.principal) != 0)
-        req->ent_dmid =
-            NULL; /* another user's enrollment, if the template lets it be taken over, is a new one */
-    return err;
-}
-
-enum pke_err check_ownership(struct request *req)
-{
-    enum pke_err err = check_in_flight(req);
-
-    if (err == PKE_OK)
-        err = check_key_owner(req);
-    if (err == PKE_OK)
-        err = find_device(req);
-    return err;
 }
 
 /* MS-MDE2: the CSR may ask for client authentication and nothing else; nothing of it is copied in any case.
@@ -220,125 +189,14 @@ enum pke_err check_request(struct request *req)
     enum pke_err err = check_token_use(req);
 
     if (err == PKE_OK)
-        err = ca_csr_check(req->msg.request, &rules, req->arena, &req->csr, &req->fail);
+        err = ca_csr_check(req->csr_der, &rules, req->arena, &req->csr, &req->fail);
     if (err == PKE_OK)
         err = check_requested_ekus(req);
+    if (err == PKE_OK && req->op == OP_RENEW)
+        err = renew_request(req);
+    if (err == PKE_OK)
+        err = attest_check_request(req);
     if (err == PKE_OK)
         err = check_ownership(req);
-    return err;
-}
-
-/* Clock rule (reliability goal R8): after a jump, nothing is issued until the operator looked. */
-static enum pke_err check_clock(struct request *req)
-{
-    const struct conf_global *g = &req->setup->conf->global;
-    int64_t seen = req->issuer->wall_seen;
-
-    if (seen && req->now_ms < seen - g->clock_backward_limit)
-        return pke_fail_set(&req->fail, PKE_STORE_DOWN, "clock-backward", "clock rule",
-                            "the clock stands before the last certificate");
-    if (seen && req->now_ms > seen + g->clock_forward_limit)
-        return pke_fail_set(&req->fail, PKE_STORE_DOWN, "clock-forward", "clock rule",
-                            "the clock jumped far ahead of the last certificate");
-    return PKE_OK;
-}
-
-static enum pke_err decide(struct request *req)
-{
-    struct policy_identity identity = {.tenant = req->who.tenant,
-                                       .principal = req->who.principal,
-                                       .user_id = req->who.user_id,
-                                       .upn = pke_pairs_get(&req->who.attributes, "upn"),
-                                       .credential = req->who.kind};
-    struct policy_request p = {.identity = &identity,
-                               .device_id = req->device_id,
-                               .enrollment_type = req->enrollment_type,
-                               .device_owner = req->device_owner,
-                               .key = {.rsa = req->csr.key_type == CA_KEY_RSA,
-                                       .bits = req->csr.key_bits,
-                                       .sha1_signature = req->csr.sha1_signature}};
-
-    return policy_decide(req->tmpl->policy, &p, req->now_ms / 1000, req->arena, &req->decision, &req->fail);
-}
-
-static void new_ent_dmid(struct request *req)
-{
-    uint8_t raw[16];
-    char *text = pke_arena_alloc(req->arena, PKE_UUID_LEN + 1);
-
-    if (RAND_bytes(raw, sizeof raw) != 1)
-        pke_oom();
-    pke_uuid_format(raw, text);
-    req->ent_dmid = text;
-}
-
-/* Fill "{ent-dmid}" in a SAN URI: the one value that only the issuer knows. */
-static const char *fill_san(struct request *req)
-{
-    static const char mark[] = "{ent-dmid}";
-    const char *uri = req->decision.san_uri, *at = uri ? strstr(uri, mark) : NULL;
-
-    if (!at)
-        return uri;
-    return pke_arena_printf(req->arena, "%.*s%s%s", (int)(at - uri), uri, req->ent_dmid,
-                            at + sizeof mark - 1);
-}
-
-/* Within the CA's life: the whole period moves behind a young CA's start, and is cut at its end. */
-static void clamp_validity(struct request *req, const struct ca_issuer *ca)
-{
-    struct policy_decision *d = &req->decision;
-    int64_t early = ca_issuer_not_before(ca) - d->not_before;
-
-    if (early > 0) {
-        d->not_before += early;
-        d->not_after += early;
-    }
-    if (d->not_after > ca_issuer_not_after(ca))
-        d->not_after = ca_issuer_not_after(ca);
-}
-
-static enum pke_err build_tbs(struct request *req)
-{
-    const struct ca_issuer *ca = req->tmpl->ca->ca;
-    struct ca_cert_spec spec = {.subject_cn = req->decision.subject_cn,
-                                .san_uri = fill_san(req),
-                                .spki = req->csr.spki,
-                                .ec_key = req->csr.key_type != CA_KEY_RSA};
-    struct pke_buf tbs;
-    enum pke_err err;
-
-    clamp_validity(req, ca);
-    spec.not_before = req->decision.not_before;
-    spec.not_after = req->decision.not_after;
-    ca_serial_new(ledger_node(req->issuer->ledger), req->serial);
-    memcpy(spec.serial, req->serial, sizeof spec.serial);
-    pke_hex(PKE_BYTES(req->serial, sizeof req->serial), false, req->serial_hex);
-    pke_buf_init(&tbs, CA_TBS_MAX);
-    err = ca_tbs_build(ca, req->tmpl->profile, &spec, &tbs, &req->fail);
-    if (err == PKE_OK)
-        req->tbs = pke_arena_bytes(req->arena, pke_buf_bytes(&tbs));
-    pke_buf_done(&tbs);
-    return err;
-}
-
-enum pke_err check_build(struct request *req)
-{
-    struct ca_lint_context lint = {.issuer = req->tmpl->ca->ca,
-                                   .ekus = &req->tmpl->policy->ekus,
-                                   .max_validity = req->tmpl->policy->validity / 1000,
-                                   .now = req->now_ms / 1000};
-    enum pke_err err = check_clock(req);
-
-    if (err == PKE_OK)
-        err = decide(req);
-    if (err == PKE_OK)
-        err = keys_admit(req->issuer, req->tmpl->ca->conf->key, req->msg.deadline, &req->fail);
-    if (err == PKE_OK && !req->ent_dmid)
-        new_ent_dmid(req);
-    if (err == PKE_OK)
-        err = build_tbs(req);
-    if (err == PKE_OK)
-        err = ca_lint(req->tbs, &lint, &req->fail);
     return err;
 }

@@ -9,8 +9,10 @@
 
 #include <jansson.h>
 
+#include "attest/attest.h"
 #include "base/arena.h"
 #include "ca/cert.h"
+#include "ca/cms.h"
 #include "ca/csr.h"
 #include "daemon/common/assertion.h"
 #include "daemon/common/role.h"
@@ -30,7 +32,8 @@ struct issuer_ca {
 struct issuer_template {
     const struct policy_template *policy;
     const struct issuer_ca *ca;
-    struct ca_profile *profile; /* extensions encoded once */
+    struct ca_profile *profile;        /* extensions encoded once */
+    struct attest_roots *attest_roots; /* NULL while attestation is off */
 };
 
 struct setup {
@@ -67,6 +70,8 @@ enum request_state {
     REQUEST_RESULT,   /* T2 in the next group */
 };
 
+enum request_operation { OP_ISSUE, OP_RENEW, OP_RECOVERY };
+
 struct issuer;
 
 /** One enrollment request from PREPARE to its durable result. Everything in its arena. */
@@ -85,8 +90,23 @@ struct request {
     struct ca_csr csr;
     uint8_t key[LEDGER_KEY_SIZE]; /* idempotency */
     uint64_t prep_id;
-    const char *device_id, *enrollment_type, *device_owner;
+    enum request_operation op;
+    struct policy_identity identity; /* who, as policy sees it: of a renewal the recorded owner */
+    struct pke_bytes csr_der;        /* in msg.request, of a renewal inside its CMS */
+    const char *device_id, *enrollment_type, *provider;
     const char *ent_dmid;
+    struct pke_pairs evidence; /* attestation items as they were sent; the context has their hashes */
+    const char *attestation;   /* one line, NULL: not asked for */
+    struct ledger_device device;
+    bool known, own;                  /* device is filled; it belongs to who */
+    const char *admission_id;         /* the approval that it uses up */
+    const char *folded_id;            /* the attempt that it was counted with, while an approval waits */
+    bool uses_recovery, uses_renewal; /* an operator's permission that it uses up */
+    /* renewal: */
+    struct ca_cms_renewal cms;
+    struct ledger_certificate old;
+    bool has_applicant; /* somebody signed in beside the CMS: */
+    struct policy_identity applicant;
     struct policy_decision decision;
     uint8_t serial[CA_SERIAL_SIZE];
     char serial_hex[2 * CA_SERIAL_SIZE + 1];
@@ -197,17 +217,45 @@ void request_expire(struct issuer *is);
 /** All prepared requests: nobody is left to commit them. */
 void request_drop_prepared(struct issuer *is);
 
-/* ---- check.c: everything before T1
- * -------------------------------------------------------------------------------- */
+/** What the ledger keeps of a request. */
+struct ledger_request request_to_ledger(const struct request *req);
+struct policy_identity request_identity(const struct assertion *a);
+
+/* ---- check.c, renew.c, enrollment.c, build.c: everything before T1
+ * ------------------------------------------------ */
 
 /** Who, what, may they: assertion, endpoint, idempotency key. */
 enum pke_err check_identity(struct request *req);
 /** The CSR: facts, screening, possession, ownership of key and device. */
 enum pke_err check_request(struct request *req);
+/** The credential beside the body: assertion of auth or one-time token, into req->who. */
+enum pke_err check_credential(struct request *req);
+/** A renewal's part of check_identity(): its CMS, the certificate that it renews, what no replay passes by.
+ */
+enum pke_err renew_identity(struct request *req);
+/** A renewal's part of check_request(): may a new one be made now, with this key? */
+enum pke_err renew_request(struct request *req);
+/** Quota and approval, once everything else is decided: a refusal here is told to an operator. */
+enum pke_err check_admission(struct request *req);
 /** Ownership alone, again: others may have been issued or begun while this one waited for COMMIT. */
 enum pke_err check_ownership(struct request *req);
 /** Decide, build the TBS, lint it. */
 enum pke_err check_build(struct request *req);
+
+/* ---- verbs_ledger.c: what operators change in the ledger */
+
+/** Answer request-approve|deny, cert-confirm, device-*; false when it is none of them. */
+bool verbs_ledger(struct issuer *is, uint64_t id, const struct msg_verb *v);
+
+/* ---- attest.c: does a TPM hold the key?
+ * -------------------------------------------------------------------------------- */
+
+/** Move the attestation items out of the context; their SHA-256 stays there: the rest is stored nowhere.
+ * First of all. */
+void attest_take(struct request *req);
+/** After the CSR check: sets req->attestation; PKE_POLICY with the verifier's reason where the template
+ * requires it. */
+enum pke_err attest_check_request(struct request *req);
 
 /* ---- token.c
  * ------------------------------------------------------------------------------------------------------ */

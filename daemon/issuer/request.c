@@ -53,18 +53,25 @@ static void log_refused(const struct request *req)
 {
     log_fail(LOG_NOTICE, "request refused", &req->fail, "trace_id", req->msg.trace_id, "principal",
              req->who.principal, "device", req->device_id, "serial",
-             req->serial_hex[0] ? req->serial_hex : NULL, "csr_subject", req->csr.subject_text, NULL);
+             req->serial_hex[0] ? req->serial_hex : NULL, "csr_subject", req->csr.subject_text, "attestation",
+             req->attestation, NULL);
 }
 
 static void end_failed(struct request *req)
 {
     struct issuer *is = req->issuer;
-    struct msg_failed m = {.fail = req->fail};
+    struct msg_failed m = {.fail = req->fail, .trace_id = req->folded_id};
 
     log_refused(req);
     answer_all(req, MSG_FAILED, msg_failed_fields, &m);
     request_free(req);
     issuer_check_stopped(is);
+}
+
+/* The device trusts the CA of its old certificate; another one comes with the renewal (MS-MDE2 2.2.9.1). */
+static bool renewed_by_another_ca(const struct request *req, struct pke_bytes old_issuer)
+{
+    return req->op == OP_RENEW && !pke_bytes_eq(old_issuer, PKE_BYTES(req->tmpl->ca->sha1, 20));
 }
 
 static void end_issued(struct request *req)
@@ -78,22 +85,36 @@ static void end_issued(struct request *req)
                            .ent_dmid = req->ent_dmid,
                            .operation = req->msg.operation,
                            .enrollment_type = req->enrollment_type,
-                           .upn = pke_pairs_get(&req->who.attributes, "upn")};
+                           .upn = req->identity.upn,
+                           .with_ca = renewed_by_another_ca(req, req->old.issuer_id)};
 
     log_event(LOG_INFO, "certificate issued", "trace_id", req->msg.trace_id, "principal", req->who.principal,
               "device", req->device_id, "serial", req->serial_hex, "subject", req->decision.subject_cn,
-              "csr_subject", req->csr.subject_text, NULL);
+              "csr_subject", req->csr.subject_text, "attestation", req->attestation, NULL);
     answer_all(req, MSG_ISSUED, msg_issued_fields, &m);
     request_free(req);
     issuer_check_stopped(is);
 }
 
-static struct ledger_request to_ledger(const struct request *req)
+struct policy_identity request_identity(const struct assertion *a)
+{
+    return (struct policy_identity){.tenant = a->tenant,
+                                    .principal = a->principal,
+                                    .user_id = a->user_id,
+                                    .upn = pke_pairs_get(&a->attributes, "upn"),
+                                    .credential = a->kind};
+}
+
+struct ledger_request request_to_ledger(const struct request *req)
 {
     return (struct ledger_request){
         .request_id = req->msg.trace_id,
         .tenant = req->setup->conf->global.tenant,
         .principal = req->who.principal,
+        .user_id = req->who.user_id,
+        .provider = req->provider,
+        .attributes = req->who.attributes,
+        .attestation = req->attestation,
         .credential = req->who.kind,
         .endpoint = req->msg.endpoint,
         .template_name = req->endpoint ? req->endpoint->template_name : NULL,
@@ -105,7 +126,7 @@ static struct ledger_request to_ledger(const struct request *req)
         .hwdev_id = pke_pairs_get(&req->msg.context, "HWDevID"),
         .source = req->msg.source,
         .context = req->msg.context,
-        .request = req->msg.request,
+        .request = req->csr_der.n ? req->csr_der : req->msg.request,
         .at = req->now_ms,
     };
 }
@@ -115,9 +136,16 @@ static struct ledger_request to_ledger(const struct request *req)
 static enum pke_err apply_refused(struct issuer *is, struct batch_op *op, struct pke_fail *fail)
 {
     struct request *req = op->arg;
-    struct ledger_request r = to_ledger(req);
+    struct ledger_request r = request_to_ledger(req);
+    struct ledger_admission a;
+    enum pke_err err;
 
-    return ledger_refused(is->ledger, &r, &req->fail, fail);
+    if (req->fail.err != PKE_PENDING)
+        return ledger_refused(is->ledger, &r, &req->fail, fail);
+    err = ledger_admission_attempt(is->ledger, &r, &req->fail, req->arena, &a, fail);
+    if (err == PKE_OK)
+        req->folded_id = a.request_id;
+    return err;
 }
 
 static void done_refused(struct issuer *is, struct batch_op *op, enum pke_err err,
@@ -209,18 +237,30 @@ void request_signed(struct request *req, struct pke_bytes signature, const struc
 static enum pke_err apply_intent(struct issuer *is, struct batch_op *op, struct pke_fail *fail)
 {
     struct request *req = op->arg;
-    struct ledger_intent in = {.request = to_ledger(req),
+    struct ledger_intent in = {.request = request_to_ledger(req),
                                .issuer_id = PKE_BYTES(req->tmpl->ca->sha1, sizeof req->tmpl->ca->sha1),
                                .serial = PKE_BYTES(req->serial, sizeof req->serial),
                                .tbs = req->tbs,
                                .spki_sha256 = PKE_BYTES(req->csr.spki_sha256, sizeof req->csr.spki_sha256),
                                .subject = req->decision.subject_cn,
                                .ent_dmid = req->ent_dmid,
+                               .san_uri = req->decision.san_uri,
                                .token_id = req->token.token_id,
+                               .admission_request_id = req->admission_id,
+                               .uses_recovery = req->uses_recovery,
+                               .uses_renewal = req->uses_renewal,
                                .not_before = req->decision.not_before,
                                .not_after = req->decision.not_after};
 
     memcpy(in.idempotency_key, req->key, sizeof in.idempotency_key);
+    if (req->op == OP_RENEW) {
+        enum pke_err err =
+            ledger_confirm(is->ledger, req->cms.certificate_sha256, "renewal", req->now_ms, fail);
+
+        if (err != PKE_OK)
+            return err;
+        in.renews_sha256 = PKE_BYTES(req->cms.certificate_sha256, sizeof req->cms.certificate_sha256);
+    }
     return ledger_intent(is->ledger, &in, fail);
 }
 
@@ -228,7 +268,8 @@ static void done_intent(struct issuer *is, struct batch_op *op, enum pke_err err
 {
     struct request *req = op->arg;
 
-    if (err == PKE_UNAUTHENTICATED) { /* another request was faster with the token's last use */
+    /* another request was faster with the last use of a token, an approval or a permission */
+    if (err == PKE_UNAUTHENTICATED || err == PKE_DENIED || err == PKE_RENEW_INELIGIBLE) {
         req->fail = *fail;
         refuse(req);
         return;
@@ -254,6 +295,17 @@ static struct request *find_twin(const struct request *req)
     return NULL;
 }
 
+/* Is the certificate of an earlier answer still the answer? A renewal's CMS proves the same for all its life.
+ */
+static bool may_replay(const struct request *req, const struct ledger_hit *hit)
+{
+    if (!hit->certificate.n || hit->superseded_at || hit->revoked_at || hit->issued_at > req->now_ms)
+        return false;
+    if (req->op == OP_RENEW)
+        return req->now_ms / 1000 < hit->not_after;
+    return req->now_ms - hit->issued_at <= req->setup->conf->global.retry_window;
+}
+
 /* Architecture 4: replays are a request in flight (the retry attaches) or a certificate younger than
  * retry-window. */
 static bool replay(struct request *req)
@@ -269,8 +321,7 @@ static bool replay(struct request *req)
         return true;
     }
     if (ledger_find_key(req->issuer->ledger, req->key, req->arena, &hit, &fail) != PKE_OK ||
-        !hit.certificate.n || req->now_ms - hit.issued_at > req->setup->conf->global.retry_window ||
-        hit.issued_at > req->now_ms)
+        !may_replay(req, &hit))
         return false;
     m = (struct msg_issued){.request_id = hit.request_id,
                             .serial = hit.serial_hex,
@@ -280,7 +331,8 @@ static bool replay(struct request *req)
                             .ent_dmid = hit.ent_dmid,
                             .operation = req->msg.operation,
                             .enrollment_type = req->enrollment_type,
-                            .upn = pke_pairs_get(&req->who.attributes, "upn"),
+                            .upn = req->identity.upn,
+                            .with_ca = renewed_by_another_ca(req, req->old.issuer_id),
                             .replayed = 1};
     log_event(LOG_INFO, "certificate replayed", "trace_id", req->msg.trace_id, "request_id", hit.request_id,
               "serial", hit.serial_hex, NULL);

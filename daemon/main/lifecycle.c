@@ -204,6 +204,8 @@ static enum pke_err load_candidate(struct supervisor *s, struct pke_fail *fail)
     if (err == PKE_OK)
         err = conf_check_files(s->new_conf, &errors);
     if (err == PKE_OK)
+        err = fragments_check(s->new_conf, &errors);
+    if (err == PKE_OK)
         err = conf_check_reload(s->conf, s->new_conf, &errors);
     if (err != PKE_OK)
         conf_errors_fail(&errors, fail);

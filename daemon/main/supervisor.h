@@ -91,6 +91,9 @@ void children_start_next_key(struct supervisor *s);
 void child_kill(struct child *c, int signal);
 void children_reap(struct supervisor *s);
 
+/* fragments.c: what provisioning.*.fragment-file names. Blocks on disk. PKE_CONFIG and every error. */
+enum pke_err fragments_check(const struct conf *conf, struct conf_errors *errors);
+
 /* health.c */
 void health_start(struct supervisor *s); /* watch the roles from now on */
 void health_stop(struct supervisor *s);

@@ -12,7 +12,12 @@
 #include "daemon/net/catalogue.h"
 #include "daemon/net/snapshot.h"
 
+/* bytes of a document: options and fragments are bounded so that none comes near it */
+#define PROVISION_MAX (256u << 10)
+
 struct provision_input {
+    bool renewal; /* the short document of MS-MDE2 3.5 (mdm.md 9.4); no secrets are needed */
+    bool with_ca; /* of a renewal: with root and intermediate, for an issuer that the device may not know */
     const struct conf_provisioning *conf;
     const struct net_secrets *secrets;     /* of that section */
     const struct catalogue_issuer *issuer; /* who signed: NULL is refused */
@@ -21,7 +26,7 @@ struct provision_input {
 };
 
 /** Append the document. @return PKE_OK; PKE_INTERNAL when the issuer's certificate is not known to net;
- * PKE_POLICY for a missing value. */
+ * PKE_POLICY for a missing value; PKE_LIMIT when @p out is full. */
 enum pke_err provision_write(const struct provision_input *in, struct pke_buf *out, struct pke_fail *fail);
 
 #endif

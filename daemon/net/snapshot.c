@@ -6,6 +6,7 @@
 
 #include "base/encode.h"
 #include "base/mem.h"
+#include "daemon/common/file.h"
 #include "daemon/net/policy_body.h"
 
 #define POLICY_BODY_MAX (128u << 10)
@@ -45,6 +46,25 @@ static enum pke_err read_secret(const char *path, struct pke_secret **ret, struc
                : pke_fail_set(fail, PKE_CONFIG, "secret-text", "secret files", "%s is not UTF-8", path);
 }
 
+/* main checked it before it asked for this configuration; what counts is what is read here. */
+static enum pke_err read_fragment(const struct conf_provisioning *p, struct provfrag **ret,
+                                  struct pke_fail *fail)
+{
+    PKE_CLEANUP(pke_buf_done) struct pke_buf text = {0};
+    struct pke_fail why;
+    unsigned line;
+    enum pke_err err;
+
+    pke_buf_init(&text, PROVFRAG_MAX);
+    err = file_read(p->fragment_file, &text, fail);
+    if (err != PKE_OK)
+        return err;
+    err = provfrag_read(pke_buf_bytes(&text), p->provider_id, ret, &line, &why);
+    return err == PKE_OK ? PKE_OK
+                         : pke_fail_set(fail, PKE_CONFIG, why.reason, why.rule, "%s:%u: %s", p->fragment_file,
+                                        line, why.text);
+}
+
 enum pke_err snapshot_load_secrets(struct snapshot *s, struct pke_fail *fail)
 {
     enum pke_err err = PKE_OK;
@@ -55,6 +75,8 @@ enum pke_err snapshot_load_secrets(struct snapshot *s, struct pke_fail *fail)
         err = read_secret(p->client_secret_file, &s->secrets[i].client, fail);
         if (err == PKE_OK)
             err = read_secret(p->server_secret_file, &s->secrets[i].server, fail);
+        if (err == PKE_OK && p->fragment_file)
+            err = read_fragment(p, &s->secrets[i].fragment, fail);
     }
     return err;
 }
@@ -82,6 +104,7 @@ void snapshot_unref(struct snapshot *s)
     for (size_t i = 0; i < s->conf->n_provisionings; i++) {
         pke_secret_free(s->secrets[i].client);
         pke_secret_free(s->secrets[i].server);
+        provfrag_free(s->secrets[i].fragment);
     }
     free(s->secrets);
     catalogue_unref(s->catalogue);

@@ -11,6 +11,7 @@
 #include "base/secret.h"
 #include "daemon/common/conf.h"
 #include "daemon/net/catalogue.h"
+#include "proto/provfrag.h"
 
 struct snapshot;
 
@@ -22,9 +23,11 @@ struct net_endpoint {
     struct pke_fail no_policy; /* why there is none; err PKE_OK when there is one */
 };
 
-/** The DM secrets of one provisioning section: values that the management server knows. */
+/** What one provisioning section has in files: the DM secrets, which the management server knows, and the
+ * fragment (NULL: none). */
 struct net_secrets {
     struct pke_secret *client, *server;
+    struct provfrag *fragment;
 };
 
 struct snapshot {
@@ -39,7 +42,7 @@ struct snapshot {
 /** New snapshot over @p conf (one more owner of it), without secrets, URLs and bodies. One owner. */
 struct snapshot *snapshot_new(const struct conf *conf);
 
-/** Read the secret files that the configuration names. Blocks on disk. PKE_CONFIG. */
+/** Read the secret files and fragments that the configuration names. Blocks on disk. PKE_CONFIG. */
 enum pke_err snapshot_load_secrets(struct snapshot *s, struct pke_fail *fail);
 
 /** The secrets of a provisioning section of s->conf. */

@@ -96,7 +96,8 @@ static void send_fault(struct txn *t)
 
     pke_buf_clear(&t->body);
     pke_buf_clear(&t->envelope);
-    if (fault_mdm_write(&t->fail, t->trace_id, FAULT_LANGUAGE, &t->body) != PKE_OK ||
+    if (fault_mdm_write(&t->fail, t->folded_id ? t->folded_id : t->trace_id, FAULT_LANGUAGE, &t->body) !=
+            PKE_OK ||
         write_envelope(t, false, NULL) != PKE_OK)
         log_event(LOG_ERR, "fault does not fit", "trace_id", t->trace_id, NULL);
     finish(t, t->fault_status ? t->fault_status : row->http_status);
@@ -215,6 +216,7 @@ enum step_result txn_read_failed(struct txn *t, const struct ipc_frame *f)
                      "a role answered with message %u", f->kind);
     } else if (ipc_record_read(msg_failed_fields, f->payload, t->arena, &m, sizeof m, &t->fail) == PKE_OK) {
         t->fail = m.fail;
+        t->folded_id = m.trace_id;
         if (t->fail.err == PKE_OK) /* a refusal without a reason must not become a success */
             t->fail.err = PKE_INTERNAL;
     }
@@ -283,6 +285,7 @@ struct txn *txn_start(struct net *net, const struct txn_request *req, txn_done_f
     t->done = done;
     t->arg = arg;
     t->source = req->source ? pke_arena_strdup(t->arena, req->source) : NULL;
+    t->client_certificate = pke_arena_bytes(t->arena, req->client_certificate);
     t->started = role_monotonic_ms();
     t->deadline = t->started + (uint64_t)t->snap->conf->global.request_deadline;
     t->timer = event_new(net->base, -1, 0, on_deadline, t);

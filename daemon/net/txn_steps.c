@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/encode.h"
+#include "daemon/common/log.h"
 #include "daemon/net/provision.h"
 #include "daemon/net/txn_impl.h"
 #include "policy/decide.h"
@@ -16,7 +17,6 @@
 #define KIND_ONE_TIME  "one-time-token"
 #define KIND_JWT       "jwt"
 #define KIND_ENTRA_JWT "entra-jwt"
-#define PROVISIONS_MAX (512u << 10)
 
 static enum step_result done(enum pke_err err)
 {
@@ -46,10 +46,20 @@ static enum step_result step_admit(struct txn *t)
                              "the service is in maintenance, try again later"));
 }
 
+/* What the header says comes first; without a token in it, the certificate of the connection can be the
+ * credential. */
+static bool has_client_certificate(const struct txn *t)
+{
+    return (t->soap.credential.kind == SOAP_CRED_NONE || t->soap.credential.kind == SOAP_CRED_EMPTY) &&
+           t->client_certificate.n > 0 && pke_strings_has(&t->ep->conf->credentials, "client-certificate");
+}
+
 /* No header at all and a header without a usable token are different faults (MS-MDE2 2.2.10). */
 static enum step_result step_security(struct txn *t)
 {
     t->principal = t->soap.credential.username;
+    if (has_client_certificate(t))
+        return STEP_NEXT;
     if (t->soap.credential.kind == SOAP_CRED_NONE)
         return done(pke_fail_set(&t->fail, PKE_INVALID_SECURITY, "security-missing",
                                  "MS-MDE2 3.1.1 wsse:Security", "the Security header is missing"));
@@ -74,7 +84,7 @@ static enum pke_err check_operation(struct txn *t)
     if (t->rst.operation == WSTEP_RENEW && !(tpl && tpl->renew))
         return pke_fail_set(&t->fail, PKE_UNSUPPORTED, "renewal-disabled", "template: renew",
                             "renewal is not enabled");
-    if (t->rst.operation == WSTEP_RECOVERY && !(tpl && tpl->recovery))
+    if (t->rst.operation == WSTEP_RECOVERY && (!tpl || tpl->recovery == POLICY_RECOVERY_NO))
         return pke_fail_set(&t->fail, PKE_UNSUPPORTED, "recovery-disabled", "template: recovery",
                             "recovery is not enabled");
     return PKE_OK;
@@ -96,9 +106,10 @@ static enum step_result step_read_token(struct txn *t)
 }
 
 static const char *const kind_names[] = {
-    [SOAP_CRED_USERNAME] = "username",         [SOAP_CRED_USERNAME_EMPTY] = KIND_RENEWAL,
-    [SOAP_CRED_JWT] = KIND_ENTRA_JWT,          [SOAP_CRED_DEVICE_TOKEN] = KIND_ONE_TIME, /* or */
-    [SOAP_CRED_CERTIFICATE] = "signed-header",
+    [SOAP_CRED_NONE] = "client-certificate", /* step_security() let nothing else of these two pass */
+    [SOAP_CRED_EMPTY] = "client-certificate",  [SOAP_CRED_USERNAME] = "username",
+    [SOAP_CRED_USERNAME_EMPTY] = KIND_RENEWAL, [SOAP_CRED_JWT] = KIND_ENTRA_JWT,
+    [SOAP_CRED_DEVICE_TOKEN] = KIND_ONE_TIME,  /* or KIND_JWT */[SOAP_CRED_CERTIFICATE] = "signed-header",
 };
 
 static bool is_base64url(uint8_t c)
@@ -186,6 +197,7 @@ static enum step_result authenticate_token(struct txn *t)
     return txn_ask(t, &q, on_authenticated);
 }
 
+/* What auth verifies. It parses a signed document itself, and takes from there what it vouches for. */
 static enum step_result ask_auth(struct txn *t)
 {
     const struct soap_credential *c = &t->soap.credential;
@@ -197,6 +209,8 @@ static enum step_result ask_auth(struct txn *t)
         .username = c->username,
         .password = c->password,
         .token = pke_buf_bytes(&t->token),
+        .document = c->kind == SOAP_CRED_CERTIFICATE ? t->input : PKE_BYTES(NULL, 0),
+        .client_certificate = has_client_certificate(t) ? t->client_certificate : PKE_BYTES(NULL, 0),
         .source = t->source,
         .request_hash = PKE_BYTES(t->request_hash, t->has_hash ? sizeof t->request_hash : 0),
         .deadline = t->deadline,
@@ -315,6 +329,15 @@ static enum step_result step_prepare(struct txn *t)
     return send_prepare(t);
 }
 
+/* Of served requests only: a name in the log is one that an enrolled device sent. */
+static void note_unknown_items(struct txn *t)
+{
+    for (size_t i = 0; i < t->rst.context.n; i++)
+        if (unknown_items_first(&t->net->unknown, t->rst.context.v[i].name))
+            log_event(LOG_INFO, "unknown ContextItem", "name", t->rst.context.v[i].name, "trace_id",
+                      t->trace_id, NULL);
+}
+
 static enum step_result step_provision(struct txn *t)
 {
     const struct policy_template *tpl = t->ep->conf->template_ref;
@@ -323,12 +346,15 @@ static enum step_result step_provision(struct txn *t)
         .secrets = snapshot_secrets(t->snap, t->ep->conf->provisioning_ref),
         .issuer = catalogue_find(t->snap->catalogue, tpl ? tpl->issuer : NULL),
         .issued = &t->issued,
+        .renewal = t->rst.operation == WSTEP_RENEW,
+        .with_ca = t->issued.with_ca,
         .context = &t->rst.context,
     };
     struct pke_buf doc;
     enum pke_err err;
 
-    pke_buf_init(&doc, PROVISIONS_MAX);
+    note_unknown_items(t);
+    pke_buf_init(&doc, PROVISION_MAX);
     err = provision_write(&in, &doc, &t->fail);
     if (err == PKE_OK && wstep_response_write(t->rst.rst_context, pke_buf_bytes(&doc), &t->body) != PKE_OK)
         err = pke_fail_set(&t->fail, PKE_INTERNAL, "reply-too-large", "architecture: limits",

@@ -11,6 +11,7 @@ import xml.etree.ElementTree as ET
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import pkcs7
 from cryptography.x509.oid import NameOID
 
 NS = {
@@ -29,6 +30,7 @@ VT_PROVDOC = "http://schemas.microsoft.com/5.0.0.0/ConfigurationManager/Enrollme
 VT_USER_TOKEN = "http://schemas.microsoft.com/5.0.0.0/ConfigurationManager/Enrollment/DeviceEnrollmentUserToken"
 VT_P10 = NS["e"] + "#PKCS10"
 VT_P7 = NS["wsse"] + "#PKCS7"
+VT_P7_WSTEP = NS["e"] + "#PKCS7"
 ENC = NS["wsse"] + "#base64binary"
 PW_TEXT = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-username-token-profile-1.0#PasswordText"
 RT = NS["wst"] + "/"
@@ -61,6 +63,14 @@ def new_csr(device, key=None, cn=None, digest=None, extensions=()):
     for ext, critical in extensions:
         builder = builder.add_extension(ext, critical)
     return builder.sign(key, digest or hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+def new_cms(csr, certificate, key, digest=None, options=()):
+    """The body of a renewal: SignedData over the new CSR, by the certificate to be renewed (DER) and its key."""
+    signer = x509.load_der_x509_certificate(certificate)
+    builder = pkcs7.PKCS7SignatureBuilder().set_data(csr).add_signer(signer, key, digest or hashes.SHA256())
+    return builder.sign(serialization.Encoding.DER,
+                        [pkcs7.PKCS7Options.Binary, pkcs7.PKCS7Options.NoCapabilities, *options])
 
 
 def username_token(user, password, type_attr="wsse:Type"):
@@ -264,3 +274,38 @@ class Client:
         sec = self.security() if security is ... else security
         body = rst_body(csr, items if items is not None else default_items(device, kind), **kw)
         return self.request("POST", self.enroll_path, envelope(ACTION_RST, sec, body, message_id), headers)
+
+    def renew(self, cms, device, kind="Full", security=..., layers=1, items=None, **kw):
+        """RST Renew. ROBO: an empty password, one layer of base64; a manual renewal has a credential and two."""
+        text = wrap64(cms)
+        for _ in range(layers - 1):
+            text = wrap64(text.encode())
+        kw.setdefault("value_type", VT_P7)
+        sec = username_token(self.user, "") if security is ... else security
+        return self.enroll(None, device, kind, sec, items, request_type="Renew", csr_text=text, **kw)
+
+
+class Device:
+    """One enrolled device: its key and certificate, and renewals with them."""
+
+    def __init__(self, client, kind="Full", device=None, items=None, **kw):
+        self.client, self.kind, self.id = client, kind, device or device_id()
+        self.key = new_key()
+        self.answer = client.enroll(new_csr(self.id, self.key), self.id, kind, items=items, **kw)
+        self.der = self.answer.certificate()
+        if self.der is None:
+            raise RuntimeError(self.answer.describe())
+
+    def cms(self, key=None, csr=None, **kw):
+        """A new key (or @p key), its CSR, and the CMS around it; .new_key is what it was made with."""
+        self.new_key = key or new_key()
+        return new_cms(csr or new_csr(self.id, self.new_key), self.der, self.key, **kw)
+
+    def renew(self, cms=None, **kw):
+        """Send a renewal; on success the new certificate is this device's. @p keep: it stays with the old one."""
+        keep = kw.pop("keep", False)
+        a = self.client.renew(cms or self.cms(), self.id, self.kind, **kw)
+        der = a.certificate()
+        if der and not keep:
+            self.der, self.key = der, self.new_key
+        return a

@@ -142,8 +142,12 @@ static void what_the_configuration_does_not_offer_is_refused(void **state)
     ask.msg.endpoint = ask.who.endpoint = "policy";
     must_be_refused(s, &ask, PKE_TEMPLATE, "endpoint");
     ask = stage_ask(s, csr);
-    ask.msg.operation = "renew";
+    ask.msg.operation = "query";
     must_be_refused(s, &ask, PKE_UNSUPPORTED, "operation");
+    ask = stage_ask(s, csr); /* not a CMS: what the body is, issuer sees for itself */
+    ask.msg.operation = "renew";
+    must_be_refused(s, &ask, PKE_MALFORMED, "cms-structure");
+
     ask = stage_ask(s, csr);
     ask.who.kind = "certificate";
     must_be_refused(s, &ask, PKE_UNAUTHENTICATED, "credential-kind");

@@ -20,6 +20,7 @@
 #include "base/option.h"
 #include "base/secret.h"
 #include "base/timefmt.h"
+#include "base/version.h"
 
 static void test_buf_refuses_beyond_max(void **state)
 {
@@ -396,6 +397,48 @@ static void test_fail_escapes_controls(void **state)
         assert_int_equal(pke_err_from_token(pke_err_token((enum pke_err)i)), i);
 }
 
+static void test_versions(void **state)
+{
+    static const struct {
+        const char *text;
+        uint32_t v[PKE_VERSION_PARTS];
+    } good[] = {
+        {"10.0.22631.3880", {10, 0, 22631, 3880}},
+        {"8", {8, 0, 0, 0}},
+        {"4.0", {4, 0, 0, 0}},
+        {"10.0.19045", {10, 0, 19045, 0}},
+        {"0.0.0.4294967295", {0, 0, 0, UINT32_MAX}},
+        {"010.00", {10, 0, 0, 0}},
+    };
+    static const char *const bad[] = {
+        NULL,         "",         ".",         "1.",   ".1",
+        "1..2",       "1.2.3.4.", "1.2.3.4.5", " 1",   "1 ",
+        "-1",         "+1",       "1.x",       "a",    "1,2",
+        "4294967296", "1.0x10",   "1\n.2",     "1.-2", "99999999999999999999999",
+    };
+    uint32_t v[PKE_VERSION_PARTS], kept[PKE_VERSION_PARTS] = {7, 7, 7, 7};
+
+    (void)state;
+    for (size_t i = 0; i < PKE_LEN(good); i++) {
+        assert_true(pke_version_parse(good[i].text, v));
+        assert_int_equal(pke_version_compare(v, good[i].v), 0);
+    }
+    memcpy(v, kept, sizeof v);
+    for (size_t i = 0; i < PKE_LEN(bad); i++) {
+        assert_false(pke_version_parse(bad[i], v));
+        assert_memory_equal(v, kept, sizeof v);
+    }
+    for (size_t i = 0; i < PKE_VERSION_PARTS; i++) {
+        uint32_t newer[PKE_VERSION_PARTS] = {7, 7, 7, 7};
+
+        newer[i]++;
+        for (size_t k = i + 1; k < PKE_VERSION_PARTS; k++)
+            newer[k] = 0; /* what stands behind does not count any more */
+        assert_true(pke_version_compare(kept, newer) < 0);
+        assert_true(pke_version_compare(newer, kept) > 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -409,6 +452,7 @@ int main(void)
         cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_uuid),
         cmocka_unit_test(test_times),
+        cmocka_unit_test(test_versions),
         cmocka_unit_test(test_durations),
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_secret_file_rules),

@@ -210,6 +210,25 @@ static void test_one_mistake(void **state)
          "c.yaml:27:3: listeners.main.client-ca: is needed with client-cert\n"},
         {"    tls-key: tls.key\n", "    tls-key: tls.key\n    client-ca: a.pem\n",
          "c.yaml:32:16: listeners.main.client-ca: has no effect while client-cert is off\n"},
+        {"    path: /EnrollmentServer/Policy.svc\n",
+         "    path: /EnrollmentServer/Policy.svc\n    credentials: [signed-header]\n",
+         "c.yaml:47:3: endpoints.policy.credential-ca: is needed for signed-header and client-certificate\n"},
+        {"    path: /EnrollmentServer/Policy.svc\n",
+         "    path: /EnrollmentServer/Policy.svc\n    credential-ca: a.pem\n",
+         "c.yaml:50:20: endpoints.policy.credential-ca: has no effect without the credentials signed-header "
+         "or client-certificate\n"},
+        {"    path: /EnrollmentServer/Policy.svc\n",
+         "    path: /EnrollmentServer/Policy.svc\n    credential-crl: a.pem\n",
+         "c.yaml:50:21: endpoints.policy.credential-crl: has no effect without credential-ca\n"},
+        {"    path: /EnrollmentServer/Policy.svc\n",
+         "    path: /EnrollmentServer/Policy.svc\n    credentials: [client-certificate]\n    credential-ca: "
+         "a.pem\n",
+         "c.yaml:50:19: endpoints.policy.credentials[0]: client-certificate needs a listener with "
+         "client-cert optional or require\n"},
+        {"    path: /EnrollmentServer/Policy.svc\n",
+         "    path: /EnrollmentServer/Policy.svc\n    certificate-principal: dns\n",
+         "c.yaml:50:28: endpoints.policy.certificate-principal: expects one of subject-cn, san-upn, "
+         "san-email, sha256\n"},
         {"    tls-key: tls.key\n", "    tls-key: tls.key\n    public-url: https://a/b\n",
          "c.yaml:32:17: listeners.main.public-url: expects https://HOST or https://HOST:PORT\n"},
         {"    address: 127.0.0.1", "    address: '::'",
@@ -256,7 +275,9 @@ static void test_one_mistake(void **state)
         {"server-name: device", "server-name: device\n    renew-period: 6",
          "c.yaml:36:3: provisioning.corp.retry-interval: is longer than renew-period (MS-MDE2 2.2.9.1)\n"},
         {"server-name: device", "server-name: device\n    renew-period: 1001",
-         "c.yaml:43:19: provisioning.corp.renew-period: expects a value from 1 to 1000\n"},
+         "c.yaml:43:19: provisioning.corp.renew-period: expects a value from 0 to 1000\n"},
+        {"server-name: device", "server-name: device\n    renew-period: 0\n    renew-url: https://r",
+         "c.yaml:44:16: provisioning.corp.renew-url: has no effect while renew-period is 0\n"},
         {"server-name: device", "server-name: device\n    retry-interval: 0",
          "c.yaml:43:21: provisioning.corp.retry-interval: expects a value from 1 to 1000\n"},
         {"server-name: device", "server-name: device\n    renew-period: 365",
@@ -281,6 +302,26 @@ static void test_one_mistake(void **state)
         {"server-name: device", "server-name: device\n    default-encoding: text/xml",
          "c.yaml:43:23: provisioning.corp.default-encoding: expects application/vnd.syncml.dm+xml or "
          "application/vnd.syncml.dm+wbxml\n"},
+        {"server-name: device", "server-name: device\n    protocol-version: \"2.0\"",
+         "c.yaml:43:23: provisioning.corp.protocol-version: expects 1.1 or 1.2\n"},
+        {"server-name: device", "server-name: device\n    sync-version: 5",
+         "c.yaml:43:19: provisioning.corp.sync-version: expects a version such as 5.0\n"},
+        {"server-name: device", "server-name: device\n    upn: \"{device-name}\"",
+         "c.yaml:43:10: provisioning.corp.upn: has an unknown placeholder: {upn}, {user}, {device-id} and "
+         "{ent-dmid} are known here\n"},
+        {"server-name: device", "server-name: device\n    device-name: \"{serial}\"",
+         "c.yaml:43:18: provisioning.corp.device-name: has an unknown placeholder: {device-name}, "
+         "{device-id}, "
+         "{upn}, {user} and {ent-dmid} are known here\n"},
+        {"server-name: device", "server-name: device\n    management-servers: [https://a, http://b]",
+         "c.yaml:43:37: provisioning.corp.management-servers[1]: expects an https URL\n"},
+        {"server-name: device",
+         "server-name: device\n    management-servers: [https://a, https://b, https://c, https://d, "
+         "https://e, "
+         "https://f, https://g, https://h, https://i]",
+         "c.yaml:43:25: provisioning.corp.management-servers: there are more than 8\n"},
+        {"server-name: device", "server-name: device\n    fragment: \"<x/>\"",
+         "c.yaml:43:5: provisioning.corp.fragment: unknown option\n"},
         /* endpoints */
         {"    listeners: [main]", "    listeners: [main, other]",
          "c.yaml:48:23: endpoints.policy.listeners[1]: there is no listener other\n"},
@@ -291,12 +332,15 @@ static void test_one_mistake(void **state)
         {"    listeners: [main]", "    credentials: [username, jot]\n    listeners: [main]",
          "c.yaml:48:29: endpoints.policy.credentials[1]: jot is not a known credential kind: username, "
          "one-time-token, jwt, entra-jwt, signed-header, client-certificate\n"},
-        {"    listeners: [main]", "    enrollment-version: 5.0\n    listeners: [main]",
-         "c.yaml:48:25: endpoints.policy.enrollment-version: 5.0 asks for key attestation, which is not "
-         "supported: "
-         "use 4.0\n"},
+        {"    common-name: Device",
+         "    attestation: require\n    attestation-roots: /etc/r.pem\n    providers: [Microsoft Platform "
+         "Crypto Provider]\n    common-name: Device",
+         "c.yaml:50:3: endpoints.policy.enrollment-version: clients attest keys from 5.0 on, and the "
+         "template device requires it\n"
+         "c.yaml:56:3: endpoints.enroll.enrollment-version: clients attest keys from 5.0 on, and the "
+         "template device requires it\n"},
         {"    listeners: [main]", "    enrollment-version: 8.0\n    listeners: [main]",
-         "c.yaml:48:25: endpoints.policy.enrollment-version: expects 3.0 or 4.0\n"},
+         "c.yaml:48:25: endpoints.policy.enrollment-version: expects 3.0, 4.0, 5.0, 6.0 or 7.0\n"},
         {"/EnrollmentServer/Enrollment.svc", "/EnrollmentServer/Policy.svc",
          "c.yaml:55:11: endpoints.enroll.path: the endpoint policy has the same path on the listener main\n"},
         {"/EnrollmentServer/Enrollment.svc", "EnrollmentServer",
@@ -750,6 +794,27 @@ static void test_schema(void **state)
     pke_buf_done(&out);
 }
 
+/* A check of another folder tells its error as ours: at the option, or at its object. */
+static void test_error_of_another(void **state)
+{
+    struct conf_errors errors = {0};
+    char *text = good_text();
+    struct conf *conf = must_parse(text);
+
+    (void)state;
+    assert_int_equal(conf_errors_add(conf, "provisioning", "corp", "provider-id", "f:3: bad", &errors),
+                     PKE_CONFIG);
+    assert_int_equal(conf_errors_add(conf, "provisioning", "corp", "fragment-file", "worse", &errors),
+                     PKE_CONFIG);
+    assert_string_equal(pke_buf_cstr(&errors.text),
+                        "/etc/p/c.yaml:37:18: provisioning.corp.provider-id: f:3: bad\n"
+                        "/etc/p/c.yaml:36:3: provisioning.corp.fragment-file: worse\n");
+    assert_int_equal(errors.count, 2);
+    conf_errors_done(&errors);
+    conf_unref(conf);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -768,6 +833,7 @@ int main(void)
         cmocka_unit_test(test_schema),
         cmocka_unit_test(test_manual_page),
         cmocka_unit_test(test_files),
+        cmocka_unit_test(test_error_of_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,7 +70,9 @@ TAMPER(
     test_audit_certificate_slipped_in,
     "INSERT INTO request (request_id, state, received_at, finished_at, idempotency_key)"
     " VALUES ('x', 'issued', 1, 1, zeroblob(32));"
-    "INSERT INTO certificate SELECT last_insert_rowid(), issuer_id, x'77', tbs, spki_sha256, subject, "
+    "INSERT INTO certificate (request, issuer_id, serial, tbs, spki_sha256, subject, ent_dmid, not_before,"
+    " not_after, tenant, principal, device_id, der, sha1, sha256) SELECT last_insert_rowid(), issuer_id, "
+    "x'77', tbs, spki_sha256, subject, "
     "ent_dmid,"
     " not_before, not_after, tenant, principal, device_id, der, sha1, zeroblob(32) FROM certificate LIMIT 1",
     0)

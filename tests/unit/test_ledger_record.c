@@ -309,50 +309,43 @@ static void test_wall_clock_only_rises(void **state)
     assert_int_equal(at, T0 + 1000);
 }
 
-static void test_spki_and_device_of_live_certificates(void **state)
+static void test_spki_of_live_certificates(void **state)
 {
     struct fixture *f = *state;
-    const char *a, *b;
-    struct sample s, newer;
+    const char *a, *b, *c;
+    struct sample s;
     int64_t now = T0 / 1000;
 
     sample(&s, 28);
-    do_intent(f, &s); /* an intent counts: two under way must not share a key or a device */
+    s.in.request.user_id = "uid-1";
+    do_intent(f, &s); /* an intent counts: two under way must not share a key */
     for (int pass = 0; pass < 2; pass++) {
-        assert_int_equal(ledger_find_spki(f->l, "default", s.in.spki_sha256, now, f->arena, &a, &b, &f->fail),
-                         PKE_OK);
+        assert_int_equal(
+            ledger_find_spki(f->l, "default", s.in.spki_sha256, now, f->arena, &a, &b, &c, &f->fail), PKE_OK);
         assert_string_equal(a, "dev-28");
         assert_string_equal(b, "ada@corp.example");
-        assert_int_equal(ledger_find_device(f->l, "default", "DEV-28", now, f->arena, &a, &b, &f->fail),
-                         PKE_OK);
-        assert_string_equal(a, "ada@corp.example");
-        assert_string_equal(b, s.in.ent_dmid);
+        assert_string_equal(c, "uid-1");
         if (pass == 0) {
             begin(f);
             assert_int_equal(ledger_issued(f->l, s.request_id, der_of(&s), T0, &f->fail), PKE_OK);
             commit(f);
         }
     }
-    assert_int_equal(ledger_find_spki(f->l, "other", s.in.spki_sha256, now, f->arena, &a, &b, &f->fail),
+    assert_int_equal(ledger_find_spki(f->l, "other", s.in.spki_sha256, now, f->arena, &a, &b, &c, &f->fail),
                      PKE_NOT_FOUND);
-    assert_int_equal(ledger_find_device(f->l, "other", "dev-28", now, f->arena, &a, &b, &f->fail),
-                     PKE_NOT_FOUND);
-    assert_int_equal(ledger_find_device(f->l, "default", "dev-28", now + 86400, f->arena, &a, &b, &f->fail),
-                     PKE_OK); /* RFC 5280 4.1.2.5: notAfter is inclusive */
-    assert_int_equal(ledger_find_device(f->l, "default", "dev-28", now + 86401, f->arena, &a, &b, &f->fail),
-                     PKE_NOT_FOUND);
-    sample(&newer, 29);
-    newer.in.request.device_id = "dev-28";
-    newer.in.request.principal = "eve@corp.example";
-    do_issue(f, &newer);
-    assert_int_equal(ledger_find_device(f->l, "default", "dev-28", now, f->arena, &a, &b, &f->fail), PKE_OK);
-    assert_string_equal(a, "eve@corp.example");
+    assert_int_equal(
+        ledger_find_spki(f->l, "default", s.in.spki_sha256, now + 86400, f->arena, &a, &b, &c, &f->fail),
+        PKE_OK); /* RFC 5280 4.1.2.5: notAfter is inclusive */
+    assert_int_equal(
+        ledger_find_spki(f->l, "default", s.in.spki_sha256, now + 86401, f->arena, &a, &b, &c, &f->fail),
+        PKE_NOT_FOUND);
 }
 
 static void test_failed_and_abandoned_are_not_live(void **state)
 {
     struct fixture *f = *state;
-    const char *a, *b;
+    struct ledger_device d;
+    const char *a, *b, *c;
     struct sample s;
     unsigned n;
 
@@ -360,10 +353,10 @@ static void test_failed_and_abandoned_are_not_live(void **state)
     do_intent(f, &s);
     assert_int_equal(ledger_abandon_intents(f->l, T0, &n, &f->fail), PKE_OK);
     assert_int_equal(n, 1);
-    assert_int_equal(ledger_find_device(f->l, "default", s.device, T0 / 1000, f->arena, &a, &b, &f->fail),
+    assert_int_equal(ledger_find_device(f->l, "default", "", s.device, T0 / 1000, f->arena, &d, &f->fail),
                      PKE_NOT_FOUND);
     assert_int_equal(
-        ledger_find_spki(f->l, "default", s.in.spki_sha256, T0 / 1000, f->arena, &a, &b, &f->fail),
+        ledger_find_spki(f->l, "default", s.in.spki_sha256, T0 / 1000, f->arena, &a, &b, &c, &f->fail),
         PKE_NOT_FOUND);
 }
 
@@ -429,7 +422,7 @@ int main(void)
         T(test_only_the_intended_certificate_is_recorded),
         T(test_unusable_values_are_refused),
         T(test_wall_clock_only_rises),
-        T(test_spki_and_device_of_live_certificates),
+        T(test_spki_of_live_certificates),
         T(test_failed_and_abandoned_are_not_live),
         T(test_intents_are_abandoned_at_reopen),
         T(test_context_encoding_is_strict),

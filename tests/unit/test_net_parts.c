@@ -264,7 +264,8 @@ static struct pke_buf provision(const char *type, const char *ca, const char *ro
         .operation = "issue",
         .enrollment_type = type,
     };
-    struct net_secrets secrets = {pke_secret_new(pke_bytes_str("cs")), pke_secret_new(pke_bytes_str("ss"))};
+    struct net_secrets secrets = {.client = pke_secret_new(pke_bytes_str("cs")),
+                                  .server = pke_secret_new(pke_bytes_str("ss"))};
     struct provision_input in = {
         .conf = conf_find_endpoint(conf, "enroll")->provisioning_ref,
         .secrets = &secrets,

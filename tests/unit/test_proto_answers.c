@@ -9,13 +9,15 @@
 #include <unistd.h>
 
 #include "base/encode.h"
+#include "base/mem.h"
 #include "proto/fault.h"
 #include "proto/provdoc.h"
 
-#define TRACE     "11d1f0a2-6f7a-4b2b-9c1e-0c6a1b7f9001"
-#define ROOT_SHA1 "A4CADA969E1F94ACF1E992F03775385DB7FBF6E8"
-#define USER_SHA1 "5C4556D253BCEDEA7D834D5953939FBB8E2BBD5F"
-#define NASTY     "a&b<c>\"d'e ]]> \xc3\xa9\xe2\x82\xac \t\n\r z" /* 57 */
+#define TRACE        "11d1f0a2-6f7a-4b2b-9c1e-0c6a1b7f9001"
+#define ROOT_SHA1    "A4CADA969E1F94ACF1E992F03775385DB7FBF6E8"
+#define USER_SHA1    "5C4556D253BCEDEA7D834D5953939FBB8E2BBD5F"
+#define RENEWED_SHA1 "1C6E0224F39A0F8EC29EB71166FD5E895A2FB933"
+#define NASTY        "a&b<c>\"d'e ]]> \xc3\xa9\xe2\x82\xac \t\n\r z" /* 57 */
 
 static char *taken(struct pke_buf *b)
 {
@@ -237,6 +239,42 @@ static void policy_refused(struct xcep_policy p)
     assert_int_equal(xcep_response_write(&p, &b, &test_fail), PKE_POLICY);
     assert_int_equal(b.n, 0);
     pke_buf_done(&b);
+}
+
+/* 31: what version 5.0 asks for, then the block of 6.0 byte for byte (mdm.md example 52, where the two
+ * behaviours differ); nothing of it before. */
+static void test_31_attestation_elements(void **state)
+{
+    struct xcep_policy p = example_policy;
+    struct pke_strings providers = windows_providers();
+    struct xcep_attestation a = {.failure = "RetryOnError", .timeout_seconds = 100};
+    char *example = pke_strdup(test_data("mdm/52-getpolicies-v6-attestation.resp.xml")), *at, *body;
+
+    (void)state;
+    p.providers = &providers;
+    assert_null(strcasestr(policy_body(&p), "attestation"));
+    p.attestation = &a;
+    body = policy_body(&p);
+    assert_non_null(strstr(body,
+                           "<algorithmOIDReference xsi:nil=\"true\"/><AttestationFailureBehavior>RetryOnError"
+                           "</AttestationFailureBehavior><OperationTimeout>100</OperationTimeout>"
+                           "<cryptoProviders><provider>Microsoft Platform Crypto Provider</provider>"));
+    assert_null(strstr(body, "<attestation>"));
+    a.block = true;
+    at = strstr(example, ">IgnoreOnError<");
+    assert_non_null(at);
+    memcpy(at, ">RetryOnError<", 14);
+    memmove(at + 14, at + 15, strlen(at + 15) + 1);
+    assert_non_null(strstr(example, policy_body(&p)));
+    free(example);
+    a.maa_url = "https://lab.attest.example/?a=1&b=2";
+    a.maa_relying = "https://rp.example";
+    assert_non_null(strstr(policy_body(&p),
+                           "<operationTimeout>100</operationTimeout><azureAttestation><relyingPartyId>"
+                           "https://rp.example</relyingPartyId><endpointUri>https://lab.attest.example/"
+                           "?a=1&amp;b=2</endpointUri></azureAttestation></attestation></attributes>"));
+    a.maa_url = "https://lab.attest.example/ x";
+    policy_refused(p);
 }
 
 /* 30: white space is refused, not written; 57: other characters are escaped. */
@@ -578,6 +616,78 @@ static void test_53_mandatory_values(void **state)
     pke_buf_done(&b);
 }
 
+/* 63: the documentation's document of a renewal, byte for byte; without the CA when it is known already. */
+static void test_63_renewal(void **state)
+{
+    struct provdoc doc = {
+        .renewal = true,
+        .with_ca = true,
+        .device_store = true,
+        .root = {test_data_bytes("mdm/pki/root.der"), ROOT_SHA1},
+        .certificate = {test_data_bytes("mdm/pki/device-new.der"), RENEWED_SHA1},
+        .provider_id = "CorpMDM",
+        .upn = "left out",
+        .client_secret = "left out",
+    };
+    char *want = test_data("mdm/62-provdoc-renew.xml");
+    const struct xml_node *root;
+
+    (void)state;
+    want[strcspn(want, "\n")] = '\0';
+    assert_string_equal(written(&doc), want);
+    doc.intermediate = (struct provdoc_certificate){test_data_bytes("mdm/pki/device.der"), USER_SHA1};
+    root = parsed(written(&doc));
+    holds_certificate(at(root, "CertificateStore/CA/System/" USER_SHA1), doc.intermediate.der);
+    doc.with_ca = false;
+    doc.root = (struct provdoc_certificate){0};
+    root = parsed(written(&doc));
+    assert_null(at(root, "CertificateStore/Root"));
+    assert_null(at(root, "CertificateStore/CA"));
+    assert_null(at(root, "CertificateStore/My/WSTEP"));
+    assert_null(at(root, "DMClient"));
+    assert_int_equal(test_count(at(root, "APPLICATION"), "parm"), 1);
+    assert_int_equal(test_count(at(root, "APPLICATION"), "characteristic"), 1);
+    doc.provider_id = "";
+    doc_refused(doc, "provdoc-value");
+    doc.provider_id = "CorpMDM";
+    doc.certificate.der.n = 0;
+    doc_refused(doc, "provdoc-certificate");
+}
+
+/* 56: what a fragment holds goes through the same writer: DMClient joins, everything else follows. */
+static void test_56_fragment_joins(void **state)
+{
+    static const char text[] =
+        "<characteristic type=\"DMClient\"><characteristic type=\"Provider\"><characteristic "
+        "type=\"CorpMDM\">"
+        "<characteristic type=\"FirstSyncStatus\"><parm name=\"T\" value=\"1\" datatype=\"integer\"/>"
+        "</characteristic><parm name=\"Flag\"/></characteristic></characteristic></characteristic>"
+        "<characteristic type=\"Policy\"><parm name=\"a&amp;b\" value=\"&lt;&#10;]]>\"/></characteristic>"
+        "<characteristic type=\"Policy\"/>";
+    struct provdoc doc = example_doc();
+    struct provfrag *fragment;
+    const struct xml_node *root, *provider;
+    unsigned line, clients = 0, policies = 0;
+
+    (void)state;
+    assert_int_equal(provfrag_read(pke_bytes_str(text), "CorpMDM", &fragment, &line, &test_fail), PKE_OK);
+    doc.fragment = fragment;
+    root = parsed(written(&doc));
+    for (const struct xml_node *c = root->first; c; c = c->next) {
+        clients += strcmp(xml_attr_any_ns(c, "type"), "DMClient") == 0;
+        policies += strcmp(xml_attr_any_ns(c, "type"), "Policy") == 0;
+    }
+    assert_int_equal(clients, 1);
+    assert_int_equal(policies, 2);
+    provider = at(root, "DMClient/Provider/CorpMDM");
+    assert_string_equal(parm(provider, "EntDMID"), doc.ent_dmid);
+    assert_non_null(parm_node(provider, "Flag"));
+    assert_string_equal(xml_attr_any_ns(parm_node(at(provider, "FirstSyncStatus"), "T"), "datatype"),
+                        "integer");
+    assert_string_equal(parm(at(root, "Policy"), "a&b"), "<\n]]>");
+    provfrag_free(fragment);
+}
+
 static struct pke_fail failure(enum pke_err err, const char *text)
 {
     struct pke_fail f = {.err = err};
@@ -722,6 +832,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_06_reply_header),
         T(test_27_equals_the_examples),
+        T(test_31_attestation_elements),
         T(test_27_to_30_policy_response),
         T(test_27_advertised_ca),
         T(test_30_scalars_are_checked),
@@ -732,6 +843,8 @@ int main(void)
         T(test_55_search_criteria),
         T(test_57_values_round_trip),
         T(test_53_mandatory_values),
+        T(test_63_renewal),
+        T(test_56_fragment_joins),
         T(test_68_69_faults),
         T(test_70_texts),
         T(test_72_dispatcher_prefix),

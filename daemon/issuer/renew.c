@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Renewal (MS-MDE2 3.5, mdm 10.3): a CMS over the new CSR, signed with the key of a certificate that stands
+ * in the ledger byte by byte. Who it is, which device and which names come from there, never from the
+ * request.
+ */
+#include <string.h>
+
+#include "base/mem.h"
+#include "daemon/common/log.h"
+#include "daemon/issuer/issuer.h"
+#include "policy/renew.h"
+
+#define OLD_RSA_MIN_BITS 2048
+#define OLD_RSA_MAX_BITS 8192
+
+/* The old key was accepted once, and the ledger says so: today's rules of the template are for the new one. */
+static enum pke_err read_cms(struct request *req)
+{
+    struct ca_cms_rules rules = {.rsa_min_bits = OLD_RSA_MIN_BITS,
+                                 .rsa_max_bits = OLD_RSA_MAX_BITS,
+                                 .allow_ec = true,
+                                 .allow_sha1 = req->tmpl->policy->allow_sha1_csr};
+    enum pke_err err = ca_cms_renewal_read(req->msg.request, &rules, req->arena, &req->cms, &req->fail);
+
+    if (err == PKE_OK)
+        req->csr_der = req->cms.content;
+    return err;
+}
+
+/* Not the serial number, not the subject: anybody can make a certificate that says the same. */
+static enum pke_err find_old(struct request *req)
+{
+    struct pke_fail fail;
+    enum pke_err err = ledger_find_certificate(req->issuer->ledger, req->cms.certificate_sha256, req->arena,
+                                               &req->old, &fail);
+
+    if (err != PKE_OK && err != PKE_NOT_FOUND) {
+        req->fail = fail;
+        return err;
+    }
+    if (err == PKE_NOT_FOUND || !pke_bytes_eq(req->old.der, req->cms.certificate))
+        return pke_fail_set(&req->fail, PKE_RENEW_INELIGIBLE, "renew-unknown", "MS-MDE2 3.5 signer",
+                            "the certificate of the signature was not issued here");
+    for (size_t i = 0; i < req->setup->n_cas; i++)
+        if (pke_bytes_eq(req->old.issuer_id, PKE_BYTES(req->setup->cas[i].sha1, 20)))
+            return PKE_OK;
+    return pke_fail_set(&req->fail, PKE_RENEW_INELIGIBLE, "renew-issuer", "issuers of the configuration",
+                        "the certificate's issuer is not in use any more");
+}
+
+/* The recorded identity. Where somebody signs in beside the CMS (manual renewal), who that is is kept apart.
+ */
+static enum pke_err take_identity(struct request *req)
+{
+    const struct ledger_certificate *old = &req->old;
+    uint64_t expires = role_monotonic_ms() + ASSERTION_LIFETIME_MS;
+    const char *kind = "renewal";
+
+    req->has_applicant = req->msg.assertion.n || req->msg.token.n;
+    if (req->has_applicant) {
+        if (check_credential(req) != PKE_OK)
+            return req->fail.err;
+        req->applicant = request_identity(&req->who);
+        kind = req->who.kind;
+        expires = req->who.expires;
+    }
+    req->who = (struct assertion){.tenant = req->setup->conf->global.tenant,
+                                  .principal = old->principal,
+                                  .user_id = old->user_id,
+                                  .attributes = old->attributes,
+                                  .kind = kind,
+                                  .stage = "enroll",
+                                  .endpoint = req->msg.endpoint,
+                                  .expires = expires};
+    req->device_id = old->device_id;
+    req->enrollment_type = old->enrollment_type;
+    req->ent_dmid = old->ent_dmid;
+    if (!req->device_id || !req->enrollment_type || !req->ent_dmid)
+        return pke_fail_set(&req->fail, PKE_RENEW_INELIGIBLE, "renew-record", "ledger",
+                            "the certificate was not issued to a device");
+    return PKE_OK;
+}
+
+static enum pke_err find_enrollment(struct request *req)
+{
+    struct pke_fail fail;
+    enum pke_err err = ledger_find_device(req->issuer->ledger, req->who.tenant, req->provider, req->device_id,
+                                          req->now_ms / 1000, req->arena, &req->device, &fail);
+
+    req->known = err == PKE_OK;
+    if (err == PKE_OK || err == PKE_NOT_FOUND)
+        return PKE_OK;
+    req->fail = fail;
+    return err;
+}
+
+static struct policy_renewal facts(const struct request *req)
+{
+    const struct ledger_certificate *old = &req->old;
+
+    return (struct policy_renewal){
+        .not_after = old->not_after,
+        .superseded_at = old->superseded_at,
+        .revoked_at = old->revoked_at,
+        .template_name = old->template_name,
+        .tenant = old->tenant,
+        .provider = old->provider,
+        .device_id = old->device_id,
+        .enrollment_type = old->enrollment_type,
+        .hwdev_id = old->hwdev_id,
+        .owner = old->principal,
+        .owner_id = old->user_id,
+        .blocked = req->known && req->device.blocked_at,
+        .released = req->known && req->device.released_at,
+        .granted = req->known && req->device.renewal_until > req->now_ms,
+        .identity = req->has_applicant ? &req->applicant : NULL,
+        .asked_device_id = pke_pairs_get(&req->msg.context, "DeviceID"),
+        .asked_type = pke_pairs_get(&req->msg.context, "EnrollmentType"),
+        .asked_hwdev_id = pke_pairs_get(&req->msg.context, "HWDevID"),
+        .endpoint_tenant = req->setup->conf->global.tenant,
+        .endpoint_provider = req->provider,
+        .same_key = pke_bytes_eq(req->csr.spki, req->cms.spki),
+        .has_tls = req->msg.client_certificate.n != 0,
+        .same_tls = pke_bytes_eq(req->msg.client_certificate, req->cms.certificate),
+    };
+}
+
+enum pke_err renew_identity(struct request *req)
+{
+    struct policy_renewal r;
+    enum pke_err err;
+
+    if (!req->tmpl->policy->renew)
+        return pke_fail_set(&req->fail, PKE_UNSUPPORTED, "renewal-disabled", "template: renew",
+                            "renewal is not enabled");
+    err = read_cms(req);
+    if (err == PKE_OK)
+        err = find_old(req);
+    if (err == PKE_OK)
+        err = take_identity(req);
+    if (err == PKE_OK)
+        err = find_enrollment(req);
+    if (err != PKE_OK)
+        return err;
+    r = facts(req);
+    return policy_renewal_holds(req->tmpl->policy, &r, &req->fail);
+}
+
+enum pke_err renew_request(struct request *req)
+{
+    struct policy_renewal r = facts(req);
+    const char *hardware = r.asked_hwdev_id;
+
+    if (hardware && r.hwdev_id && strcmp(hardware, r.hwdev_id) != 0)
+        log_event(LOG_NOTICE, "renewal with another HWDevID", "trace_id", req->msg.trace_id, "device",
+                  req->device_id, NULL);
+    req->uses_renewal = policy_renewal_is_early(req->tmpl->policy, r.not_after, req->now_ms);
+    return policy_renewal_check(req->tmpl->policy, &r, req->now_ms, &req->fail);
+}
