@@ -214,10 +214,10 @@ static const struct {
     auth_verify_fn *verify;
 } verifiers[] = {
     {"username", verify_username},
-    {"jwt", jwt_verify_custom},
-    {"entra-jwt", jwt_verify_entra},
     {"signed-header", verify_signed_header},
     {"client-certificate", verify_client_certificate},
+    {"jwt", jwt_verify_custom},
+    {"entra-jwt", jwt_verify_entra},
 };
 
 static auth_verify_fn *find_verifier(const char *kind)

@@ -18,12 +18,12 @@ struct auth_core {
     bool writer;
     struct password *passwords;
     struct backoff *backoff;
-    struct tokenkeys *tokens; /* NULL until auth_core_open_tokens() */
     struct certificates *certificates;
     struct replay *replay;
     struct xmlsig *xmlsig;
-    struct userfile *users; /* NULL: the file cannot be used, for the reason below */
-    struct stat seen;       /* the file that users were read from */
+    struct tokenkeys *tokens; /* NULL until auth_core_open_tokens() */
+    struct userfile *users;   /* NULL: the file cannot be used, for the reason below */
+    struct stat seen;         /* the file that users were read from */
     struct pke_fail broken;
 };
 

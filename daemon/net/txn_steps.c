@@ -10,10 +10,9 @@
 #include "daemon/net/txn_impl.h"
 #include "policy/decide.h"
 
-#define STALE_PAUSE    100       /* ms: the other half of a configuration switch is under way */
-#define TOKEN_MAX      512       /* a one-time token */
-#define JWT_MAX        8192      /* as auth takes it */
-#define KIND_RENEWAL   "renewal" /* of what net logs; not a kind that can be enabled */
+#define STALE_PAUSE    100  /* ms: the other half of a configuration switch is under way */
+#define TOKEN_MAX      512  /* a one-time token */
+#define JWT_MAX        8192 /* as auth takes it */
 #define KIND_ONE_TIME  "one-time-token"
 #define KIND_JWT       "jwt"
 #define KIND_ENTRA_JWT "entra-jwt"
@@ -109,7 +108,8 @@ static const char *const kind_names[] = {
     [SOAP_CRED_NONE] = "client-certificate", /* step_security() let nothing else of these two pass */
     [SOAP_CRED_EMPTY] = "client-certificate",  [SOAP_CRED_USERNAME] = "username",
     [SOAP_CRED_USERNAME_EMPTY] = KIND_RENEWAL, [SOAP_CRED_JWT] = KIND_ENTRA_JWT,
-    [SOAP_CRED_DEVICE_TOKEN] = KIND_ONE_TIME,  /* or KIND_JWT */[SOAP_CRED_CERTIFICATE] = "signed-header",
+    [SOAP_CRED_DEVICE_TOKEN] = KIND_ONE_TIME, /* or KIND_JWT */
+    [SOAP_CRED_CERTIFICATE] = "signed-header",
 };
 
 static bool is_base64url(uint8_t c)
@@ -208,9 +208,9 @@ static enum step_result ask_auth(struct txn *t)
         .kind = t->kind,
         .username = c->username,
         .password = c->password,
-        .token = pke_buf_bytes(&t->token),
         .document = c->kind == SOAP_CRED_CERTIFICATE ? t->input : PKE_BYTES(NULL, 0),
         .client_certificate = has_client_certificate(t) ? t->client_certificate : PKE_BYTES(NULL, 0),
+        .token = pke_buf_bytes(&t->token),
         .source = t->source,
         .request_hash = PKE_BYTES(t->request_hash, t->has_hash ? sizeof t->request_hash : 0),
         .deadline = t->deadline,
