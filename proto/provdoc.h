@@ -49,7 +49,8 @@ struct provdoc {
 /**
  * Append the document: UTF-8, no namespace, no indentation, no declaration.
  *
- * Mandatory: root and certificate with their thumbprints, 1 <= retry_interval <= renew_period <= 1000,
+ * Mandatory: root and certificate with their thumbprints, 1 <= retry_interval <= renew_period <= 1000 (or
+ * renew_period 0: no WSTEP/Renew at all),
  * provider_id, management_url, client_secret, client_nonce, server_auth_type ("BASIC" or "DIGEST"),
  * server_name, server_secret, server_nonce (for DIGEST), ent_dmid. Other strings may be NULL: left out.
  * Of a renewal: certificate, with_ca's root, provider_id.

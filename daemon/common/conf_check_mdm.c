@@ -315,6 +315,8 @@ static void check_provisioning(struct conf_impl *ci, size_t i)
                  "expects application/vnd.syncml.dm+xml or application/vnd.syncml.dm+wbxml");
     if (p->renew_period && p->retry_interval > p->renew_period)
         conf_bad(ci, CONF_PROVISIONING, i, "retry-interval", "is longer than renew-period (MS-MDE2 2.2.9.1)");
+    if (!p->renew_period && p->renew_url)
+        conf_bad(ci, CONF_PROVISIONING, i, "renew-url", "has no effect while renew-period is 0");
     check_appauth(ci, i);
     check_dmclient(ci, i);
     check_poll(ci, i);

@@ -9,6 +9,7 @@
 #include "daemon/common/role.h"
 #include "daemon/net/links.h"
 #include "daemon/net/snapshot.h"
+#include "daemon/net/unknown_items.h"
 #include "proto/soap.h"
 
 struct conn;
@@ -35,6 +36,7 @@ struct net {
     struct conn *conns;            /* every client connection */
     size_t n_conns, n_txns;        /* txns may outlive their connection */
     struct txn *txn_started;       /* inside txn_start(): NULL again when it ended there */
+    struct unknown_items unknown;  /* ContextItems that the log has told */
     bool open;                     /* connections are accepted: auth and issuer can be asked */
     struct event *patience;        /* opens without them */
     bool draining;                 /* MSG_DRAIN: requests are refused with InMaintenance */

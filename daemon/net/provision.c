@@ -90,11 +90,19 @@ static void texts_done(struct texts *t)
     free(t->subject);
 }
 
+/* A principal that was given the form of one is one; an id of a directory is not. */
+static const char *upn_of(const struct msg_issued *m)
+{
+    if (m->upn)
+        return m->upn;
+    return m->principal && strchr(m->principal, '@') ? m->principal : NULL;
+}
+
 /* The device's name is the client's word; it is a label, nothing more. */
 static void make_texts(const struct provision_input *in, struct texts *t)
 {
     const char *const values[PATTERN__MAX] = {
-        [PATTERN_UPN] = in->issued->upn ? in->issued->upn : in->issued->principal,
+        [PATTERN_UPN] = upn_of(in->issued),
         [PATTERN_USER] = in->issued->principal,
         [PATTERN_DEVICE_ID] = pke_pairs_get(in->context, "DeviceID"),
         [PATTERN_DEVICE_NAME] = pke_pairs_get(in->context, "DeviceName"),
@@ -110,7 +118,9 @@ static void make_texts(const struct provision_input *in, struct texts *t)
 
 static bool is_device_store(const struct provision_input *in)
 {
-    return strcasecmp(in->issued->enrollment_type, "Device") == 0;
+    const char *type = in->issued->enrollment_type;
+
+    return type && strcasecmp(type, "Device") == 0;
 }
 
 static enum pke_err write_whole(const struct provision_input *in, struct provdoc *doc, struct pke_buf *out,

@@ -12,9 +12,8 @@
 #include "daemon/net/catalogue.h"
 #include "daemon/net/snapshot.h"
 
-#define PROVISION_MAX                                                                    \
-    (256u << 10) /* bytes of a document; options and fragments are bounded to stay below \
-                  */
+/* bytes of a document: options and fragments are bounded so that none comes near it */
+#define PROVISION_MAX (256u << 10)
 
 struct provision_input {
     bool renewal; /* the short document of MS-MDE2 3.5 (mdm.md 9.4); no secrets are needed */

@@ -115,6 +115,10 @@ def bad_fragments():
     tap.equal((LAB.signatures(), LAB.status()["generation"]), (used, generation), "c56 and nothing was signed for it")
     a, _ = enroll()
     tap.equal(parms(at(a.provisioning(), "Policy")).get("greeting"), "<&>", "c56 the fragment that was read serves on")
+    write_text(fragment_path(), FRAGMENT.replace("&lt;&amp;&gt;", "hello"))
+    LAB.ctl("reload", check=True)
+    a, _ = enroll()
+    tap.equal(parms(at(a.provisioning(), "Policy")).get("greeting"), "hello", "c56 a reload reads a changed fragment")
     LAB.set_option((*SECTION, "fragment-file"), None)
     LAB.ctl("reload", check=True)
     a, _ = enroll()
@@ -141,7 +145,11 @@ def context_is_shown():
     r = LAB.ctl("request", "show", trace, check=True)
     tap.ok("Context" in r.out and "OSVersion" in r.out and digest in r.out and "terms of use" not in r.out,
            "pkienrollctl shows the same as a table", r)
-    tap.ok("terms of use" not in LAB.read_log(), "and the log has nothing of it")
+    enroll(invented="x")
+    log = LAB.read_log()
+    tap.ok("terms of use" not in log, "and the log has nothing of it")
+    tap.ok(log.count("unknown ContextItem") == 1 and "name=Invented" in log.replace('"', ""),
+           "the log tells an unknown name once")
 
 
 with MdmLab(sub_ca=True) as LAB:

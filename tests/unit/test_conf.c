@@ -276,6 +276,8 @@ static void test_one_mistake(void **state)
          "c.yaml:36:3: provisioning.corp.retry-interval: is longer than renew-period (MS-MDE2 2.2.9.1)\n"},
         {"server-name: device", "server-name: device\n    renew-period: 1001",
          "c.yaml:43:19: provisioning.corp.renew-period: expects a value from 0 to 1000\n"},
+        {"server-name: device", "server-name: device\n    renew-period: 0\n    renew-url: https://r",
+         "c.yaml:44:16: provisioning.corp.renew-url: has no effect while renew-period is 0\n"},
         {"server-name: device", "server-name: device\n    retry-interval: 0",
          "c.yaml:43:21: provisioning.corp.retry-interval: expects a value from 1 to 1000\n"},
         {"server-name: device", "server-name: device\n    renew-period: 365",
@@ -615,7 +617,7 @@ static void test_every_option_is_described(void **state)
             assert_true(o->type != PKE_OPT_ENUM || o->names);
         }
     }
-    assert_int_equal(n, 7);
+    assert_int_equal(n, 8);
     conf_unref(conf);
     free(text);
 }

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "daemon/common/pattern.h"
 #include "daemon/net/provision.h"
+#include "daemon/net/unknown_items.h"
 #include "proto/xmltree.h"
 
 #define DEVICE_ID "8090C8B484A0E24EB5C56E806CB4EE5B"
@@ -78,6 +79,14 @@ static int teardown(void **state)
     conf = NULL;
     pke_arena_free(arena);
     return 0;
+}
+
+static char *text_of(char c, size_t n)
+{
+    char *s = pke_arena_alloc(arena, n + 1);
+
+    memset(s, c, n);
+    return s;
 }
 
 /* The section corp with further options. */
@@ -189,6 +198,10 @@ static void test_52_53_every_option(void **state)
     holds(written(), "APPLICATION/CONNRETRYFREQ", "9", NULL);
     holds(written(), "APPLICATION/DEFAULTENCODING", "application/vnd.syncml.dm+wbxml", NULL);
     holds_not(written(), "APPLICATION/INIT");
+    holds(written(), "CertificateStore/My/WSTEP/Renew/RenewPeriod", "42", "integer");
+    configure("    renew-period: 0\n"); /* 51: no schedule rather than one that renews at once */
+    holds_not(written(), "CertificateStore/My/WSTEP/Renew/RenewPeriod");
+    holds_not(written(), "CertificateStore/My/WSTEP/Renew/ROBOSupport");
 }
 
 /* 57: names come through as they are, wherever they come from. */
@@ -242,8 +255,24 @@ static void test_claims_that_are_left_out(void **state)
     context.n = 0;
     pke_pairs_add(&context, arena, "DeviceName", lengthy);
     holds_not(written(), PROVIDER "EntDeviceName");
-    issued.principal = "a\x01";
+    issued.principal = "11d1f0a2-6f7a-4b2b-9c1e-0c6a1b7f9001:9a51d698-40c7-499c-928e-ef7fd76e62c0";
+    holds_not(written(), PROVIDER "UPN"); /* an id is no UPN */
+    issued.upn = "a\x01";
     holds_not(written(), PROVIDER "UPN");
+}
+
+static void test_unknown_items_are_told_once(void **state)
+{
+    struct unknown_items seen = {0};
+
+    (void)state;
+    assert_false(unknown_items_first(&seen, "plugandforget"));
+    assert_false(unknown_items_first(&seen, text_of('n', 129)));
+    assert_true(unknown_items_first(&seen, "New"));
+    assert_false(unknown_items_first(&seen, "new"));
+    for (unsigned i = 1; i < UNKNOWN_ITEMS_MAX; i++)
+        assert_true(unknown_items_first(&seen, pke_arena_printf(arena, "New%u", i)));
+    assert_false(unknown_items_first(&seen, "One more"));
 }
 
 static void test_patterns(void **state)
@@ -370,14 +399,6 @@ static void test_56_fragment_in_the_document(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
-static char *text_of(char c, size_t n)
-{
-    char *s = pke_arena_alloc(arena, n + 1);
-
-    memset(s, c, n);
-    return s;
-}
-
 /* The largest document that options, a fragment and a request can make stays below the bound. */
 static void test_the_largest_document(void **state)
 {
@@ -407,7 +428,7 @@ static void test_the_largest_document(void **state)
     assert_int_equal(provfrag_read(pke_buf_bytes(&b), "corp.example", &secrets.fragment, &line, &fail),
                      PKE_OK);
     pke_buf_done(&b);
-    issued.principal = text_of('&', 320);
+    issued.principal = issued.upn = text_of('&', 320);
     issued.subject_cn = text_of('&', 64);
     issued.certificate = issuer.ca.der = issuer.root.der = PKE_BYTES(text_of('c', 8192), 8192);
     pke_pairs_add(&context, arena, "DeviceName", text_of('&', 256));
@@ -426,6 +447,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_57_names, setup, teardown),
         cmocka_unit_test_setup_teardown(test_claims_that_are_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(test_patterns, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_unknown_items_are_told_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_63_renewal, setup, teardown),
         cmocka_unit_test_setup_teardown(test_56_fragment_in_the_document, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_largest_document, setup, teardown),
