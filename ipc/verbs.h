@@ -19,86 +19,129 @@
  * answer, seconds until an answer is due, help.
  * A path has at most one {name}, as its last but one or last segment.
  */
-#define IPC_VERBS(X)                                                                                        \
-    X(STATUS, "status", "GET", "/v1/status", "status", VIEWER, MAIN, OBJECT, 5,                             \
-      "show the state of the daemon, its roles, listeners, keys and ledger")                                \
-    X(VERSION, "version", "GET", "/v1/version", "version", VIEWER, CONTROL, OBJECT, 5,                      \
-      "show the version of the running daemon")                                                             \
-    X(RELOAD, "reload", "POST", "/v1/reload", "reload", ADMIN, MAIN, OBJECT, 60,                            \
-      "read the configuration again: all of it takes effect, or none")                                      \
-    X(DRAIN, "drain", "POST", "/v1/drain", "drain", ADMIN, MAIN, OBJECT, 60,                                \
-      "stop taking enrollments, finish those in flight")                                                    \
-    X(ISSUER_LIST, "issuer-list", "GET", "/v1/issuers", "issuer list", VIEWER, ISSUER, LIST, 5,             \
-      "list the issuing certification authorities")                                                         \
-    X(ISSUER_SHOW, "issuer-show", "GET", "/v1/issuers/{name}", "issuer show", VIEWER, ISSUER, OBJECT, 5,    \
-      "show one issuer and its certificate")                                                                \
-    X(TEMPLATE_LIST, "template-list", "GET", "/v1/templates", "template list", VIEWER, CONTROL, LIST, 5,    \
-      "list the certificate templates")                                                                     \
-    X(TEMPLATE_SHOW, "template-show", "GET", "/v1/templates/{name}", "template show", VIEWER, CONTROL,      \
-      OBJECT, 5, "show every option of one certificate template")                                           \
-    X(KEY_LIST, "key-list", "GET", "/v1/keys", "key list", VIEWER, ISSUER, LIST, 5,                         \
-      "list the CA keys and their health")                                                                  \
-    X(KEY_TEST, "key-test", "POST", "/v1/keys/{name}/test", "key test", OFFICER, ISSUER, OBJECT, 30,        \
-      "ask one CA key for its health now")                                                                  \
-    X(REQUEST_LIST, "request-list", "GET", "/v1/requests", "request list", VIEWER, CONTROL, LIST, 5,        \
-      "list requests, newest first")                                                                        \
-    X(REQUEST_SHOW, "request-show", "GET", "/v1/requests/{id}", "request show", VIEWER, CONTROL, OBJECT, 5, \
-      "show one request: what was asked, what became of it and by which rule")                              \
-    X(CERT_LIST, "cert-list", "GET", "/v1/certificates", "cert list", VIEWER, CONTROL, LIST, 5,             \
-      "list issued certificates, newest first")                                                             \
-    X(CERT_SHOW, "cert-show", "GET", "/v1/certificates/{key}", "cert show", VIEWER, CONTROL, OBJECT, 5,     \
-      "show one certificate by serial, SHA-1, SHA-256, device or request")                                  \
-    X(USER_LIST, "user-list", "GET", "/v1/users", "user list", OFFICER, AUTH, LIST, 5,                      \
-      "list the users of the user file")                                                                    \
-    X(USER_ADD, "user-add", "POST", "/v1/users", "user add", OFFICER, AUTH, OBJECT, 15,                     \
-      "add a user with a password")                                                                         \
-    X(USER_REMOVE, "user-remove", "DELETE", "/v1/users/{name}", "user remove", OFFICER, AUTH, OBJECT, 5,    \
-      "remove a user")                                                                                      \
-    X(TOKEN_MINT, "token-mint", "POST", "/v1/tokens", "token mint", OFFICER, ISSUER, OBJECT, 15,            \
-      "make a one-time enrollment token; it is shown once")                                                 \
-    X(TOKEN_LIST, "token-list", "GET", "/v1/tokens", "token list", OFFICER, CONTROL, LIST, 5,               \
-      "list enrollment tokens, newest first, without their text")                                           \
-    X(TOKEN_REVOKE, "token-revoke", "DELETE", "/v1/tokens/{id}", "token revoke", OFFICER, ISSUER, OBJECT,   \
+#define IPC_VERBS(X)                                                                                         \
+    X(STATUS, "status", "GET", "/v1/status", "status", VIEWER, MAIN, OBJECT, 5,                              \
+      "show the state of the daemon, its roles, listeners, keys and ledger")                                 \
+    X(VERSION, "version", "GET", "/v1/version", "version", VIEWER, CONTROL, OBJECT, 5,                       \
+      "show the version of the running daemon")                                                              \
+    X(RELOAD, "reload", "POST", "/v1/reload", "reload", ADMIN, MAIN, OBJECT, 60,                             \
+      "read the configuration again: all of it takes effect, or none")                                       \
+    X(DRAIN, "drain", "POST", "/v1/drain", "drain", ADMIN, MAIN, OBJECT, 60,                                 \
+      "stop taking enrollments, finish those in flight")                                                     \
+    X(ISSUER_LIST, "issuer-list", "GET", "/v1/issuers", "issuer list", VIEWER, ISSUER, LIST, 5,              \
+      "list the issuing certification authorities")                                                          \
+    X(ISSUER_SHOW, "issuer-show", "GET", "/v1/issuers/{name}", "issuer show", VIEWER, ISSUER, OBJECT, 5,     \
+      "show one issuer and its certificate")                                                                 \
+    X(TEMPLATE_LIST, "template-list", "GET", "/v1/templates", "template list", VIEWER, CONTROL, LIST, 5,     \
+      "list the certificate templates")                                                                      \
+    X(TEMPLATE_SHOW, "template-show", "GET", "/v1/templates/{name}", "template show", VIEWER, CONTROL,       \
+      OBJECT, 5, "show every option of one certificate template")                                            \
+    X(KEY_LIST, "key-list", "GET", "/v1/keys", "key list", VIEWER, ISSUER, LIST, 5,                          \
+      "list the CA keys and their health")                                                                   \
+    X(KEY_TEST, "key-test", "POST", "/v1/keys/{name}/test", "key test", OFFICER, ISSUER, OBJECT, 30,         \
+      "ask one CA key for its health now")                                                                   \
+    X(REQUEST_LIST, "request-list", "GET", "/v1/requests", "request list", VIEWER, CONTROL, LIST, 5,         \
+      "list requests, newest first")                                                                         \
+    X(REQUEST_SHOW, "request-show", "GET", "/v1/requests/{id}", "request show", VIEWER, CONTROL, OBJECT, 5,  \
+      "show one request: what was asked, what became of it and by which rule")                               \
+    X(REQUEST_APPROVE, "request-approve", "POST", "/v1/requests/{id}/approve", "request approve", OFFICER,   \
+      ISSUER, OBJECT, 15, "let the next attempt of a request that waits for approval succeed")               \
+    X(REQUEST_DENY, "request-deny", "POST", "/v1/requests/{id}/deny", "request deny", OFFICER, ISSUER,       \
+      OBJECT, 15, "refuse a request that waits for approval, and its next attempts for a time")              \
+    X(CERT_LIST, "cert-list", "GET", "/v1/certificates", "cert list", VIEWER, CONTROL, LIST, 5,              \
+      "list issued certificates, newest first")                                                              \
+    X(CERT_SHOW, "cert-show", "GET", "/v1/certificates/{key}", "cert show", VIEWER, CONTROL, OBJECT, 5,      \
+      "show one certificate by serial, SHA-1, SHA-256, device or request")                                   \
+    X(CERT_CONFIRM, "cert-confirm", "POST", "/v1/certificates/{key}/confirm", "cert confirm", OFFICER,       \
+      ISSUER, OBJECT, 15, "say that a certificate was seen in use: it is active, older ones are superseded") \
+    X(DEVICE_LIST, "device-list", "GET", "/v1/devices", "device list", VIEWER, CONTROL, LIST, 5,             \
+      "list enrolled devices, newest first")                                                                 \
+    X(DEVICE_SHOW, "device-show", "GET", "/v1/devices/{id}", "device show", VIEWER, CONTROL, OBJECT, 5,      \
+      "show one device, its owner and what it is allowed")                                                   \
+    X(DEVICE_RELEASE, "device-release", "POST", "/v1/devices/{id}/release", "device release", OFFICER,       \
+      ISSUER, OBJECT, 15, "forget the owner of a device and supersede its certificates")                     \
+    X(DEVICE_BLOCK, "device-block", "POST", "/v1/devices/{id}/block", "device block", OFFICER, ISSUER,       \
+      OBJECT, 15, "let a device neither enroll nor renew")                                                   \
+    X(DEVICE_UNBLOCK, "device-unblock", "POST", "/v1/devices/{id}/unblock", "device unblock", OFFICER,       \
+      ISSUER, OBJECT, 15, "undo device block")                                                               \
+    X(DEVICE_ALLOW_RECOVERY, "device-allow-recovery", "POST", "/v1/devices/{id}/allow-recovery",             \
+      "device allow-recovery", OFFICER, ISSUER, OBJECT, 15, "allow a device one recovery of its enrollment") \
+    X(DEVICE_ALLOW_RENEWAL, "device-allow-renewal", "POST", "/v1/devices/{id}/allow-renewal",                \
+      "device allow-renewal", OFFICER, ISSUER, OBJECT, 15, "allow a device one renewal before its time")     \
+    X(USER_LIST, "user-list", "GET", "/v1/users", "user list", OFFICER, AUTH, LIST, 5,                       \
+      "list the users of the user file")                                                                     \
+    X(USER_ADD, "user-add", "POST", "/v1/users", "user add", OFFICER, AUTH, OBJECT, 15,                      \
+      "add a user with a password")                                                                          \
+    X(USER_REMOVE, "user-remove", "DELETE", "/v1/users/{name}", "user remove", OFFICER, AUTH, OBJECT, 5,     \
+      "remove a user")                                                                                       \
+    X(TOKEN_MINT, "token-mint", "POST", "/v1/tokens", "token mint", OFFICER, ISSUER, OBJECT, 15,             \
+      "make a one-time enrollment token; it is shown once")                                                  \
+    X(TOKEN_LIST, "token-list", "GET", "/v1/tokens", "token list", OFFICER, CONTROL, LIST, 5,                \
+      "list enrollment tokens, newest first, without their text")                                            \
+    X(TOKEN_REVOKE, "token-revoke", "DELETE", "/v1/tokens/{id}", "token revoke", OFFICER, ISSUER, OBJECT,    \
       15, "revoke an enrollment token")
 
 /** verb, name, where it stands, type, required, help. Order of rows is the order of words. */
-#define IPC_VERB_ARGS(X)                                                                        \
-    X(ISSUER_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                \
-    X(ISSUER_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                  \
-    X(ISSUER_SHOW, "name", PATH, NAME, true, "issuer of the configuration")                     \
-    X(TEMPLATE_LIST, "limit", QUERY, LIMIT, false, "rows at most")                              \
-    X(TEMPLATE_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                \
-    X(TEMPLATE_SHOW, "name", PATH, NAME, true, "template of the configuration")                 \
-    X(KEY_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                   \
-    X(KEY_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                     \
-    X(KEY_TEST, "name", PATH, NAME, true, "key of the configuration")                           \
-    X(REQUEST_LIST, "limit", QUERY, LIMIT, false, "rows at most")                               \
-    X(REQUEST_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                 \
-    X(REQUEST_LIST, "state", QUERY, STATE, false, "only this state")                            \
-    X(REQUEST_LIST, "principal", QUERY, TEXT, false, "only this principal")                     \
-    X(REQUEST_LIST, "device", QUERY, TEXT, false, "only this device id")                        \
-    X(REQUEST_LIST, "template", QUERY, NAME, false, "only this template")                       \
-    X(REQUEST_SHOW, "id", PATH, TEXT, true, "request id (TraceId)")                             \
-    X(CERT_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                  \
-    X(CERT_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                    \
-    X(CERT_LIST, "state", QUERY, STATE, false, "only this state")                               \
-    X(CERT_LIST, "principal", QUERY, TEXT, false, "only this principal")                        \
-    X(CERT_LIST, "device", QUERY, TEXT, false, "only this device id")                           \
-    X(CERT_LIST, "template", QUERY, NAME, false, "only this template")                          \
-    X(CERT_SHOW, "key", PATH, TEXT, true, "serial, thumbprint, device id or request id")        \
-    X(USER_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                  \
-    X(USER_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                    \
-    X(USER_ADD, "name", BODY, TEXT, true, "name of the user, usually a UPN")                    \
-    X(USER_ADD, "password", BODY, SECRET, true, "password")                                     \
-    X(USER_REMOVE, "name", PATH, TEXT, true, "name of the user")                                \
-    X(TOKEN_MINT, "user", BODY, TEXT, true, "user that the token enrolls")                      \
-    X(TOKEN_MINT, "type", BODY, STATE, false, "only enrollments of this type: full or device")  \
-    X(TOKEN_MINT, "lifetime", BODY, DURATION, false, "how long it may be used, 1s to 90d (1h)") \
-    X(TOKEN_MINT, "count", BODY, COUNT, false, "certificates that it is good for (1)")          \
-    X(TOKEN_MINT, "tenant", BODY, NAME, false, "tenant of the configuration")                   \
-    X(TOKEN_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                 \
-    X(TOKEN_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                   \
-    X(TOKEN_LIST, "user", QUERY, TEXT, false, "only tokens of this user")                       \
+#define IPC_VERB_ARGS(X)                                                                              \
+    X(ISSUER_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                      \
+    X(ISSUER_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                        \
+    X(ISSUER_SHOW, "name", PATH, NAME, true, "issuer of the configuration")                           \
+    X(TEMPLATE_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                    \
+    X(TEMPLATE_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                      \
+    X(TEMPLATE_SHOW, "name", PATH, NAME, true, "template of the configuration")                       \
+    X(KEY_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                         \
+    X(KEY_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                           \
+    X(KEY_TEST, "name", PATH, NAME, true, "key of the configuration")                                 \
+    X(REQUEST_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                     \
+    X(REQUEST_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                       \
+    X(REQUEST_LIST, "state", QUERY, STATE, false, "only this state")                                  \
+    X(REQUEST_LIST, "principal", QUERY, TEXT, false, "only this principal")                           \
+    X(REQUEST_LIST, "device", QUERY, TEXT, false, "only this device id")                              \
+    X(REQUEST_LIST, "template", QUERY, NAME, false, "only this template")                             \
+    X(REQUEST_SHOW, "id", PATH, TEXT, true, "request id (TraceId)")                                   \
+    X(REQUEST_APPROVE, "id", PATH, TEXT, true, "request id (TraceId) of the first attempt")           \
+    X(REQUEST_APPROVE, "hours", BODY, COUNT, false, "how long the approval is good for (24)")         \
+    X(REQUEST_DENY, "id", PATH, TEXT, true, "request id (TraceId) of the first attempt")              \
+    X(REQUEST_DENY, "hours", BODY, COUNT, false, "how long further attempts are refused (24)")        \
+    X(CERT_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                        \
+    X(CERT_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                          \
+    X(CERT_LIST, "state", QUERY, STATE, false, "only this state")                                     \
+    X(CERT_LIST, "principal", QUERY, TEXT, false, "only this principal")                              \
+    X(CERT_LIST, "device", QUERY, TEXT, false, "only this device id")                                 \
+    X(CERT_LIST, "template", QUERY, NAME, false, "only this template")                                \
+    X(CERT_SHOW, "key", PATH, TEXT, true, "serial, thumbprint, device id or request id")              \
+    X(CERT_CONFIRM, "key", PATH, TEXT, true, "serial, thumbprint or request id")                      \
+    X(DEVICE_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                      \
+    X(DEVICE_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                        \
+    X(DEVICE_LIST, "state", QUERY, STATE, false, "only this state")                                   \
+    X(DEVICE_LIST, "principal", QUERY, TEXT, false, "only devices of this owner")                     \
+    X(DEVICE_SHOW, "id", PATH, TEXT, true, "device id")                                               \
+    X(DEVICE_SHOW, "provider", QUERY, TEXT, false, "provider of the enrollment; - for none")          \
+    X(DEVICE_RELEASE, "id", PATH, TEXT, true, "device id")                                            \
+    X(DEVICE_RELEASE, "provider", BODY, TEXT, false, "provider of the enrollment; - for none")        \
+    X(DEVICE_BLOCK, "id", PATH, TEXT, true, "device id")                                              \
+    X(DEVICE_BLOCK, "provider", BODY, TEXT, false, "provider of the enrollment; - for none")          \
+    X(DEVICE_UNBLOCK, "id", PATH, TEXT, true, "device id")                                            \
+    X(DEVICE_UNBLOCK, "provider", BODY, TEXT, false, "provider of the enrollment; - for none")        \
+    X(DEVICE_ALLOW_RECOVERY, "id", PATH, TEXT, true, "device id")                                     \
+    X(DEVICE_ALLOW_RECOVERY, "provider", BODY, TEXT, false, "provider of the enrollment; - for none") \
+    X(DEVICE_ALLOW_RECOVERY, "hours", BODY, COUNT, false, "how long it is allowed (24)")              \
+    X(DEVICE_ALLOW_RENEWAL, "id", PATH, TEXT, true, "device id")                                      \
+    X(DEVICE_ALLOW_RENEWAL, "provider", BODY, TEXT, false, "provider of the enrollment; - for none")  \
+    X(DEVICE_ALLOW_RENEWAL, "hours", BODY, COUNT, false, "how long it is allowed (24)")               \
+    X(USER_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                        \
+    X(USER_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                          \
+    X(USER_ADD, "name", BODY, TEXT, true, "name of the user, usually a UPN")                          \
+    X(USER_ADD, "password", BODY, SECRET, true, "password")                                           \
+    X(USER_REMOVE, "name", PATH, TEXT, true, "name of the user")                                      \
+    X(TOKEN_MINT, "user", BODY, TEXT, true, "user that the token enrolls")                            \
+    X(TOKEN_MINT, "type", BODY, STATE, false, "only enrollments of this type: full or device")        \
+    X(TOKEN_MINT, "lifetime", BODY, DURATION, false, "how long it may be used, 1s to 90d (1h)")       \
+    X(TOKEN_MINT, "count", BODY, COUNT, false, "certificates that it is good for (1)")                \
+    X(TOKEN_MINT, "tenant", BODY, NAME, false, "tenant of the configuration")                         \
+    X(TOKEN_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                       \
+    X(TOKEN_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                         \
+    X(TOKEN_LIST, "user", QUERY, TEXT, false, "only tokens of this user")                             \
     X(TOKEN_REVOKE, "id", PATH, HANDLE, true, "id of the token, not its text")
 
 enum verb_id {

@@ -103,6 +103,18 @@ void view_status(struct control *c, json_t *status);
 /** Rows of ledger/read.h as JSON: the short form of listings and the whole. */
 json_t *view_request(const struct ledger_row *row, bool whole);
 json_t *view_certificate(const struct ledger_row *row, bool whole);
+/* view_device.c */
+
+/** The whole form of a request's answer: identity, approval. */
+void view_put_identity(json_t *o, const struct ledger_row *row);
+void view_put_approval(json_t *o, const struct ledger_row *row);
+/** What a certificate is now, and since when. */
+void view_put_life(json_t *o, const struct ledger_row *row, bool whole);
+/** Verbs device-list and device-show. */
+enum pke_err view_device_list(struct control *c, const struct pke_pairs *args, struct pke_arena *arena,
+                              json_t **ret, struct pke_fail *fail);
+enum pke_err view_device_show(struct control *c, const struct pke_pairs *args, struct pke_arena *arena,
+                              json_t **ret, struct pke_fail *fail);
 /** A template with every option of its table. */
 json_t *view_template(const struct policy_template *t);
 

@@ -48,8 +48,10 @@ json_t *view_request(const struct ledger_row *row, bool whole)
     control_put(o, "ent_dmid", row->ent_dmid);
     control_put(o, "serial", row->serial);
     put_fail(o, &row->fail);
+    view_put_approval(o, row);
     if (!whole)
         return o;
+    view_put_identity(o, row);
     control_put(o, "subject", row->subject);
     control_put(o, "issuer_id", row->issuer_id);
     control_put(o, "sha1", row->sha1);
@@ -68,7 +70,7 @@ json_t *view_certificate(const struct ledger_row *row, bool whole)
 
     control_put(o, "serial", row->serial);
     control_put(o, "subject", row->subject);
-    control_put(o, "state", row->state);
+    view_put_life(o, row, whole);
     control_put_seconds(o, "not_before", row->not_before);
     control_put_seconds(o, "not_after", row->not_after);
     control_put(o, "principal", row->principal);
@@ -204,6 +206,7 @@ static enum pke_err row_list(struct control *c, bool certificates, const struct 
         .device_id = pke_pairs_get(args, "device"),
         .template_name = pke_pairs_get(args, "template"),
         .certificates_only = certificates,
+        .now = role_wall_ms() / 1000,
     };
     struct ledger_row *rows = NULL;
     const char *next = NULL;
@@ -288,6 +291,10 @@ static enum pke_err ledger_answer(struct control *c, enum verb_id id, const stru
         if (!err)
             *ret = view_certificate(&row, true);
         return err;
+    case VERB_DEVICE_LIST:
+        return view_device_list(c, args, arena, ret, fail);
+    case VERB_DEVICE_SHOW:
+        return view_device_show(c, args, arena, ret, fail);
     case VERB_TOKEN_LIST:
         return token_list(c, args, arena, ret, fail);
     default:
@@ -323,6 +330,8 @@ enum pke_err view_answer(struct control *c, const struct verb *verb, const struc
     case VERB_REQUEST_SHOW:
     case VERB_CERT_LIST:
     case VERB_CERT_SHOW:
+    case VERB_DEVICE_LIST:
+    case VERB_DEVICE_SHOW:
     case VERB_TOKEN_LIST:
         err = open_ledger(c, fail);
         if (err)

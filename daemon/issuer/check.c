@@ -74,7 +74,8 @@ static void idempotency_key(struct request *req)
     for (size_t i = 0; i < PKE_LEN(parts); i++)
         hash_part(ctx, parts[i], strlen(parts[i]));
     hash_part(ctx, req->cms.certificate_sha256, req->op == OP_RENEW ? sizeof req->cms.certificate_sha256 : 0);
-    hash_part(ctx, req->msg.request.p, req->msg.request.n);
+    /* of a renewal the CSR, not its CMS: an ECDSA signature has a valid twin that anybody can make */
+    hash_part(ctx, req->csr_der.p, req->csr_der.n);
     EVP_DigestFinal_ex(ctx, req->key, NULL);
     EVP_MD_CTX_free(ctx);
 }

@@ -239,6 +239,11 @@ enum pke_err check_ownership(struct request *req);
 /** Decide, build the TBS, lint it. */
 enum pke_err check_build(struct request *req);
 
+/* ---- verbs_ledger.c: what operators change in the ledger */
+
+/** Answer request-approve|deny, cert-confirm, device-*; false when it is none of them. */
+bool verbs_ledger(struct issuer *is, uint64_t id, const struct msg_verb *v);
+
 /* ---- token.c
  * ------------------------------------------------------------------------------------------------------ */
 

@@ -11,13 +11,16 @@
 #include "daemon/issuer/issuer.h"
 #include "policy/renew.h"
 
+#define OLD_RSA_MIN_BITS 2048
+#define OLD_RSA_MAX_BITS 8192
+
+/* The old key was accepted once, and the ledger says so: today's rules of the template are for the new one. */
 static enum pke_err read_cms(struct request *req)
 {
-    const struct policy_template *t = req->tmpl->policy;
-    struct ca_cms_rules rules = {.rsa_min_bits = (unsigned)t->rsa_min_bits,
-                                 .rsa_max_bits = (unsigned)t->rsa_max_bits,
-                                 .allow_ec = t->allow_ec,
-                                 .allow_sha1 = t->allow_sha1_csr};
+    struct ca_cms_rules rules = {.rsa_min_bits = OLD_RSA_MIN_BITS,
+                                 .rsa_max_bits = OLD_RSA_MAX_BITS,
+                                 .allow_ec = true,
+                                 .allow_sha1 = req->tmpl->policy->allow_sha1_csr};
     enum pke_err err = ca_cms_renewal_read(req->msg.request, &rules, req->arena, &req->cms, &req->fail);
 
     if (err == PKE_OK)

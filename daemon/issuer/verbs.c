@@ -235,7 +235,7 @@ static void on_verb(struct issuer *is, const struct ipc_frame *f, struct pke_are
         key_list(is, f->id);
     else if (strcmp(v.verb, "key-test") == 0)
         key_test(is, f->id, name);
-    else
+    else if (!verbs_ledger(is, f->id, &v))
         refuse(is->control, f->id, PKE_UNSUPPORTED, "verb", "issuer does not answer this verb");
 }
 

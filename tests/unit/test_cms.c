@@ -17,139 +17,7 @@
 #include "base/encode.h"
 #include "base/mem.h"
 #include "ca/cms.h"
-
-static const struct vector {
-    const char *name;
-    enum pke_err err;
-    const char *reason; /* NULL: accepted */
-} vectors[] = {
-    {"algorithm-no-null", PKE_CSR_BAD, "cms-signature-algorithm"},
-    {"algorithm-of-another-digest", PKE_CSR_BAD, "cms-signature-algorithm"},
-    {"algorithm-of-another-key", PKE_CSR_BAD, "cms-signature-key"},
-    {"attributes-33", PKE_LIMIT, "cms-attributes-many"},
-    {"attributes-content-type-pki-data", PKE_MALFORMED, "cms-attribute-content-type"},
-    {"attributes-content-type-twice", PKE_MALFORMED, "cms-attribute-content-type"},
-    {"attributes-content-type-two-values", PKE_MALFORMED, "cms-attribute-content-type"},
-    {"attributes-foreign", PKE_MALFORMED, "cms-attributes"},
-    {"attributes-message-digest-not-octets", PKE_MALFORMED, "cms-attribute-message-digest"},
-    {"attributes-message-digest-of-sha512", PKE_CSR_BAD, "cms-message-digest"},
-    {"attributes-message-digest-other", PKE_CSR_BAD, "cms-message-digest"},
-    {"attributes-message-digest-short", PKE_CSR_BAD, "cms-message-digest"},
-    {"attributes-message-digest-twice", PKE_MALFORMED, "cms-attribute-message-digest"},
-    {"attributes-message-digest-two-values", PKE_MALFORMED, "cms-attribute-message-digest"},
-    {"attributes-no-content-type", PKE_MALFORMED, "cms-attribute-content-type"},
-    {"attributes-no-message-digest", PKE_MALFORMED, "cms-attribute-message-digest"},
-    {"attributes-not-signed", PKE_CSR_BAD, "cms-signature"},
-    {"attributes-order", PKE_MALFORMED, "cms-attributes-order"},
-    {"attributes-signed-as-context", PKE_CSR_BAD, "cms-signature"},
-    {"attributes-stripped", PKE_CSR_BAD, "cms-signature"},
-    {"attributes-value-none", PKE_MALFORMED, "cms-attributes"},
-    {"certificate-9", PKE_LIMIT, "cms-certificates-many"},
-    {"certificate-duplicate-extension", PKE_MALFORMED, "cert-extension-duplicate"},
-    {"certificate-none", PKE_MALFORMED, "cms-signer-unknown"},
-    {"certificate-of-another-issuer", PKE_MALFORMED, "cms-signer-unknown"},
-    {"certificate-of-another-keyid", PKE_MALFORMED, "cms-signer-unknown"},
-    {"certificate-of-another-serial", PKE_MALFORMED, "cms-signer-unknown"},
-    {"certificate-of-attributes", PKE_MALFORMED, "cms-certificates"},
-    {"certificate-trailing-field", PKE_MALFORMED, "cert-structure"},
-    {"certificate-twice", PKE_MALFORMED, "cms-signer-ambiguous"},
-    {"certificate-without-keyid", PKE_MALFORMED, "cms-signer-unknown"},
-    {"content-bare", PKE_MALFORMED, "cms-structure"},
-    {"content-changed", PKE_CSR_BAD, "cms-message-digest"},
-    {"content-constructed", PKE_MALFORMED, "cms-der"},
-    {"content-detached", PKE_MALFORMED, "cms-content-absent"},
-    {"content-empty", PKE_MALFORMED, "cms-content-not-request"},
-    {"content-pki-data", PKE_MALFORMED, "cms-content-type"},
-    {"content-set", PKE_MALFORMED, "cms-content-not-request"},
-    {"content-two", PKE_MALFORMED, "cms-content-not-request"},
-    {"content-two-strings", PKE_MALFORMED, "cms-structure"},
-    {"crl-malformed", PKE_MALFORMED, "cms-crls"},
-    {"crl-other", PKE_MALFORMED, "cms-crls"},
-    {"der-empty", PKE_MALFORMED, "cms-der"},
-    {"der-indefinite", PKE_MALFORMED, "cms-der"},
-    {"der-long-length", PKE_MALFORMED, "cms-der"},
-    {"der-request", PKE_MALFORMED, "cms-structure"},
-    {"der-second-content", PKE_MALFORMED, "cms-structure"},
-    {"der-trailing", PKE_MALFORMED, "cms-trailing"},
-    {"der-truncated", PKE_MALFORMED, "cms-der"},
-    {"digest-parameters", PKE_MALFORMED, "cms-structure"},
-    {"digests-empty", PKE_MALFORMED, "cms-digest-algorithms"},
-    {"digests-more", PKE_MALFORMED, "cms-digest-algorithms"},
-    {"digests-of-another", PKE_MALFORMED, "cms-digest-algorithms"},
-    {"digests-twice", PKE_MALFORMED, "cms-digest-algorithms"},
-    {"ec-algorithm-rsa", PKE_CSR_BAD, "cms-signature-key"},
-    {"ec-off-curve", PKE_CSR_BAD, "cms-signature"},
-    {"ec-p521", PKE_CSR_BAD, "cms-signer-key-type"},
-    {"ec-raw-signature", PKE_CSR_BAD, "cms-signature"},
-    {"ec-sha512", PKE_CSR_BAD, "cms-signature-algorithm"},
-    {"ec-zero-signature", PKE_CSR_BAD, "cms-signature"},
-    {"ed25519", PKE_CSR_BAD, "cms-signer-key-type"},
-    {"genuine-certificate-other-key", PKE_CSR_BAD, "cms-signature"},
-    {"good-8-certificates", PKE_OK, NULL},
-    {"good-countersigned", PKE_OK, NULL},
-    {"good-crl", PKE_OK, NULL},
-    {"good-digest-no-null", PKE_OK, NULL},
-    {"good-keyid", PKE_OK, NULL},
-    {"good-no-attributes", PKE_OK, NULL},
-    {"good-other-attributes", PKE_OK, NULL},
-    {"good-p256-sha384", PKE_OK, NULL},
-    {"good-rsa", PKE_OK, NULL},
-    {"good-rsa-e64bit", PKE_OK, NULL},
-    {"good-sha256-with-rsa", PKE_OK, NULL},
-    {"good-version-3", PKE_OK, NULL},
-    {"lookalike", PKE_OK, NULL}, /* a true signature of another certificate: test_59_lookalike */
-    {"lookalike-before", PKE_MALFORMED, "cms-signer-ambiguous"},
-    {"lookalike-beside", PKE_MALFORMED, "cms-signer-ambiguous"},
-    {"lookalike-keyid", PKE_OK, NULL},
-    {"lookalike-keyid-beside", PKE_MALFORMED, "cms-signer-ambiguous"},
-    {"md5", PKE_CSR_BAD, "cms-digest"},
-    {"not-signed-data", PKE_MALFORMED, "cms-not-signed-data"},
-    {"openssl-indefinite", PKE_MALFORMED, "cms-der"},
-    {"openssl-nocerts", PKE_MALFORMED, "cms-signer-unknown"},
-    {"openssl-p256", PKE_OK, NULL},
-    {"openssl-p256-noattr", PKE_OK, NULL},
-    {"openssl-p384", PKE_OK, NULL},
-    {"openssl-pss", PKE_CSR_BAD, "cms-signature-pss"},
-    {"openssl-rsa", PKE_OK, NULL},
-    {"openssl-rsa-chain", PKE_OK, NULL},
-    {"openssl-rsa-keyid", PKE_OK, NULL},
-    {"openssl-rsa-noattr", PKE_OK, NULL},
-    {"openssl-rsa-sha1", PKE_CSR_BAD, "cms-digest-sha1"},
-    {"openssl-rsa-sha384", PKE_OK, NULL},
-    {"openssl-rsa-sha512", PKE_OK, NULL},
-    {"pss-salt0", PKE_CSR_BAD, "cms-signature-pss"},
-    {"pss-salt32", PKE_CSR_BAD, "cms-signature-pss"},
-    {"rsa-e-even", PKE_CSR_BAD, "cms-signer-key-exponent"},
-    {"rsa-e1", PKE_CSR_BAD, "cms-signer-key-exponent"},
-    {"rsa-e3", PKE_CSR_BAD, "cms-signer-key-exponent"},
-    {"rsa-e65bit", PKE_CSR_BAD, "cms-signer-key-exponent"},
-    {"rsa-even-modulus", PKE_CSR_BAD, "cms-signer-key-modulus"},
-    {"rsa1024", PKE_CSR_BAD, "cms-signer-key-bits"},
-    {"rsa1536", PKE_CSR_BAD, "cms-signer-key-bits"},
-    {"rsa16384", PKE_CSR_BAD, "cms-signer-key-bits"},
-    {"rsa2056", PKE_CSR_BAD, "cms-signer-key-bits"},
-    {"rsa4096", PKE_OK, NULL},
-    {"sha1", PKE_CSR_BAD, "cms-digest-sha1"},
-    {"sha1-oiw", PKE_CSR_BAD, "cms-digest-sha1"},
-    {"sha1-signature-sha256-digest", PKE_CSR_BAD, "cms-signature"},
-    {"sha224", PKE_CSR_BAD, "cms-digest"},
-    {"signature-bad", PKE_CSR_BAD, "cms-signature"},
-    {"signature-empty", PKE_CSR_BAD, "cms-signature"},
-    {"signature-longer", PKE_CSR_BAD, "cms-signature"},
-    {"signature-plus-modulus", PKE_CSR_BAD, "cms-signature"},
-    {"signer-keyid-constructed", PKE_MALFORMED, "cms-structure"},
-    {"signer-none", PKE_MALFORMED, "cms-signers"},
-    {"signer-trailing", PKE_MALFORMED, "cms-structure"},
-    {"signer-twice", PKE_MALFORMED, "cms-signers"},
-    {"signer-two", PKE_MALFORMED, "cms-signers"},
-    {"signer-version-1-by-keyid", PKE_MALFORMED, "cms-version"},
-    {"signer-version-3-by-serial", PKE_MALFORMED, "cms-version"},
-    {"unsigned-33", PKE_LIMIT, "cms-attributes-many"},
-    {"unsigned-before-signature", PKE_MALFORMED, "cms-structure"},
-    {"unsigned-empty", PKE_MALFORMED, "cms-unsigned-attributes"},
-    {"unsigned-foreign", PKE_MALFORMED, "cms-unsigned-attributes"},
-    {"version-2", PKE_MALFORMED, "cms-version"},
-};
+#include "tests/unit/cms_vectors.h"
 
 static const struct ca_cms_rules usual = {.rsa_min_bits = 2048, .rsa_max_bits = 4096, .allow_ec = true};
 
@@ -258,8 +126,8 @@ static enum pke_err check_vector(const char *name, const struct ca_cms_rules *ru
 static void test_cms_vectors(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < PKE_LEN(vectors); i++) {
-        const struct vector *v = &vectors[i];
+    for (size_t i = 0; i < PKE_LEN(cms_vectors); i++) {
+        const struct cms_vector *v = &cms_vectors[i];
         struct pke_fail fail;
         enum pke_err err = check_vector(v->name, &usual, &fail);
 
@@ -284,14 +152,14 @@ static void test_cms_every_file_has_a_row(void **state)
         if (!dot || strcmp(dot, ".p7") != 0)
             continue;
         *dot = '\0';
-        for (size_t i = 0; i < PKE_LEN(vectors); i++)
-            found = found || strcmp(vectors[i].name, e->d_name) == 0;
+        for (size_t i = 0; i < PKE_LEN(cms_vectors); i++)
+            found = found || strcmp(cms_vectors[i].name, e->d_name) == 0;
         if (!found)
             fail_msg("%s has no row", e->d_name);
         files++;
     }
     closedir(dir);
-    assert_int_equal(files, PKE_LEN(vectors));
+    assert_int_equal(files, PKE_LEN(cms_vectors));
 }
 
 /* The content is the request, to the octet, in all that is good; the certificate is the one that signed. */

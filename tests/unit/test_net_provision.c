@@ -54,6 +54,7 @@ static int setup(void **state)
         .principal = "ada@corp.example",
         .subject_cn = "ada@corp.example",
         .ent_dmid = "ENT-DMID",
+        .operation = "issue",
         .enrollment_type = "Full",
     };
     secrets = (struct net_secrets){.client = pke_secret_new(pke_bytes_str("cs")),
@@ -315,7 +316,7 @@ static void test_63_renewal(void **state)
     in.renewal = true;
     in.secrets = NULL;
     issued.enrollment_type = "Device";
-    pke_pairs_add(&context, arena, "EnrollmentType", "Full"); /* only asked for */
+    pke_pairs_add(&context, arena, "EnrollmentType", "Full"); /* not asked */
     root = written();
     assert_string_equal(xml_attr_any_ns(root->first, "type"), "CertificateStore");
     assert_string_equal(xml_attr_any_ns(root->first->next, "type"), "APPLICATION");

@@ -32,7 +32,7 @@ def table():
 
 def test_commands_in_the_manual_page():
     page = read("man/pkienrollctl.8")
-    documented = re.findall(r"^\.It Ic ([a-z ]+?)(?: (?:Ar|Op) .*)?$", page, re.M)
+    documented = re.findall(r"^\.It Ic ([a-z -]+?)(?: (?:Ar|Op) .*)?$", page, re.M)
     tap.equal(sorted(documented), sorted(row[0] for row in table()), "pkienrollctl.8 has exactly the commands")
 
 

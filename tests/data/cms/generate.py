@@ -55,13 +55,16 @@ def key_id(spki):
 CA_KEY = ec.generate_private_key(ec.SECP256R1())
 
 
-def certificate(spki, serial=SERIAL, subject=SUBJECT, issuer=ISSUER, identifier=None, more=b"", by=CA_KEY):
+def certificate(spki, serial=SERIAL, subject=SUBJECT, issuer=ISSUER, identifier=None, more=b"", by=CA_KEY, signed=None):
+    """identifier None: the usual one; b"" for no subjectKeyIdentifier."""
     identifier = key_id(spki) if identifier is None else identifier
+    ski = ext("2.5.29.14", octets(identifier)) if identifier else b""
     exts = seq(ext("2.5.29.15", bits(b"\x80", 7), True), ext("2.5.29.37", seq(oid("1.3.6.1.5.5.7.3.2"))),
-               ext("2.5.29.19", seq(), True), ext("2.5.29.14", octets(identifier)), more)
-    tbs = seq(tlv(0xA0, integer(2)), integer(serial), ECDSA_SHA256, issuer, seq(utc("260301120000Z"), utc("270301120000Z")),
+               ext("2.5.29.19", seq(), True), ski, more)
+    algorithm, sign = signed or (ECDSA_SHA256, lambda m: by.sign(m, ec.ECDSA(hashes.SHA256())))
+    tbs = seq(tlv(0xA0, integer(2)), integer(serial), algorithm, issuer, seq(utc("260301120000Z"), utc("270301120000Z")),
               subject, spki, tlv(0xA3, exts))
-    return seq(tbs, ECDSA_SHA256, bits(by.sign(tbs, ec.ECDSA(hashes.SHA256()))))
+    return seq(tbs, algorithm, bits(sign(tbs)))
 
 
 class Device:
@@ -119,6 +122,8 @@ class Maker:
         self.csr = csrs.csr(spki_of(new), lambda m: new.sign(m, ec.ECDSA(hashes.SHA256())), alg=ECDSA_SHA256)
         write("request", self.csr, ".csr")
         write("genuine", self.dev.cert, ".der")
+        sha1 = (seq(oid("1.2.840.113549.1.1.5"), NULL), csrs.rsa_sign(self.n, self.d, "sha1"))
+        write("self-signed-sha1", certificate(self.dev.spki, issuer=SUBJECT, signed=sha1), ".der")
         write("issuer", spki_of(CA_KEY), ".spki")
 
     def one(self, label, device=None, certs=None, digest="sha256", whole=None, **how):
@@ -202,7 +207,7 @@ class Maker:
         one("certificate-of-another-serial", certs=[certificate(dev.spki, serial=SERIAL + 1)])
         one("certificate-of-another-issuer", certs=[certificate(dev.spki, issuer=name((CN, utf8("Lab Issuing CA"))))])
         one("certificate-of-another-keyid", sid=tlv(0x80, b"\1" * 20), version=3)
-        one("certificate-without-keyid", certs=[certificate(dev.spki, identifier=b"\1")], sid=tlv(0x80, b""), version=3)
+        one("certificate-without-keyid", certs=[certificate(dev.spki, identifier=b"")], sid=tlv(0x80, b""), version=3)
         one("certificate-9", certs=[dev.cert] + [certificate(dev.spki, serial=s) for s in range(1, 9)])
         one("certificate-of-attributes", certs=[dev.cert, tlv(0xA2, b"")])
         one("certificate-duplicate-extension", certs=[certificate(dev.spki, more=ext("2.5.29.19", seq(), True))])
