@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "base/version.h"
+#include "policy/attestation.h"
 #include "policy/placeholder.h"
 
 #define SECOND 1000
@@ -32,6 +33,12 @@ static const struct pke_enum_name recoveries[] = {{"no", POLICY_RECOVERY_NO},
                                                   {NULL, 0}};
 static const struct pke_enum_name changes[] = {
     {"log", POLICY_CHANGE_LOG}, {"deny", POLICY_CHANGE_DENY}, {NULL, 0}};
+
+static const struct pke_enum_name attestations[] = {{"off", POLICY_ATTESTATION_OFF},
+                                                    {"log", POLICY_ATTESTATION_LOG},
+                                                    {"prefer", POLICY_ATTESTATION_PREFER},
+                                                    {"require", POLICY_ATTESTATION_REQUIRE},
+                                                    {NULL, 0}};
 
 const struct pke_option policy_template_options[] = {
     {.name = "issuer",
@@ -257,6 +264,46 @@ const struct pke_option policy_template_options[] = {
      .fallback = "no",
      .names = recoveries,
      .help = "Whether a lost certificate is replaced (RequestType Recovery)"},
+    {.name = "attestation",
+     .type = PKE_OPT_ENUM,
+     .offset = FIELD(int, attestation),
+     .fallback = "off",
+     .names = attestations,
+     .help = "Whether the TPM must attest that it holds the key"},
+    {.name = "attestation-roots",
+     .type = PKE_OPT_PATH,
+     .offset = FIELD(char *, attestation_roots),
+     .help = "PEM file with the roots of AIK certificates and the intermediates that lead there"},
+    {.name = "attestation-eku",
+     .type = PKE_OPT_BOOL,
+     .offset = FIELD(bool, attestation_eku),
+     .fallback = "yes",
+     .help = "Whether AIK certificates must have the extended key usage tcg-kp-AIKCertificate"},
+    {.name = "attestation-failure",
+     .type = PKE_OPT_ENUM,
+     .offset = FIELD(int, attestation_failure),
+     .fallback = "RetryOnError",
+     .names = policy_attestation_failures,
+     .help = "What the client does when its TPM cannot attest"},
+    {.name = "attestation-timeout",
+     .type = PKE_OPT_DURATION,
+     .offset = FIELD(int64_t, attestation_timeout),
+     .fallback = "100s",
+     .min = SECOND,
+     .max = HOUR,
+     .help = "How long the client tries to attest"},
+    {.name = "maa-url",
+     .type = PKE_OPT_STRING,
+     .offset = FIELD(char *, maa_url),
+     .min = 1,
+     .max = 1024,
+     .help = "URL of the Azure Attestation provider that clients shall use"},
+    {.name = "maa-relying-party",
+     .type = PKE_OPT_STRING,
+     .offset = FIELD(char *, maa_relying_party),
+     .min = 1,
+     .max = 256,
+     .help = "Relying party that clients name to the Azure Attestation provider"},
     {.name = "san-uri",
      .type = PKE_OPT_STRING,
      .offset = FIELD(char *, san_uri),
@@ -337,8 +384,8 @@ static enum pke_err check_patterns(const struct pke_strings *patterns, const cha
             continue;
         if (strchr(p[0] == '*' ? p + 1 : p, '*') ||
             (p[0] == '*' && (p[1] != '@' || !p[2] || strchr(p + 2, '@'))))
-            return pke_fail_set(fail, PKE_CONFIG, "template-options", RULE, "%s takes exact names, *@domain or *",
-                                option);
+            return pke_fail_set(fail, PKE_CONFIG, "template-options", RULE,
+                                "%s takes exact names, *@domain or *", option);
     }
     return PKE_OK;
 }
@@ -409,5 +456,7 @@ enum pke_err policy_template_check(const struct policy_template *t, struct pke_f
         err = check_patterns(&t->unlicensed, "unlicensed", fail);
     if (err == PKE_OK)
         err = check_platform(t, fail);
+    if (err == PKE_OK)
+        err = policy_attestation_check(t, fail);
     return err == PKE_OK ? check_san_uri(t, fail) : err;
 }

@@ -31,6 +31,21 @@ enum policy_recovery_mode { POLICY_RECOVERY_NO, POLICY_RECOVERY_ANY, POLICY_RECO
 enum policy_approval { POLICY_APPROVAL_NONE, POLICY_APPROVAL_OPERATOR };
 enum policy_change { POLICY_CHANGE_LOG, POLICY_CHANGE_DENY };
 
+/** Must the key of a request be attested by a TPM? Anything but off asks the client for it. */
+enum policy_attestation {
+    POLICY_ATTESTATION_OFF,
+    POLICY_ATTESTATION_LOG,     /* the verdict is recorded */
+    POLICY_ATTESTATION_PREFER,  /* and a key that is not attested is a warning in the log */
+    POLICY_ATTESTATION_REQUIRE, /* and is refused */
+};
+
+/** What the client does when it cannot attest (MS-MDE2 3.3.4.1.1.2). */
+enum policy_attestation_failure {
+    POLICY_ATTESTATION_FAIL,
+    POLICY_ATTESTATION_IGNORE,
+    POLICY_ATTESTATION_RETRY
+};
+
 /** templates.NAME */
 struct policy_template {
     const char *name;
@@ -63,11 +78,23 @@ struct policy_template {
     int64_t renew_grace;           /* ms after notAfter */
     int64_t renew_overlap;         /* ms after a newer certificate of the device was used */
     bool renew_same_key, renew_require_tls;
-    int renew_hardware_change; /* enum policy_change: the HWDevID is not the recorded one */
-    char *san_uri;             /* optional SAN URI; "{device-id}" and "{ent-dmid}" are replaced */
+    int renew_hardware_change;         /* enum policy_change: the HWDevID is not the recorded one */
+    int attestation;                   /* enum policy_attestation */
+    char *attestation_roots;           /* PEM file: where AIK certificates must end */
+    bool attestation_eku;              /* AIK certificates have tcg-kp-AIKCertificate */
+    int attestation_failure;           /* enum policy_attestation_failure */
+    int64_t attestation_timeout;       /* ms */
+    char *maa_url, *maa_relying_party; /* an Azure Attestation provider, for EnrollmentVersion 6.0; or NULL */
+    char *san_uri;                     /* optional SAN URI; "{device-id}" and "{ent-dmid}" are replaced */
 };
 
 extern const struct pke_option policy_template_options[]; /* ends with PKE_OPTION_END */
+
+/** "FailOnError", "IgnoreOnError", "RetryOnError" by enum policy_attestation_failure; ends with {NULL, 0}. */
+extern const struct pke_enum_name policy_attestation_failures[];
+
+/** The name under which Windows offers keys of the TPM: the only ones that can be attested. */
+#define POLICY_PLATFORM_PROVIDER "Microsoft Platform Crypto Provider"
 
 /** The policyID to advertise: policy_id, or the template's name where it is not set. */
 const char *policy_template_policy_id(const struct policy_template *t);

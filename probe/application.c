@@ -110,6 +110,7 @@ void application_check(struct probe *p, struct xml *x)
                        id ? id : "is missing"))
         return;
     p->provider_id = provdoc_parm(x, app, "PROVIDER-ID");
+    p->state.provider_id = p->provider_id ? pke_arena_strdup(p->kept, p->provider_id) : NULL;
     verdict_check(v, p->provider_id && *p->provider_id, "provider-id", RULE, "PROVIDER-ID %s",
                   p->provider_id && *p->provider_id ? p->provider_id : "is missing");
     verdict_check(v, address && strncasecmp(address, "https://", 8) == 0 && address[8], "management-address",
@@ -167,6 +168,9 @@ void dmclient_check(struct probe *p, struct xml *x)
     verdict_check(p->verdict, id && *id && !xml_has_space(id), "ent-dmid", "MS-MDE2 2.2.9.1", "EntDMID %s",
                   id && *id ? id : "is missing: a renewal could not be bound to the device");
     verdict_fact(p->verdict, "ent-dmid", id);
+    p->state.ent_dmid = id ? pke_arena_strdup(p->kept, id) : NULL;
+    if (!p->opt.user && provdoc_parm(x, provider, "UPN")) /* of whom a token stood for */
+        p->opt.user = pke_arena_strdup(p->kept, provdoc_parm(x, provider, "UPN"));
     xmlNode *poll = xml_first(x, provider, "characteristic[@type='Poll']");
     if (poll)
         check_poll(p, x, poll);

@@ -21,9 +21,15 @@ struct artefacts {
 /* What a run writes after the request went out: the rest of an earlier run must not be taken for this one's.
  * Key, CSR and device id stay, because they may be this run's input. */
 static const char *const results[] = {
-    "getpolicies.request.xml", "getpolicies.response.xml", "rst.request.xml", "rst.response.xml",
-    "provisioning.xml",        "certificate.pem",          "chain.pem",       "verdict.json",
+    "getpolicies.request.xml", "getpolicies.response.xml", "rst.request.xml",
+    "rst.response.xml",        "renew.request.xml",        "renew.response.xml",
+    "renew.provisioning.xml",  "renew.request.csr",        "renew.certificate.pem",
+    "renew.request.p7",        "repeat.request.xml",       "repeat.response.xml",
+    "recover.request.xml",     "recover.response.xml",     "recover.provisioning.xml",
+    "recover.request.csr",     "recover.certificate.pem",  "verdict.json",
 };
+
+static const char *const states[] = {"provisioning.xml", "certificate.pem", "chain.pem", "state"};
 
 static int make_folders(const char *folder)
 {
@@ -37,7 +43,8 @@ static int make_folders(const char *folder)
     return mkdir(path, 0700) != 0 && errno != EEXIST ? -1 : 0;
 }
 
-enum pke_err artefacts_open(const char *folder, struct artefacts **ret, struct pke_fail *fail)
+enum pke_err artefacts_open(const char *folder, bool keep_state, struct artefacts **ret,
+                            struct pke_fail *fail)
 {
     int fd = -1;
     if (*folder && make_folders(folder) == 0)
@@ -46,6 +53,8 @@ enum pke_err artefacts_open(const char *folder, struct artefacts **ret, struct p
         return pke_fail_set(fail, PKE_STORE_DOWN, "artefact-folder", "", "%s: %s", folder, strerror(errno));
     for (size_t i = 0; i < PKE_LEN(results); i++)
         unlinkat(fd, results[i], 0);
+    for (size_t i = 0; i < PKE_LEN(states) && !keep_state; i++)
+        unlinkat(fd, states[i], 0);
     struct artefacts *a = pke_calloc(1, sizeof *a);
     a->fd = fd;
     a->folder = pke_strdup(folder);
@@ -75,6 +84,19 @@ void artefacts_write(struct artefacts *a, const char *name, struct pke_bytes con
         good = false;
     if (!good && !a->failed)
         a->failed = pke_strdup(name);
+}
+
+void artefacts_replace(struct artefacts *a, const char *name, struct pke_bytes content)
+{
+    char *fresh PKE_CLEANUP(pke_free_p) = pke_asprintf("%s.new", name);
+    artefacts_write(a, fresh, content);
+    if (renameat(a->fd, fresh, a->fd, name) != 0 && !a->failed)
+        a->failed = pke_strdup(name);
+}
+
+void artefacts_remove(struct artefacts *a, const char *name)
+{
+    unlinkat(a->fd, name, 0);
 }
 
 bool artefact_slurp(int folder_fd, const char *path, size_t max, struct pke_buf *out)

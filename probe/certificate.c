@@ -13,6 +13,7 @@
 #include "base/timefmt.h"
 #include "probe/csr.h"
 #include "probe/provdoc.h"
+#include "probe/state.h"
 
 #define MAX_BACKDATE (60 * 60)
 #define MIN_SERIAL   64 /* bits */
@@ -121,43 +122,58 @@ static void check_names(struct probe *p)
     BN_free(number);
 }
 
-/* Delivered roots; where none is delivered the device must trust it already, for which --ca-file stands. */
-static X509_STORE *trust(struct probe *p, STACK_OF(X509) * between, bool *delivered)
+/* What the device has from its enrollment: a renewal may leave it out. */
+static bool trust_earlier(const struct probe *p, X509_STORE *store, STACK_OF(X509) * between)
 {
-    X509_STORE *store = X509_STORE_new();
-    *delivered = false;
-    for (size_t i = 0; store && i < p->n_certs; i++) {
+    bool found = false;
+    for (int i = 0; i < sk_X509_num(p->state.chain); i++) {
+        X509 *cert = sk_X509_value(p->state.chain, i);
+        if (X509_NAME_cmp(X509_get_subject_name(cert), X509_get_issuer_name(cert)) == 0)
+            found = X509_STORE_add_cert(store, cert) == 1 || found;
+        else
+            sk_X509_push(between, cert);
+    }
+    return found;
+}
+
+/* Delivered roots; where none is delivered the device must trust it already: from its enrollment, or else
+ * --ca-file stands for it. Returns what the root is called in the verdict. */
+static const char *trust(struct probe *p, X509_STORE *store, STACK_OF(X509) * between)
+{
+    bool delivered = false;
+    for (size_t i = 0; i < p->n_certs; i++) {
         const struct probe_cert *c = &p->certs[i];
         if (!c->x509)
             continue;
-        if (strcmp(c->store, "Root") == 0) {
-            *delivered = true;
-            X509_STORE_add_cert(store, c->x509);
-        } else if (strcmp(c->store, "CA") == 0) {
+        if (strcmp(c->store, "Root") == 0)
+            delivered = X509_STORE_add_cert(store, c->x509) == 1 || delivered;
+        else if (strcmp(c->store, "CA") == 0)
             sk_X509_push(between, c->x509);
-        }
     }
-    if (store && !*delivered && p->opt.ca_file)
+    if (trust_earlier(p, store, between) && !delivered)
+        return "earlier";
+    if (!delivered && p->opt.ca_file)
         X509_STORE_load_file(store, p->opt.ca_file);
-    return store;
+    return delivered ? "delivered" : "already trusted";
 }
 
 /* As `openssl verify -x509_strict -auth_level 2 -purpose sslclient` */
 static void check_chain(struct probe *p)
 {
     STACK_OF(X509) *between = sk_X509_new_null();
-    bool delivered = false;
-    X509_STORE *store PKE_CLEANUP(X509_STORE_free_p) = trust(p, between, &delivered);
+    X509_STORE *store PKE_CLEANUP(X509_STORE_free_p) = X509_STORE_new();
     X509_STORE_CTX *ctx PKE_CLEANUP(X509_STORE_CTX_free_p) = X509_STORE_CTX_new();
-    if (!between || !store || !ctx || X509_STORE_CTX_init(ctx, store, p->leaf, between) != 1)
+    if (!between || !store || !ctx)
+        pke_oom();
+    const char *root = trust(p, store, between);
+    if (X509_STORE_CTX_init(ctx, store, p->leaf, between) != 1)
         pke_oom();
     X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
     X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_X509_STRICT);
     X509_VERIFY_PARAM_set_auth_level(param, 2);
     X509_STORE_CTX_set_purpose(ctx, X509_PURPOSE_SSL_CLIENT);
     bool good = X509_verify_cert(ctx) == 1;
-    verdict_check(p->verdict, good, "chain", "RFC 5280 6", "to the %s root: %s",
-                  delivered ? "delivered" : "already trusted",
+    verdict_check(p->verdict, good, "chain", "RFC 5280 6", "to the %s root: %s", root,
                   good ? "good" : X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)));
     sk_X509_free(between);
 }
@@ -181,8 +197,8 @@ static void save(struct probe *p)
     for (size_t i = 0; i < p->n_certs; i++)
         if (p->certs[i].x509)
             csr_pem("CERTIFICATE", p->certs[i].der, p->certs[i].x509 == p->leaf ? &leaf : &chain);
-    artefacts_write(p->out, "certificate.pem", pke_buf_bytes(&leaf));
-    if (chain.n)
+    artefacts_write(p->out, state_file(p, "certificate.pem"), pke_buf_bytes(&leaf));
+    if (chain.n && p->request == PROBE_ISSUE)
         artefacts_write(p->out, "chain.pem", pke_buf_bytes(&chain));
 }
 

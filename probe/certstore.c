@@ -110,6 +110,12 @@ static void check_renew(struct probe *p, struct xml *x)
                                      "/characteristic[@type='Renew']");
     const char *robo = provdoc_parm(x, renew, "ROBOSupport");
     unsigned long period = 0, retry = 0;
+    if (!renew &&
+        xml_count(x, NULL, STORE "/characteristic[@type='My']//characteristic[@type='WSTEP']") == 0) {
+        verdict_note(p->verdict,
+                     "no My/WSTEP/Renew: the client renews when the management server asks for it");
+        return;
+    }
     bool typed = provdoc_integer(x, renew, "RenewPeriod", &period) &&
                  provdoc_integer(x, renew, "RetryInterval", &retry);
     if (!verdict_check(p->verdict, renew && typed, "renew", RULE, "%s",
@@ -137,5 +143,6 @@ void certstore_check(struct probe *p, struct xml *x)
     for (size_t i = 1; i <= n && i <= PROBE_MAX_CERTS; i++)
         take_certificate(p, x, xml_first(x, NULL, pke_arena_printf(p->arena, "(" CERT_NODES ")[%zu]", i)));
     check_stores(p, x);
-    check_renew(p, x);
+    if (!renewal_form(p, x))
+        check_renew(p, x);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include <openssl/cms.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
@@ -17,6 +18,7 @@
 #define GUID_PART     30 /* characters of the GUID in the common name */
 
 PKE_DEFINE_CLEANUP(X509_REQ, X509_REQ_free);
+PKE_DEFINE_CLEANUP(CMS_ContentInfo, CMS_ContentInfo_free);
 PKE_DEFINE_CLEANUP(BIO, BIO_free_all);
 PKE_DEFINE_CLEANUP(ASN1_OBJECT, ASN1_OBJECT_free);
 PKE_DEFINE_CLEANUP(ASN1_OCTET_STRING, ASN1_OCTET_STRING_free);
@@ -90,6 +92,25 @@ enum pke_err csr_make(EVP_PKEY *key, enum probe_shape shape, const char *device_
     return err;
 }
 
+enum pke_err csr_sign(X509 *cert, EVP_PKEY *key, struct pke_bytes content, struct pke_buf *out,
+                      struct pke_fail *fail)
+{
+    BIO *in PKE_CLEANUP(BIO_free_all_p) = BIO_new_mem_buf(content.p, (int)content.n);
+    const unsigned flags = CMS_BINARY | CMS_NOSMIMECAP | CMS_PARTIAL;
+    CMS_ContentInfo *cms PKE_CLEANUP(CMS_ContentInfo_free_p) = CMS_sign(NULL, NULL, NULL, NULL, flags);
+    unsigned char *der = NULL;
+    int n = -1;
+    if (in && cms && CMS_add1_signer(cms, cert, key, EVP_sha256(), flags) &&
+        CMS_final(cms, in, NULL, flags & ~(unsigned)CMS_PARTIAL) == 1)
+        n = i2d_CMS_ContentInfo(cms, &der);
+    if (n <= 0)
+        return pke_fail_set(fail, PKE_INTERNAL, "cms", "RFC 5652 5", "the CMS cannot be made: %s",
+                            ERR_reason_error_string(ERR_peek_last_error()));
+    enum pke_err err = pke_buf_add(out, der, (size_t)n);
+    OPENSSL_free(der);
+    return err;
+}
+
 static void read_device_id(X509_REQ *req, char device_id[33])
 {
     STACK_OF(X509_EXTENSION) * list PKE_CLEANUP(free_extensions) = X509_REQ_get_extensions(req);
@@ -140,6 +161,14 @@ void csr_pem(const char *label, struct pke_bytes der, struct pke_buf *out)
 {
     BIO *bio PKE_CLEANUP(BIO_free_all_p) = BIO_new(BIO_s_mem());
     if (!bio || PEM_write_bio(bio, label, "", der.p, (long)der.n) <= 0)
+        pke_oom();
+    take_bio(bio, out);
+}
+
+void csr_certificate_pem(X509 *cert, struct pke_buf *out)
+{
+    BIO *bio PKE_CLEANUP(BIO_free_all_p) = BIO_new(BIO_s_mem());
+    if (!bio || PEM_write_bio_X509(bio, cert) != 1)
         pke_oom();
     take_bio(bio, out);
 }

@@ -7,6 +7,7 @@
 #define PROBE_CSR_H
 
 #include <openssl/evp.h>
+#include <openssl/x509.h>
 
 #include "base/bytes.h"
 #include "probe/options.h"
@@ -29,8 +30,18 @@ enum pke_err csr_make(EVP_PKEY *key, enum probe_shape shape, const char *device_
 enum pke_err csr_read(struct pke_bytes file, struct pke_buf *out, EVP_PKEY **public_key, char device_id[33],
                       struct pke_fail *fail);
 
+/**
+ * Append a CMS SignedData (DER) around @p content (id-data): one signer, SHA-256, his certificate inside;
+ * what Windows sends for a renewal. PKE_OK or PKE_INTERNAL.
+ */
+enum pke_err csr_sign(X509 *cert, EVP_PKEY *key, struct pke_bytes content, struct pke_buf *out,
+                      struct pke_fail *fail);
+
 /** Append @p der as PEM with @p label. */
 void csr_pem(const char *label, struct pke_bytes der, struct pke_buf *out);
+
+/** Append a certificate as PEM. */
+void csr_certificate_pem(X509 *cert, struct pke_buf *out);
 
 /** Append the private key as PKCS#8 PEM. */
 void csr_key_pem(EVP_PKEY *key, struct pke_buf *out);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* RequestSecurityToken (Issue) and its answer, taken apart along the path that the client descends. */
+/* RequestSecurityToken (Issue, Recovery) and the answer to it, taken apart along the path that the client
+ * descends. */
 #include "config.h"
 
 #include <string.h>
@@ -38,7 +39,7 @@ static const char *find_token(struct probe *p, struct xml *x)
     return xml_text(x, NULL, BST);
 }
 
-static bool check_answer(struct probe *p, struct xml *x)
+bool token_check(struct probe *p, struct xml *x, const char *document_name)
 {
     struct pke_buf document PKE_CLEANUP(pke_buf_done);
     pke_buf_init(&document, HTTP_REPLY_MAX);
@@ -53,28 +54,26 @@ static bool check_answer(struct probe *p, struct xml *x)
         return false;
     verdict_check(p->verdict, strict, "token-line-breaks", RULE, "%s",
                   strict ? "without line breaks" : "with white space in it");
-    artefacts_write(p->out, "provisioning.xml", pke_buf_bytes(&document));
+    artefacts_write(p->out, document_name, pke_buf_bytes(&document));
     provdoc_check(p, pke_buf_bytes(&document));
     return true;
 }
 
 bool step_enroll(struct probe *p)
 {
+    bool recovery = p->request == PROBE_RECOVERY;
     struct exchange ex = {.url = p->opt.enroll_url,
-                          .name = "rst",
+                          .name = recovery ? "recover" : "rst",
                           .action = ACTION_RSTRC,
                           .message_id = message_new_id(p->arena)};
-    struct pke_buf shown PKE_CLEANUP(pke_buf_done);
-    verdict_step(p->verdict, "enroll", "Certificate enrollment (RequestSecurityToken)");
-    pke_buf_init(&shown, MESSAGE_MAX);
-    message_request_token(p, ex.message_id, true, &shown);
-    artefacts_write(p->out, "rst.request.xml", pke_buf_bytes(&shown));
-    pke_buf_init(&ex.sent, MESSAGE_MAX);
-    message_request_token(p, ex.message_id, false, &ex.sent);
-    bool good = exchange_run(p, &ex);
+    if (recovery)
+        verdict_step(p->verdict, "recover", "Recovery (RequestSecurityToken)");
+    else
+        verdict_step(p->verdict, "enroll", "Certificate enrollment (RequestSecurityToken)");
+    bool good = exchange_compose(p, &ex, recovery ? MESSAGE_RECOVER : MESSAGE_ISSUE) && exchange_run(p, &ex);
     if (good && !p->opt.skip_policy)
         verdict_fact(p->verdict, "connection-reused", ex.reply.reused ? "yes" : "no");
-    good = good && check_answer(p, ex.xml);
+    good = good && token_check(p, ex.xml, recovery ? "recover.provisioning.xml" : "provisioning.xml");
     exchange_done(&ex);
     return good;
 }

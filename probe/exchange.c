@@ -3,10 +3,13 @@
 
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "base/encode.h"
 #include "base/mem.h"
+#include "probe/csr.h"
 #include "probe/exchange.h"
+#include "probe/security.h"
 
 /* what the client reports where there is no fault to read */
 #define HRESULT_HTTP  0x80190000u
@@ -112,9 +115,54 @@ static void check_header(struct probe *p, const struct exchange *ex)
                   "%zu header blocks that the client does not know must be understood", strange);
 }
 
+bool exchange_compose(struct probe *p, struct exchange *ex, enum message_kind kind)
+{
+    struct pke_buf masked PKE_CLEANUP(pke_buf_done) = {0};
+    pke_buf_init(&ex->sent, MESSAGE_MAX);
+    bool good = message_write(p, kind, ex->message_id, false, &ex->sent) && !ex->sent.overflow;
+    if (!good)
+        return verdict_check(p->verdict, false, "message", "MS-MDE2 3.4.4.1.1.1", "%s",
+                             ex->sent.overflow ? "the message would be too large" : "the key cannot sign it");
+    if (!security_is_secret(p, kind)) { /* a signature cannot be made twice */
+        save(p, ex, "request", pke_buf_bytes(&ex->sent));
+        return true;
+    }
+    pke_buf_init(&masked, MESSAGE_MAX);
+    message_write(p, kind, ex->message_id, true, &masked);
+    save(p, ex, "request", pke_buf_bytes(&masked));
+    return true;
+}
+
+/* The certificate on the connection: of --cert, or in a renewal the expiring one (MS-MDE2 4.4). */
+static void choose_identity(struct probe *p)
+{
+    struct pke_buf pem PKE_CLEANUP(pke_buf_done), key PKE_CLEANUP(pke_buf_wipe);
+    bool expiring = p->request == PROBE_RENEWAL && p->opt.tls;
+    bool given = !expiring && p->client_cert && (!p->opt.sign || p->opt.tls);
+    pke_buf_init(&pem, 256u << 10);
+    pke_buf_init(&key, 64u << 10);
+    if (expiring)
+        csr_certificate_pem(p->state.cert, &pem);
+    else if (given)
+        pke_buf_add_bytes(&pem, pke_buf_bytes(&p->client_pem));
+    if (pem.n)
+        csr_key_pem(expiring ? p->state.key : p->client_key, &key);
+    http_identity(p->http, pke_buf_bytes(&pem), pke_buf_bytes(&key));
+}
+
+static double milliseconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
 bool exchange_run(struct probe *p, struct exchange *ex)
 {
+    choose_identity(p);
+    double from = milliseconds();
     enum http_result result = http_post(p->http, ex->url, pke_buf_bytes(&ex->sent), &ex->reply);
+    p->exchange_ms = milliseconds() - from;
     if (ex->reply.body.n)
         save(p, ex, "response", pke_buf_bytes(&ex->reply.body));
     if (!check_reached(p, ex, result))

@@ -60,6 +60,19 @@ struct http *http_new(const char *ca_file, long timeout_seconds)
     return h;
 }
 
+static void set_blob(struct http *h, CURLoption option, struct pke_bytes b)
+{
+    struct curl_blob blob = {.data = (void *)(uintptr_t)b.p, .len = b.n, .flags = CURL_BLOB_COPY};
+    if (curl_easy_setopt(h->curl, option, b.n ? &blob : NULL) != CURLE_OK)
+        pke_oom();
+}
+
+void http_identity(struct http *h, struct pke_bytes certificate, struct pke_bytes key)
+{
+    set_blob(h, CURLOPT_SSLCERT_BLOB, certificate);
+    set_blob(h, CURLOPT_SSLKEY_BLOB, key);
+}
+
 void http_free(struct http *h)
 {
     if (!h)
@@ -154,6 +167,8 @@ enum http_result http_post(struct http *h, const char *url, struct pke_bytes mes
     curl_easy_getinfo(h->curl, CURLINFO_NUM_CONNECTS, &connects);
     reply->reused = rc == CURLE_OK && connects == 0;
     snprintf(reply->error, sizeof reply->error, "%s", *text ? text : curl_easy_strerror(rc));
+    if ((rc == CURLE_RECV_ERROR || rc == CURLE_SEND_ERROR) && strstr(reply->error, "alert"))
+        return HTTP_TLS; /* TLS 1.3: a refusal of the client certificate comes after the handshake */
     return classify(rc);
 }
 

@@ -35,6 +35,12 @@ struct http_reply {
 /** @p ca_file: PEM trust anchors, NULL for the system's. Never NULL. */
 struct http *http_new(const char *ca_file, long timeout_seconds);
 
+/**
+ * Present this certificate (PEM, a chain may follow it) with its key (PEM) from the next exchange on; an
+ * empty range: none. Another certificate than before means another connection.
+ */
+void http_identity(struct http *h, struct pke_bytes certificate, struct pke_bytes key);
+
 /** POST one SOAP message. @p reply is filled in every case; http_reply_done. */
 enum http_result http_post(struct http *h, const char *url, struct pke_bytes message,
                            struct http_reply *reply);

@@ -1,25 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <string.h>
 
 #include "base/encode.h"
 #include "base/mem.h"
-#include "probe/message.h"
+#include "probe/security.h"
 
-#define WSS_UTILITY "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd"
-#define WSS_SECEXT  "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
-#define PASSWORD_TYPE \
-    "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-username-token-profile-1.0#PasswordText"
-#define ANONYMOUS          "http://www.w3.org/2005/08/addressing/anonymous"
-#define AUTHORIZATION      "http://schemas.xmlsoap.org/ws/2006/12/authorization"
-#define POLICY_NS          "http://schemas.microsoft.com/windows/pki/2009/01/enrollmentpolicy"
-#define VALUE_TYPE_PKCS10  "http://schemas.microsoft.com/windows/pki/2009/01/enrollment#PKCS10"
-#define REQUEST_TYPE_ISSUE "http://docs.oasis-open.org/ws-sx/ws-trust/200512/Issue"
-#define OS_VERSION         "10.0.22631.3235"
-#define LINE               64
+#define ANONYMOUS     "http://www.w3.org/2005/08/addressing/anonymous"
+#define AUTHORIZATION "http://schemas.xmlsoap.org/ws/2006/12/authorization"
+#define POLICY_NS     "http://schemas.microsoft.com/windows/pki/2009/01/enrollmentpolicy"
+#define ENROLLMENT    "http://schemas.microsoft.com/windows/pki/2009/01/enrollment"
+#define TRUST         "http://docs.oasis-open.org/ws-sx/ws-trust/200512"
+#define LINE          64
 
 const char *message_new_id(struct pke_arena *arena)
 {
@@ -31,7 +25,7 @@ const char *message_new_id(struct pke_arena *arena)
     return pke_arena_printf(arena, "urn:uuid:%s", uuid);
 }
 
-static void add_escaped(struct pke_buf *out, struct pke_bytes text)
+void message_escape(struct pke_bytes text, struct pke_buf *out)
 {
     for (size_t i = 0; i < text.n; i++) {
         switch (text.p[i]) {
@@ -53,64 +47,6 @@ static void add_escaped(struct pke_buf *out, struct pke_bytes text)
     }
 }
 
-#define MASK "********"
-
-/* MS-MDE2 3.4.4.1.1.1: what the sign-in page posted, as the client passes it on. */
-static void add_token(const struct probe *p, bool masked, struct pke_buf *out)
-{
-    pke_buf_add_str(out, "<wsse:Security s:mustUnderstand=\"1\"><wsse:BinarySecurityToken "
-                         "ValueType=\"" VALUE_TYPE_USER_TOKEN "\" EncodingType=\"" ENCODING_BASE64 "\">");
-    if (masked)
-        pke_buf_add_str(out, MASK);
-    else
-        pke_base64_encode(pke_secret_bytes(p->opt.token), PKE_B64_STRICT, out);
-    pke_buf_add_str(out, "</wsse:BinarySecurityToken></wsse:Security>");
-}
-
-static void add_security(const struct probe *p, bool masked, struct pke_buf *out)
-{
-    if (p->opt.token) {
-        add_token(p, masked, out);
-        return;
-    }
-    struct pke_bytes password = masked ? pke_bytes_str(MASK) : pke_secret_bytes(p->opt.password);
-    pke_buf_add_str(out, "<wsse:Security s:mustUnderstand=\"1\"><wsse:UsernameToken "
-                         "u:Id=\"uuid-cc1ccc1f-2fba-4bcf-b063-ffc0cac77917-4\"><wsse:Username>");
-    add_escaped(out, pke_bytes_str(p->opt.user));
-    pke_buf_add_str(out, "</wsse:Username><wsse:Password wsse:Type=\"" PASSWORD_TYPE "\">");
-    add_escaped(out, password);
-    pke_buf_add_str(out, "</wsse:Password></wsse:UsernameToken></wsse:Security>");
-}
-
-static void add_header(const struct probe *p, const char *action, const char *message_id, const char *to,
-                       bool masked, struct pke_buf *out)
-{
-    pke_buf_add_str(out, "<s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" "
-                         "xmlns:a=\"http://www.w3.org/2005/08/addressing\" xmlns:u=\"" WSS_UTILITY "\" "
-                         "xmlns:wsse=\"" WSS_SECEXT
-                         "\" xmlns:wst=\"http://docs.oasis-open.org/ws-sx/ws-trust/200512\" "
-                         "xmlns:ac=\"" AUTHORIZATION "\"><s:Header><a:Action s:mustUnderstand=\"1\">");
-    pke_buf_add_str(out, action);
-    pke_buf_printf(out,
-                   "</a:Action><a:MessageID>%s</a:MessageID><a:ReplyTo><a:Address>" ANONYMOUS
-                   "</a:Address></a:ReplyTo><a:To s:mustUnderstand=\"1\">",
-                   message_id);
-    add_escaped(out, pke_bytes_str(to));
-    pke_buf_add_str(out, "</a:To>");
-    add_security(p, masked, out);
-    pke_buf_add_str(out, "</s:Header>");
-}
-
-void message_get_policies(const struct probe *p, const char *message_id, bool masked, struct pke_buf *out)
-{
-    add_header(p, ACTION_GET_POLICIES, message_id, p->opt.policy_url, masked, out);
-    pke_buf_add_str(out,
-                    "<s:Body xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" "
-                    "xmlns:xsd=\"http://www.w3.org/2001/XMLSchema\"><GetPolicies xmlns=\"" POLICY_NS "\">"
-                    "<client><lastUpdate xsi:nil=\"true\"/><preferredLanguage xsi:nil=\"true\"/></client>"
-                    "<requestFilter xsi:nil=\"true\"/></GetPolicies></s:Body></s:Envelope>");
-}
-
 /* Windows breaks base64 at 64 columns, the last line too. */
 static void add_wrapped_base64(struct pke_bytes raw, struct pke_buf *out)
 {
@@ -123,60 +59,77 @@ static void add_wrapped_base64(struct pke_bytes raw, struct pke_buf *out)
     }
 }
 
-static void add_item(struct pke_buf *out, const char *name, const char *value)
+static void add_header(const struct probe *p, enum message_kind kind, const char *message_id, bool masked,
+                       struct pke_buf *out)
 {
-    pke_buf_printf(out, "<ac:ContextItem Name=\"%s\"><ac:Value>", name);
-    add_escaped(out, pke_bytes_str(value));
-    pke_buf_add_str(out, "</ac:Value></ac:ContextItem>");
+    bool policy = kind == MESSAGE_POLICY;
+    pke_buf_add_str(out, "<s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" "
+                         "xmlns:a=\"http://www.w3.org/2005/08/addressing\" xmlns:u=\"" WSS_UTILITY "\" "
+                         "xmlns:wsse=\"" WSS_SECEXT "\" xmlns:wst=\"" TRUST "\" "
+                         "xmlns:ac=\"" AUTHORIZATION "\"><s:Header><a:Action s:mustUnderstand=\"1\">");
+    pke_buf_add_str(out, policy ? ACTION_GET_POLICIES : ACTION_RST);
+    pke_buf_printf(out,
+                   "</a:Action><a:MessageID>%s</a:MessageID><a:ReplyTo><a:Address>" ANONYMOUS
+                   "</a:Address></a:ReplyTo><a:To s:mustUnderstand=\"1\">",
+                   message_id);
+    message_escape(pke_bytes_str(policy ? p->opt.policy_url : p->opt.enroll_url), out);
+    pke_buf_add_str(out, "</a:To>");
+    security_add(p, kind, masked, out);
+    pke_buf_add_str(out, "</s:Header>");
 }
 
-/* MAC address number @which of the device: locally administered, the same in every run of this device. */
-static void add_mac(struct pke_buf *out, const uint8_t hash[32], unsigned which)
+static void add_get_policies(struct pke_buf *out)
 {
-    char text[18];
-    snprintf(text, sizeof text, "%02X-%02X-%02X-%02X-%02X-%02X", (hash[0] & 0xfcu) | 2u, hash[1], hash[2],
-             hash[3], hash[4], (hash[5] + which) & 0xffu);
-    add_item(out, "MAC", text);
-}
-
-/* MS-MDE2 3.4.4.1.1.1: what a desktop that was enrolled from Settings says about itself. */
-static void add_context(const struct probe *p, struct pke_buf *out)
-{
-    bool full = p->opt.type == PROBE_FULL;
-    uint8_t hash[32];
-    char hardware[65];
-    char *named PKE_CLEANUP(pke_free_p) = pke_asprintf("DESKTOP-%.7s", p->device_id);
-    if (EVP_Digest(p->device_id, strlen(p->device_id), hash, NULL, EVP_sha256(), NULL) != 1)
-        pke_oom();
-    pke_hex(PKE_BYTES(hash, sizeof hash), true, hardware);
-    pke_buf_add_str(out, "<ac:AdditionalContext xmlns=\"" AUTHORIZATION "\">");
-    add_item(out, "UXInitiated", "true");
-    add_item(out, "HWDevID", hardware);
-    add_item(out, "Locale", "en-US");
-    add_item(out, "TargetedUserLoggedIn", full ? "true" : "false");
-    add_item(out, "OSEdition", "48");
-    add_item(out, "DeviceName", p->opt.device_name ? p->opt.device_name : named);
-    add_mac(out, hash, 0);
-    add_mac(out, hash, 1);
-    add_item(out, "DeviceID", p->device_id);
-    add_item(out, "EnrollmentType", full ? "Full" : "Device");
-    add_item(out, "DeviceType", "CIMClient_Windows");
-    add_item(out, "OSVersion", OS_VERSION);
-    add_item(out, "ApplicationVersion", OS_VERSION);
-    add_item(out, "NotInOobe", "true");
-    add_item(out, "RequestVersion", "4.0");
-    pke_buf_add_str(out, "</ac:AdditionalContext>");
-}
-
-void message_request_token(const struct probe *p, const char *message_id, bool masked, struct pke_buf *out)
-{
-    add_header(p, ACTION_RST, message_id, p->opt.enroll_url, masked, out);
     pke_buf_add_str(out,
-                    "<s:Body><wst:RequestSecurityToken><wst:TokenType>" TOKEN_TYPE_DEVICE "</wst:TokenType>"
-                    "<wst:RequestType>" REQUEST_TYPE_ISSUE "</wst:RequestType><wsse:BinarySecurityToken "
-                    "ValueType=\"" VALUE_TYPE_PKCS10 "\" EncodingType=\"" ENCODING_BASE64 "\">");
-    add_wrapped_base64(pke_buf_bytes(&p->csr), out);
+                    "<s:Body xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" "
+                    "xmlns:xsd=\"http://www.w3.org/2001/XMLSchema\"><GetPolicies xmlns=\"" POLICY_NS "\">"
+                    "<client><lastUpdate xsi:nil=\"true\"/><preferredLanguage xsi:nil=\"true\"/></client>"
+                    "<requestFilter xsi:nil=\"true\"/></GetPolicies></s:Body></s:Envelope>");
+}
+
+/* Certificate renewal, client configuration: an automatic renewal encodes the CMS once, one by hand twice. */
+static void add_cms(const struct probe *p, struct pke_buf *out)
+{
+    struct pke_buf inner PKE_CLEANUP(pke_buf_done);
+    pke_buf_init(&inner, MESSAGE_MAX);
+    if (p->opt.manual)
+        pke_base64_encode(pke_buf_bytes(&p->cms), PKE_B64_STRICT, &inner);
+    else
+        pke_buf_add_bytes(&inner, pke_buf_bytes(&p->cms));
+    add_wrapped_base64(pke_buf_bytes(&inner), out);
+}
+
+static const char *value_type(const struct probe *p, enum message_kind kind)
+{
+    if (kind != MESSAGE_RENEW)
+        return ENROLLMENT "#PKCS10";
+    return p->opt.value_type == PROBE_PKCS7_SECEXT ? WSS_SECEXT "#PKCS7" : ENROLLMENT "#PKCS7";
+}
+
+static void add_request(const struct probe *p, enum message_kind kind, struct pke_buf *out)
+{
+    static const char *const types[] = {"", "Issue", "Renew", "Recovery"};
+    pke_buf_printf(out,
+                   "<s:Body><wst:RequestSecurityToken><wst:TokenType>" TOKEN_TYPE_DEVICE "</wst:TokenType>"
+                   "<wst:RequestType>" TRUST "/%s</wst:RequestType><wsse:BinarySecurityToken "
+                   "ValueType=\"%s\" EncodingType=\"" ENCODING_BASE64 "\">",
+                   types[kind], value_type(p, kind));
+    if (kind == MESSAGE_RENEW)
+        add_cms(p, out);
+    else
+        add_wrapped_base64(pke_buf_bytes(&p->csr), out);
     pke_buf_add_str(out, "</wsse:BinarySecurityToken>");
-    add_context(p, out);
+    context_add(p, out);
     pke_buf_add_str(out, "</wst:RequestSecurityToken></s:Body></s:Envelope>");
+}
+
+bool message_write(const struct probe *p, enum message_kind kind, const char *message_id, bool masked,
+                   struct pke_buf *out)
+{
+    add_header(p, kind, message_id, masked, out);
+    if (kind == MESSAGE_POLICY)
+        add_get_policies(out);
+    else
+        add_request(p, kind, out);
+    return !security_is_signed(p, kind) || signature_insert(p, out);
 }

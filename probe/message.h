@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file
- * The two requests, written as the Windows MDM client writes them: its prefixes, header order, 64-column
+ * The requests, written as the Windows MDM client writes them: its prefixes, header order, 64-column
  * base64.
  */
 #ifndef PROBE_MESSAGE_H
@@ -26,13 +26,23 @@
 #define ENCODING_BASE64 \
     "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd#base64binary"
 
+enum message_kind { MESSAGE_POLICY, MESSAGE_ISSUE, MESSAGE_RENEW, MESSAGE_RECOVER };
+
 /** A new "urn:uuid:..." in @p arena. */
 const char *message_new_id(struct pke_arena *arena);
 
-/** Append GetPolicies. @p masked: with asterisks for the password or token, for the artefact folder. */
-void message_get_policies(const struct probe *p, const char *message_id, bool masked, struct pke_buf *out);
+/** Append @p text with what has a meaning in XML escaped. */
+void message_escape(struct pke_bytes text, struct pke_buf *out);
 
-/** Append RequestSecurityToken (Issue) with the run's CSR and the device's context items. */
-void message_request_token(const struct probe *p, const char *message_id, bool masked, struct pke_buf *out);
+/**
+ * Append GetPolicies, or RequestSecurityToken with the run's CSR or CMS and the device's context items. @p
+ * masked: with asterisks for the password, token or JWT, for the artefact folder.
+ * @return false when the message cannot be signed.
+ */
+bool message_write(const struct probe *p, enum message_kind kind, const char *message_id, bool masked,
+                   struct pke_buf *out);
+
+/** Append the AdditionalContext of p->request. */
+void context_add(const struct probe *p, struct pke_buf *out);
 
 #endif

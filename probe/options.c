@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,41 +11,16 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/encode.h"
+#include "base/mem.h"
+#include "probe/artefact.h"
 #include "probe/options.h"
 
 #define SECRET_MAX      1024
-#define DEFAULT_OUT     "pkienroll-probe.out"
+#define JWT_MAX         (16u << 10)
+#define ITEM_MAX        (256u << 10)
+#define MAX_COUNT       1000000
 #define DEFAULT_TIMEOUT 30
-
-static const char usage_text[] =
-    "usage: pkienroll-probe --policy-url URL --enroll-url URL \n"
-    "                       --user NAME --password-file FILE|- | --token-file FILE|-\n"
-    "                       [--type full|device] [--ca-file PEM] [--out DIR] [options]\n"
-    "\n"
-    "Enrolls once as the Windows MDM client would (MS-MDE2, GetPolicies and RequestSecurityToken)\n"
-    "and says step by step whether a Windows client could use the answers.\n"
-    "\n"
-    "  --policy-url URL        certificate policy service (https)\n"
-    "  --enroll-url URL        certificate enrollment service (https)\n"
-    "  --skip-policy           do not ask for the policy\n"
-    "  --user NAME             user name of the enrollment\n"
-    "  --password-file FILE    its password: a file of mode 0600, or - for one line of standard input\n"
-    "  --password TEXT         its password on the command line, where other users can see it\n"
-    "  --token-file FILE       one-time token instead of user and password: a file of mode 0600, or -\n"
-    "  --token TEXT            the token on the command line, where other users can see it\n"
-    "  --type full|device      EnrollmentType (default full)\n"
-    "  --device-id HEX         32 hexadecimal digits (default: kept in DIR/device-id, random at first)\n"
-    "  --device-name NAME      (default DESKTOP- and the start of the device id)\n"
-    "  --csr-shape SHAPE       utf8, printable or nul: as the common name is encoded (default utf8)\n"
-    "  --key FILE              use this private key (PEM) instead of a new one\n"
-    "  --repeat-csr FILE       send this certificate request (PEM or DER) again, byte for byte\n"
-    "  --ca-file PEM           trust anchors for TLS (default: the system's)\n"
-    "  --out DIR               artefact folder (default ./" DEFAULT_OUT ")\n"
-    "  --timeout SECONDS       for one exchange (default 30)\n"
-    "  --json                  print the verdict as one JSON document\n"
-    "  --help, --version\n"
-    "\n"
-    "exit status: 0 all good, 1 a check failed or the server refused, 2 usage, 69 unreachable\n";
 
 enum option_id {
     OPT_POLICY_URL = 256,
@@ -55,16 +31,29 @@ enum option_id {
     OPT_PASSWORD,
     OPT_TOKEN_FILE,
     OPT_TOKEN,
+    OPT_JWT,
+    OPT_JWT_KIND,
+    OPT_CERT,
+    OPT_KEY,
+    OPT_SIGN,
+    OPT_TLS,
     OPT_TYPE,
     OPT_DEVICE_ID,
     OPT_DEVICE_NAME,
+    OPT_CONTEXT,
     OPT_CSR_SHAPE,
-    OPT_KEY,
+    OPT_REQUEST_KEY,
     OPT_REPEAT_CSR,
     OPT_CA_FILE,
     OPT_OUT,
     OPT_TIMEOUT,
     OPT_JSON,
+    OPT_IN,
+    OPT_MANUAL,
+    OPT_VALUE_TYPE,
+    OPT_SAME_KEY,
+    OPT_REPEAT,
+    OPT_COUNT,
     OPT_HELP,
     OPT_VERSION,
 };
@@ -78,22 +67,35 @@ static const struct option long_options[] = {
     {"password", required_argument, NULL, OPT_PASSWORD},
     {"token-file", required_argument, NULL, OPT_TOKEN_FILE},
     {"token", required_argument, NULL, OPT_TOKEN},
+    {"jwt", required_argument, NULL, OPT_JWT},
+    {"jwt-kind", required_argument, NULL, OPT_JWT_KIND},
+    {"cert", required_argument, NULL, OPT_CERT},
+    {"key", required_argument, NULL, OPT_KEY},
+    {"sign", no_argument, NULL, OPT_SIGN},
+    {"tls", no_argument, NULL, OPT_TLS},
     {"type", required_argument, NULL, OPT_TYPE},
     {"device-id", required_argument, NULL, OPT_DEVICE_ID},
     {"device-name", required_argument, NULL, OPT_DEVICE_NAME},
+    {"context", required_argument, NULL, OPT_CONTEXT},
     {"csr-shape", required_argument, NULL, OPT_CSR_SHAPE},
-    {"key", required_argument, NULL, OPT_KEY},
+    {"request-key", required_argument, NULL, OPT_REQUEST_KEY},
     {"repeat-csr", required_argument, NULL, OPT_REPEAT_CSR},
     {"ca-file", required_argument, NULL, OPT_CA_FILE},
     {"out", required_argument, NULL, OPT_OUT},
     {"timeout", required_argument, NULL, OPT_TIMEOUT},
     {"json", no_argument, NULL, OPT_JSON},
+    {"in", required_argument, NULL, OPT_IN},
+    {"manual", no_argument, NULL, OPT_MANUAL},
+    {"value-type", required_argument, NULL, OPT_VALUE_TYPE},
+    {"same-key", no_argument, NULL, OPT_SAME_KEY},
+    {"repeat", no_argument, NULL, OPT_REPEAT},
+    {"count", required_argument, NULL, OPT_COUNT},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
 };
 
-static int refuse(const char *what, const char *value)
+int probe_refuse(const char *what, const char *value)
 {
     fprintf(stderr, "pkienroll-probe: %s%s%s (--help lists the options)\n", what, value ? ": " : "",
             value ? value : "");
@@ -109,11 +111,11 @@ static int word_of(const char *text, const char *const *words)
     return -1;
 }
 
-static int read_secret_line(struct pke_secret **ret)
+static int read_secret_line(size_t max, struct pke_secret **ret)
 {
-    char line[SECRET_MAX + 2];
+    char line[JWT_MAX + 2];
     size_t n = 0;
-    while (n < sizeof line) {
+    while (n < max + 2) {
         ssize_t got = read(STDIN_FILENO, line + n, 1);
         if (got < 0 && errno == EINTR)
             continue;
@@ -121,19 +123,19 @@ static int read_secret_line(struct pke_secret **ret)
             break;
         n++;
     }
-    if (n && n <= SECRET_MAX)
+    if (n && n <= max)
         *ret = pke_secret_new(PKE_BYTES(line, n));
     explicit_bzero(line, sizeof line);
-    return *ret ? -1 : refuse("no secret on standard input (or one longer than 1024 bytes)", NULL);
+    return *ret ? -1 : probe_refuse("no secret on standard input (or one that is too long)", NULL);
 }
 
-static int read_secret_file(const char *path, const char *option, struct pke_secret **ret)
+static int read_secret_file(const char *path, size_t max, const char *option, struct pke_secret **ret)
 {
     struct pke_fail fail;
     if (strcmp(path, "-") == 0)
-        return read_secret_line(ret);
-    if (pke_secret_read_file(path, SECRET_MAX, ret, &fail) != PKE_OK)
-        return refuse(option, fail.text);
+        return read_secret_line(max, ret);
+    if (pke_secret_read_file(path, max, ret, &fail) != PKE_OK)
+        return probe_refuse(option, fail.text);
     return -1;
 }
 
@@ -144,86 +146,147 @@ static int take_secret_text(char *text, struct pke_secret **ret)
     return -1;
 }
 
-static int take_timeout(struct probe_options *opt, const char *text)
+static int take_secret(struct probe_options *opt, int id)
+{
+    if (opt->password || opt->token || opt->jwt)
+        return probe_refuse(
+            "one secret is enough: --password-file, --password, --token-file, --token or --jwt", NULL);
+    switch (id) {
+    case OPT_PASSWORD:
+        return take_secret_text(optarg, &opt->password);
+    case OPT_PASSWORD_FILE:
+        return read_secret_file(optarg, SECRET_MAX, "--password-file", &opt->password);
+    case OPT_TOKEN:
+        return take_secret_text(optarg, &opt->token);
+    case OPT_TOKEN_FILE:
+        return read_secret_file(optarg, SECRET_MAX, "--token-file", &opt->token);
+    default:
+        return read_secret_file(optarg, JWT_MAX, "--jwt", &opt->jwt);
+    }
+}
+
+static int take_number(const char *text, long max, const char *what, long *ret)
 {
     char *end;
     errno = 0;
-    opt->timeout = strtol(text, &end, 10);
-    if (errno || *end || end == text || opt->timeout < 1 || opt->timeout > 3600)
-        return refuse("--timeout takes 1 to 3600 seconds", text);
+    *ret = strtol(text, &end, 10);
+    return errno || *end || end == text || *ret < 1 || *ret > max ? probe_refuse(what, text) : -1;
+}
+
+/* NAME=VALUE, or NAME=@FILE for what does not fit on a command line. */
+static int take_context(struct probe_options *opt, const char *text)
+{
+    struct pke_buf file PKE_CLEANUP(pke_buf_done) = {0};
+    size_t n = strcspn(text, "=");
+    const char *name = pke_arena_str(opt->arena, PKE_BYTES(text, n)), *value = text + n + 1;
+    if (!n || !text[n])
+        return probe_refuse("--context takes NAME=VALUE", text);
+    if (*value == '@') {
+        if (!artefact_slurp(AT_FDCWD, value + 1, ITEM_MAX, &file))
+            return probe_refuse("--context: cannot read (or more than 256 KiB)", value + 1);
+        while (file.n && isspace(file.p[file.n - 1]))
+            file.n--;
+        value = pke_arena_str(opt->arena, pke_buf_bytes(&file));
+    }
+    for (const char *c = value; *c; c++)
+        if (iscntrl((unsigned char)*c) && !strchr("\t\r\n", *c))
+            return probe_refuse("--context: XML cannot carry control characters, in the value of", name);
+    if (!pke_utf8_valid(pke_bytes_str(value)) || !pke_utf8_valid(pke_bytes_str(name)) ||
+        strpbrk(name, "<>&\"\t\r\n"))
+        return probe_refuse("--context: not UTF-8, or a name that XML cannot carry", name);
+    pke_pairs_add(&opt->context, opt->arena, name, value);
     return -1;
 }
 
-static int take_secret(struct probe_options *opt, int id)
+static int take_word(const char *const *words, const char *what, int *ret)
 {
-    bool token = id == OPT_TOKEN || id == OPT_TOKEN_FILE;
-    struct pke_secret **ret = token ? &opt->token : &opt->password;
-    if (opt->password || opt->token)
-        return refuse("one secret is enough: --password-file, --password, --token-file or --token", NULL);
-    if (id == OPT_PASSWORD || id == OPT_TOKEN)
-        return take_secret_text(optarg, ret);
-    return read_secret_file(optarg, token ? "--token-file" : "--password-file", ret);
+    *ret = word_of(optarg, words);
+    return *ret < 0 ? probe_refuse(what, optarg) : -1;
 }
 
 static int take_words(struct probe_options *opt, int id)
 {
     static const char *const types[] = {"full", "device", NULL};
     static const char *const shapes[] = {"utf8", "printable", "nul", NULL};
-    if (id == OPT_TYPE)
-        return (opt->type = word_of(optarg, types)) < 0 ? refuse("--type is full or device", optarg) : -1;
-    return (opt->shape = word_of(optarg, shapes)) < 0
-               ? refuse("--csr-shape is utf8, printable or nul", optarg)
-               : -1;
+    static const char *const kinds[] = {"custom", "entra", NULL};
+    static const char *const namespaces[] = {"secext", "enrollment", NULL};
+    switch (id) {
+    case OPT_TYPE:
+        opt->type_given = true;
+        return take_word(types, "--type is full or device", &opt->type);
+    case OPT_JWT_KIND:
+        return take_word(kinds, "--jwt-kind is custom or entra", &opt->jwt_kind);
+    case OPT_VALUE_TYPE:
+        return take_word(namespaces, "--value-type is secext or enrollment", &opt->value_type);
+    default:
+        return take_word(shapes, "--csr-shape is utf8, printable or nul", &opt->shape);
+    }
+}
+
+/* An option that is a text or a switch, kept as it is. False when @id is none of these. */
+static bool take_plain(struct probe_options *opt, int id)
+{
+    const struct {
+        int id;
+        const char **text;
+        bool *flag;
+    } places[] = {
+        {OPT_POLICY_URL, &opt->policy_url, &opt->policy_given},
+        {OPT_ENROLL_URL, &opt->enroll_url, NULL},
+        {OPT_SKIP_POLICY, NULL, &opt->skip_policy},
+        {OPT_USER, &opt->user, NULL},
+        {OPT_CERT, &opt->cert_file, NULL},
+        {OPT_KEY, &opt->key_file, NULL},
+        {OPT_SIGN, NULL, &opt->sign},
+        {OPT_TLS, NULL, &opt->tls},
+        {OPT_DEVICE_ID, &opt->device_id, NULL},
+        {OPT_DEVICE_NAME, &opt->device_name, NULL},
+        {OPT_REQUEST_KEY, &opt->request_key_file, NULL},
+        {OPT_REPEAT_CSR, &opt->csr_file, NULL},
+        {OPT_CA_FILE, &opt->ca_file, NULL},
+        {OPT_OUT, &opt->out, NULL},
+        {OPT_IN, &opt->in, NULL},
+        {OPT_MANUAL, NULL, &opt->manual},
+        {OPT_SAME_KEY, NULL, &opt->same_key},
+        {OPT_REPEAT, NULL, &opt->repeat},
+        {OPT_JSON, NULL, &opt->json},
+    };
+    for (size_t i = 0; i < PKE_LEN(places); i++) {
+        if (places[i].id != id)
+            continue;
+        if (places[i].text)
+            *places[i].text = optarg;
+        if (places[i].flag)
+            *places[i].flag = true;
+        return true;
+    }
+    return false;
 }
 
 static int take(struct probe_options *opt, int id)
 {
+    if (take_plain(opt, id))
+        return -1;
     switch (id) {
-    case OPT_POLICY_URL:
-        opt->policy_url = optarg;
-        return -1;
-    case OPT_ENROLL_URL:
-        opt->enroll_url = optarg;
-        return -1;
-    case OPT_SKIP_POLICY:
-        opt->skip_policy = true;
-        return -1;
-    case OPT_USER:
-        opt->user = optarg;
-        return -1;
     case OPT_PASSWORD_FILE:
     case OPT_PASSWORD:
     case OPT_TOKEN_FILE:
     case OPT_TOKEN:
+    case OPT_JWT:
         return take_secret(opt, id);
     case OPT_TYPE:
     case OPT_CSR_SHAPE:
+    case OPT_JWT_KIND:
+    case OPT_VALUE_TYPE:
         return take_words(opt, id);
-    case OPT_DEVICE_ID:
-        opt->device_id = optarg;
-        return -1;
-    case OPT_DEVICE_NAME:
-        opt->device_name = optarg;
-        return -1;
-    case OPT_KEY:
-        opt->key_file = optarg;
-        return -1;
-    case OPT_REPEAT_CSR:
-        opt->csr_file = optarg;
-        return -1;
-    case OPT_CA_FILE:
-        opt->ca_file = optarg;
-        return -1;
-    case OPT_OUT:
-        opt->out = optarg;
-        return -1;
+    case OPT_CONTEXT:
+        return take_context(opt, optarg);
+    case OPT_COUNT:
+        return take_number(optarg, MAX_COUNT, "--count takes 1 to 1000000", &opt->count);
     case OPT_TIMEOUT:
-        return take_timeout(opt, optarg);
-    case OPT_JSON:
-        opt->json = true;
-        return -1;
+        return take_number(optarg, 3600, "--timeout takes 1 to 3600 seconds", &opt->timeout);
     case OPT_HELP:
-        fputs(usage_text, stdout);
+        fputs(probe_usage, stdout);
         return PROBE_GOOD;
     case OPT_VERSION:
         puts("pkienroll-probe " PACKAGE_VERSION);
@@ -233,50 +296,60 @@ static int take(struct probe_options *opt, int id)
     }
 }
 
-/* MS-MDE2 2.1: both services are HTTPS; a password over plain HTTP would be given to the network. */
-static bool is_https(const char *url)
+static int command_of(struct probe_options *opt, const char *word)
 {
-    return strncasecmp(url, "https://", 8) == 0 && url[8];
+    static const char *const commands[] = {"enroll", "renew", "recover", "soak", NULL};
+    opt->command = word_of(word, commands);
+    return opt->command < 0 ? probe_refuse("unknown command", word) : -1;
 }
 
-static int validate(const struct probe_options *opt)
+/* The command is an argument that is no option: the first as a rule, which getopt_long must not end at. */
+static int take_command(struct probe_options *opt, int *argc, char ***argv)
 {
-    if (!opt->enroll_url)
-        return refuse("--enroll-url is missing", NULL);
-    if (!opt->policy_url && !opt->skip_policy)
-        return refuse("--policy-url is missing (or --skip-policy)", NULL);
-    if (!is_https(opt->enroll_url))
-        return refuse("--enroll-url is not an https URL", opt->enroll_url);
-    if (opt->policy_url && !is_https(opt->policy_url))
-        return refuse("--policy-url is not an https URL", opt->policy_url);
-    if (!opt->password && !opt->token)
-        return refuse("--password-file is missing (or --token-file)", NULL);
-    if (opt->user ? !*opt->user : !opt->token)
-        return refuse("--user is missing", NULL);
-    if (opt->token && !pke_secret_bytes(opt->token).n)
-        return refuse("--token is empty", NULL);
-    if (opt->device_id) {
-        size_t n = strspn(opt->device_id, "0123456789abcdefABCDEF");
-        if (n != 32 || opt->device_id[n])
-            return refuse("--device-id takes 32 hexadecimal digits", opt->device_id);
+    if (*argc < 2 || (*argv)[1][0] == '-')
+        return -1;
+    int status = command_of(opt, (*argv)[1]);
+    (*argv)[1] = (*argv)[0]; /* the name that getopt_long says */
+    (*argc)--;
+    (*argv)++;
+    return status;
+}
+
+/* What stands for what was not said. */
+static void complete(struct probe_options *opt)
+{
+    bool from_earlier = opt->command == PROBE_RENEW || (opt->command == PROBE_RECOVER && !opt->device_id);
+    if (!opt->in && from_earlier)
+        opt->in = PROBE_DEFAULT_OUT;
+    if (!opt->out)
+        opt->out = opt->in ? opt->in : PROBE_DEFAULT_OUT;
+    if (!opt->cert_file && !opt->request_key_file) { /* as --key was understood before --cert */
+        opt->request_key_file = opt->key_file;
+        opt->key_file = NULL;
     }
-    return -1;
 }
 
 int probe_options_parse(struct probe_options *opt, int argc, char **argv)
 {
-    *opt = (struct probe_options){.out = DEFAULT_OUT, .timeout = DEFAULT_TIMEOUT};
-    int id, status = -1;
+    *opt = (struct probe_options){.timeout = DEFAULT_TIMEOUT, .arena = pke_arena_new()};
+    int id, given = argc, status = take_command(opt, &argc, &argv);
+    optind = 0; /* from the start, in every call */
     while (status < 0 && (id = getopt_long(argc, argv, "", long_options, NULL)) != -1)
         status = take(opt, id);
+    if (status < 0 && optind < argc && given == argc)
+        status = command_of(opt, argv[optind++]);
     if (status < 0 && optind < argc)
-        status = refuse("unexpected argument", argv[optind]);
-    return status < 0 ? validate(opt) : status;
+        status = probe_refuse("unexpected argument", argv[optind]);
+    complete(opt);
+    return status;
 }
 
 void probe_options_done(struct probe_options *opt)
 {
     pke_secret_free(opt->password);
     pke_secret_free(opt->token);
-    opt->password = opt->token = NULL;
+    pke_secret_free(opt->jwt);
+    opt->password = opt->token = opt->jwt = NULL;
+    pke_arena_free(opt->arena);
+    opt->arena = NULL;
 }

@@ -174,14 +174,8 @@ bool step_policy(struct probe *p)
                           .name = "getpolicies",
                           .action = ACTION_GET_POLICIES_RESPONSE,
                           .message_id = message_new_id(p->arena)};
-    struct pke_buf shown PKE_CLEANUP(pke_buf_done);
     verdict_step(p->verdict, "policy", "Certificate policy (GetPolicies)");
-    pke_buf_init(&shown, MESSAGE_MAX);
-    message_get_policies(p, ex.message_id, true, &shown);
-    artefacts_write(p->out, "getpolicies.request.xml", pke_buf_bytes(&shown));
-    pke_buf_init(&ex.sent, MESSAGE_MAX);
-    message_get_policies(p, ex.message_id, false, &ex.sent);
-    bool good = exchange_run(p, &ex) && policy_check(p, ex.xml);
+    bool good = exchange_compose(p, &ex, MESSAGE_POLICY) && exchange_run(p, &ex) && policy_check(p, ex.xml);
     exchange_done(&ex);
     return good;
 }

@@ -119,9 +119,14 @@ void provdoc_check(struct probe *p, struct pke_bytes text)
         check_providers(p, x);
         check_datatypes(p, x);
         certstore_check(p, x);
-        application_check(p, x);
-        dmclient_check(p, x);
+        if (renewal_form(p, x)) {
+            renewal_check(p, x);
+        } else {
+            application_check(p, x);
+            dmclient_check(p, x);
+        }
         certificate_check(p);
+        renewal_certificate_check(p);
     }
     xml_close(x);
 }

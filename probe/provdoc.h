@@ -15,6 +15,15 @@ void provdoc_check(struct probe *p, struct pke_bytes text);
 /** CertificateStore: thumbprints, stores, renewal settings. */
 void certstore_check(struct probe *p, struct xml *x);
 
+/** Whether the document has the short form of a renewal (MS-MDE2 2.2.9.1) or has to have it. */
+bool renewal_form(struct probe *p, struct xml *x);
+
+/** What the short form may have besides the certificates, and must not have. */
+void renewal_check(struct probe *p, struct xml *x);
+
+/** A renewed or recovered certificate against the one before it. Needs certificate_check. */
+void renewal_certificate_check(struct probe *p);
+
 /** The issued certificate: key, chain, profile. Needs certstore_check. */
 void certificate_check(struct probe *p);
 

@@ -14,7 +14,8 @@
 #include "probe/options.h"
 #include "probe/verdict.h"
 
-#define JSON_MAX (4u << 20)
+#define JSON_MAX   (4u << 20)
+#define FAILED_MAX 1000 /* kept of a soak */
 
 struct check {
     const char *step, *id, *rule, *text;
@@ -28,6 +29,9 @@ struct verdict {
     size_t n_checks, failed;
     struct pke_pairs facts;
     struct verdict_fault fault;
+    struct verdict_soak soak;
+    const char *command;
+    size_t n_good, round; /* good checks that are not kept; 0, or the repetition that is quiet */
     bool has_fault, unreachable, json, ticks, colour;
     struct pke_buf document;
 };
@@ -67,6 +71,7 @@ struct verdict *verdict_new(bool json)
     v->arena = pke_arena_new();
     v->json = json;
     v->step = "";
+    v->command = "enroll";
     v->ticks = tty && strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
     v->colour = tty && term && strcmp(term, "dumb") != 0 && !(no_colour && *no_colour);
     pke_buf_init(&v->document, JSON_MAX);
@@ -129,8 +134,25 @@ __attribute__((format(printf, 2, 0))) static const char *format(struct verdict *
     return safe(v, text, 1024);
 }
 
+void verdict_command(struct verdict *v, const char *command)
+{
+    v->command = command;
+}
+
+void verdict_quiet(struct verdict *v, size_t round)
+{
+    v->round = round;
+}
+
+size_t verdict_failed(const struct verdict *v)
+{
+    return v->failed;
+}
+
 void verdict_step(struct verdict *v, const char *id, const char *title)
 {
+    if (v->round)
+        return;
     v->step = pke_arena_strdup(v->arena, id);
     if (!v->json)
         printf("%s%s%s\n", v->colour ? "\033[1m" : "", title, v->colour ? "\033[0m" : "");
@@ -147,15 +169,23 @@ static void print_mark(const struct verdict *v, bool good)
 bool verdict_check(struct verdict *v, bool good, const char *id, const char *rule, const char *fmt, ...)
 {
     va_list ap;
+    v->failed += !good;
+    if (v->round && (good || v->failed > FAILED_MAX)) {
+        v->n_good++;
+        return good;
+    }
     va_start(ap, fmt);
     const char *text = format(v, fmt, ap);
     va_end(ap);
+    if (v->round)
+        text = pke_arena_printf(v->arena, "renewal %zu: %s", v->round, text);
     if (v->n_checks % 32 == 0)
         v->checks = pke_realloc(v->checks, (v->n_checks + 32) * sizeof *v->checks);
     v->checks[v->n_checks++] =
         (struct check){v->step, pke_arena_strdup(v->arena, id), pke_arena_strdup(v->arena, rule), text, good};
-    v->failed += !good;
     if (!v->json) {
+        if (v->round && v->colour)
+            printf("\r\033[K"); /* over the line of progress */
         print_mark(v, good);
         printf("%-24s %s", id, text);
         printf(good ? "\n" : " [%s]\n", rule);
@@ -170,13 +200,13 @@ void verdict_note(struct verdict *v, const char *fmt, ...)
     va_start(ap, fmt);
     const char *text = format(v, fmt, ap);
     va_end(ap);
-    if (!v->json)
+    if (!v->json && (!v->round || v->failed <= FAILED_MAX))
         printf("       %s\n", text);
 }
 
 void verdict_fact(struct verdict *v, const char *name, const char *value)
 {
-    if (value && *value)
+    if (value && *value && !v->round)
         pke_pairs_add(&v->facts, v->arena, name, safe(v, value, 4096));
 }
 
@@ -206,6 +236,15 @@ void verdict_fault(struct verdict *v, const struct verdict_fault *f)
     verdict_note(v, "text:      %s", f->text);
     verdict_note(v, "TraceId:   %s", *f->trace_id ? f->trace_id : "(none)");
     verdict_note(v, "HTTP:      %ld", f->http_status);
+}
+
+void verdict_soak(struct verdict *v, const struct verdict_soak *soak)
+{
+    v->soak = *soak;
+    if (!v->json)
+        printf(
+            "  %zu renewals, %zu failed; one took %.1f ms (median), %.1f ms (95 of 100), %.1f ms at most\n",
+            soak->done, soak->failed, soak->median_ms, soak->p95_ms, soak->max_ms);
 }
 
 void verdict_unreachable(struct verdict *v, const char *why)
@@ -265,8 +304,9 @@ struct pke_bytes verdict_json(struct verdict *v)
 {
     struct pke_buf *b = &v->document;
     pke_buf_clear(b);
-    pke_buf_printf(b, "{\"version\":1,\n \"ok\":%s,\n \"exit\":%d,\n \"failed\":%zu,\n \"checks\":[",
-                   verdict_status(v) == PROBE_GOOD ? "true" : "false", verdict_status(v), v->failed);
+    pke_buf_printf(b, "{\"version\":1,\n \"command\":\"%s\",\n \"ok\":%s,\n \"exit\":%d,\n", v->command,
+                   verdict_status(v) == PROBE_GOOD ? "true" : "false", verdict_status(v));
+    pke_buf_printf(b, " \"failed\":%zu,\n \"checks\":[", v->failed);
     for (size_t i = 0; i < v->n_checks; i++) {
         const struct check *c = &v->checks[i];
         pke_buf_add_str(b, i ? ",\n  {" : "\n  {");
@@ -283,8 +323,21 @@ struct pke_bytes verdict_json(struct verdict *v)
     pke_buf_add_u8(b, '}');
     if (v->has_fault)
         json_fault(b, &v->fault);
+    if (v->soak.count)
+        pke_buf_printf(b,
+                       ",\n \"soak\":{\"count\":%zu,\"done\":%zu,\"failed\":%zu,\"median_ms\":%.1f,"
+                       "\"p95_ms\":%.1f,\"max_ms\":%.1f}",
+                       v->soak.count, v->soak.done, v->soak.failed, v->soak.median_ms, v->soak.p95_ms,
+                       v->soak.max_ms);
     pke_buf_add_str(b, "}\n");
     return pke_buf_bytes(b);
+}
+
+static const char *product(const char *command)
+{
+    if (strcmp(command, "renew") == 0)
+        return "renewal";
+    return strcmp(command, "soak") == 0 ? "enrollment and its renewals" : "enrollment";
 }
 
 void verdict_finish(struct verdict *v)
@@ -300,8 +353,9 @@ void verdict_finish(struct verdict *v)
         if (value)
             printf("%-24s %s\n", labels[i].value, value);
     }
+    size_t n = v->n_checks + v->n_good;
     if (v->failed)
-        printf("\n%zu of %zu checks failed\n", v->failed, v->n_checks);
+        printf("\n%zu of %zu checks failed\n", v->failed, n);
     else
-        printf("\nall %zu checks are good: a Windows client could use this enrollment\n", v->n_checks);
+        printf("\nall %zu checks are good: a Windows client could use this %s\n", n, product(v->command));
 }

@@ -29,8 +29,31 @@ struct verdict_fault {
     const char *trace_id;   /* "" when absent */
 };
 
+/** How the renewals in a row went; times of the good ones, from the request's first byte to the answer's
+ * last. */
+struct verdict_soak {
+    size_t count; /* as asked for */
+    size_t done, failed;
+    double median_ms, p95_ms, max_ms;
+};
+
 /** @p json: nothing is printed before verdict_finish. Never NULL. */
 struct verdict *verdict_new(bool json);
+
+/** What the run does ("enroll", "renew"), for the JSON document and the last line; a string constant. */
+void verdict_command(struct verdict *v, const char *command);
+
+/**
+ * From now on keep and print failed checks only, with the number @p round of the repetition in their text,
+ * and no facts; 0: everything again.
+ */
+void verdict_quiet(struct verdict *v, size_t round);
+
+/** Record and print how the renewals went. */
+void verdict_soak(struct verdict *v, const struct verdict_soak *soak);
+
+/** Number of failed checks so far. */
+size_t verdict_failed(const struct verdict *v);
 
 /** Begin a step: @p id is a stable token, @p title a line for people. Both are copied. */
 void verdict_step(struct verdict *v, const char *id, const char *title);

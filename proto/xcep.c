@@ -54,6 +54,11 @@ static enum pke_err check_policy(const struct xcep_policy *p, struct pke_fail *f
     if (p->ca && (!scalar_valid(p->ca->url) || !*p->ca->url || !p->ca->certificate.n))
         return pke_fail_set(fail, PKE_POLICY, "xcep-ca", "MS-XCEP 3.1.4.1.3.4",
                             "The CA's URL or certificate is missing or holds white space");
+    if (p->attestation && (!scalar_valid(p->attestation->failure) ||
+                           (p->attestation->maa_url && (!scalar_valid(p->attestation->maa_url) ||
+                                                        !scalar_valid(p->attestation->maa_relying)))))
+        return pke_fail_set(fail, PKE_POLICY, "xcep-attestation", "MS-MDE2 3.3.4.1.1.2",
+                            "A value of the attestation is missing or holds white space");
     for (size_t i = 0; p->providers && i < p->providers->n; i++)
         if (!*p->providers->v[i] || !xml_text_valid(p->providers->v[i]))
             return pke_fail_set(fail, PKE_POLICY, "xcep-provider", "MS-XCEP 3.1.4.1.3.8",
@@ -83,6 +88,33 @@ static void add_providers(const struct pke_strings *providers, struct pke_buf *o
     add(out, "</cryptoProviders>");
 }
 
+/* The names of version 5.0; those of the block of 6.0, which is outside of MS-XCEP's schema, begin in lower
+ * case.
+ */
+static void add_attestation(const struct xcep_attestation *a, struct pke_buf *out)
+{
+    if (!a)
+        return;
+    xml_add_element(out, "AttestationFailureBehavior", a->failure);
+    add_number(out, "OperationTimeout", a->timeout_seconds);
+}
+
+static void add_attestation_block(const struct xcep_attestation *a, struct pke_buf *out)
+{
+    if (!a || !a->block)
+        return;
+    add(out, "<attestation>");
+    xml_add_element(out, "attestationFailureBehavior", a->failure);
+    add_number(out, "operationTimeout", a->timeout_seconds);
+    if (a->maa_url) {
+        add(out, "<azureAttestation>");
+        xml_add_element(out, "relyingPartyId", a->maa_relying);
+        xml_add_element(out, "endpointUri", a->maa_url);
+        add(out, "</azureAttestation>");
+    }
+    add(out, "</attestation>");
+}
+
 static void add_attributes(const struct xcep_policy *p, struct pke_buf *out)
 {
     add(out, "<attributes>");
@@ -95,15 +127,18 @@ static void add_attributes(const struct xcep_policy *p, struct pke_buf *out)
         "<privateKeyAttributes>");
     add_number(out, "minimalKeyLength", p->minimal_key_length);
     add(out, NIL("keySpec") NIL("keyUsageProperty") NIL("permissions") NIL("algorithmOIDReference"));
+    add_attestation(p->attestation, out);
     add_providers(p->providers, out);
     add(out, "</privateKeyAttributes><revision>");
     add_number(out, "majorRevision", p->major_revision);
     add_number(out, "minorRevision", p->minor_revision);
-    add(out, "</revision>" NIL("supersededPolicies") NIL("privateKeyFlags") NIL("subjectNameFlags")
-                 NIL("enrollmentFlags")
-                     NIL("generalFlags") "<hashAlgorithmOIDReference>" OID_REFERENCE
-                                         "</hashAlgorithmOIDReference>" NIL("rARequirements")
-                                             NIL("keyArchivalAttributes") NIL("extensions") "</attributes>");
+    add(out,
+        "</revision>" NIL("supersededPolicies") NIL("privateKeyFlags") NIL("subjectNameFlags")
+            NIL("enrollmentFlags") NIL("generalFlags") "<hashAlgorithmOIDReference>" OID_REFERENCE
+                                                       "</hashAlgorithmOIDReference>" NIL("rARequirements")
+                                                           NIL("keyArchivalAttributes") NIL("extensions"));
+    add_attestation_block(p->attestation, out);
+    add(out, "</attributes>");
 }
 
 static void add_ca(const struct xcep_ca *ca, struct pke_buf *out)

@@ -27,6 +27,14 @@ struct xcep_ca {
     bool enroll_permission;
 };
 
+/** The client shall attest its key (MS-MDE2 3.3.4.1.1.2). */
+struct xcep_attestation {
+    const char *failure; /* "FailOnError", "IgnoreOnError", "RetryOnError" */
+    uint64_t timeout_seconds;
+    bool block;                        /* EnrollmentVersion 6.0: the attestation element, too */
+    const char *maa_url, *maa_relying; /* in the block; NULL: no azureAttestation. Never a nonce. */
+};
+
 /** One MDM policy. Scalars must hold no white space (the client cuts values at the first space). */
 struct xcep_policy {
     const char *policy_id, *common_name;
@@ -34,7 +42,8 @@ struct xcep_policy {
     unsigned minimal_key_length;
     const struct pke_strings *providers; /* empty: nil */
     unsigned major_revision, minor_revision;
-    const struct xcep_ca *ca; /* NULL: cAs nil in both places, as Windows documents */
+    const struct xcep_attestation *attestation; /* NULL: nothing about it, as before EnrollmentVersion 5.0 */
+    const struct xcep_ca *ca;                   /* NULL: cAs nil in both places, as Windows documents */
 };
 
 /** Append the GetPoliciesResponse element (mdm.md 5.2); rendered once per catalogue generation by net.

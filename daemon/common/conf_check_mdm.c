@@ -37,17 +37,17 @@ bool conf_https_url(const char *url, bool path)
 static void check_version(struct conf_impl *ci, size_t i)
 {
     static const char *const known[] = {"3.0", "4.0", "5.0", "6.0", "7.0"};
-    const char *v = ci->conf.endpoints[i].enrollment_version;
+    const struct conf_endpoint *e = &ci->conf.endpoints[i];
 
     for (size_t k = 0; k < PKE_LEN(known); k++) {
-        if (strcmp(known[k], v) != 0)
+        if (strcmp(known[k], e->enrollment_version) != 0)
             continue;
-        if (k >= 2)
+        if (k < 2 && e->template_ref && e->template_ref->attestation == POLICY_ATTESTATION_REQUIRE)
             conf_bad(ci, CONF_ENDPOINTS, i, "enrollment-version",
-                     "%s asks for key attestation, which is not supported: use 4.0", v);
+                     "clients attest keys from 5.0 on, and the template %s requires it", e->template_name);
         return;
     }
-    conf_bad(ci, CONF_ENDPOINTS, i, "enrollment-version", "expects 3.0 or 4.0");
+    conf_bad(ci, CONF_ENDPOINTS, i, "enrollment-version", "expects 3.0, 4.0, 5.0, 6.0 or 7.0");
 }
 
 static void check_path(struct conf_impl *ci, size_t i)

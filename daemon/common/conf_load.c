@@ -135,6 +135,9 @@ static void check_named_files(struct conf_impl *ci)
         need_file(ci, CONF_ISSUERS, i, "certificate", c->issuers[i].certificate);
         need_file(ci, CONF_ISSUERS, i, "root", c->issuers[i].root);
     }
+    for (size_t i = 0; i < c->n_templates; i++)
+        if (c->templates[i].attestation != POLICY_ATTESTATION_OFF)
+            need_file(ci, CONF_TEMPLATES, i, "attestation-roots", c->templates[i].attestation_roots);
     for (size_t i = 0; i < c->n_listeners; i++) {
         need_file(ci, CONF_LISTENERS, i, "tls-certificate", c->listeners[i].tls_certificate);
         need_secret(ci, CONF_LISTENERS, i, "tls-key", c->listeners[i].tls_key);

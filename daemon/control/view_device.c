@@ -6,12 +6,25 @@
 #include "daemon/control/control.h"
 #include "daemon/control/json.h"
 
+static json_t *pairs(const struct pke_pairs *list)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < list->n; i++) {
+        json_t *o = json_object();
+        control_put(o, "name", list->v[i].name);
+        control_put(o, "value", list->v[i].value);
+        json_array_append_new(array, o);
+    }
+    return array;
+}
+
 void view_put_identity(json_t *o, const struct ledger_row *row)
 {
     control_put(o, "user_id", row->user_id);
     control_put(o, "provider", row->provider);
     control_put(o, "attestation", row->attestation);
-    json_object_set_new(o, "attributes", control_pairs(&row->attributes));
+    json_object_set_new(o, "attributes", pairs(&row->attributes));
 }
 
 /* A request that waits is refused for its client and pending for its operator. */

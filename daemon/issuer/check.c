@@ -137,6 +137,7 @@ enum pke_err check_identity(struct request *req)
 {
     enum pke_err err = PKE_OK;
 
+    attest_take(req);
     if (!pke_bytes_eq(req->msg.generation, PKE_BYTES(req->setup->conf->generation, CONF_GENERATION)))
         return pke_fail_set(&req->fail, PKE_STALE, "generation", "configuration switch",
                             "the configuration changed while the request was read");
@@ -193,6 +194,8 @@ enum pke_err check_request(struct request *req)
         err = check_requested_ekus(req);
     if (err == PKE_OK && req->op == OP_RENEW)
         err = renew_request(req);
+    if (err == PKE_OK)
+        err = attest_check_request(req);
     if (err == PKE_OK)
         err = check_ownership(req);
     return err;

@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "attest/attest.h"
 #include "base/arena.h"
 #include "ca/cert.h"
 #include "ca/cms.h"
@@ -31,7 +32,8 @@ struct issuer_ca {
 struct issuer_template {
     const struct policy_template *policy;
     const struct issuer_ca *ca;
-    struct ca_profile *profile; /* extensions encoded once */
+    struct ca_profile *profile;        /* extensions encoded once */
+    struct attest_roots *attest_roots; /* NULL while attestation is off */
 };
 
 struct setup {
@@ -93,7 +95,8 @@ struct request {
     struct pke_bytes csr_der;        /* in msg.request, of a renewal inside its CMS */
     const char *device_id, *enrollment_type, *provider;
     const char *ent_dmid;
-    const char *attestation; /* one line, NULL: not asked for */
+    struct pke_pairs evidence; /* attestation items as they were sent; the context has their hashes */
+    const char *attestation;   /* one line, NULL: not asked for */
     struct ledger_device device;
     bool known, own;                  /* device is filled; it belongs to who */
     const char *admission_id;         /* the approval that it uses up */
@@ -243,6 +246,16 @@ enum pke_err check_build(struct request *req);
 
 /** Answer request-approve|deny, cert-confirm, device-*; false when it is none of them. */
 bool verbs_ledger(struct issuer *is, uint64_t id, const struct msg_verb *v);
+
+/* ---- attest.c: does a TPM hold the key?
+ * -------------------------------------------------------------------------------- */
+
+/** Move the attestation items out of the context; their SHA-256 stays there: the rest is stored nowhere.
+ * First of all. */
+void attest_take(struct request *req);
+/** After the CSR check: sets req->attestation; PKE_POLICY with the verifier's reason where the template
+ * requires it. */
+enum pke_err attest_check_request(struct request *req);
 
 /* ---- token.c
  * ------------------------------------------------------------------------------------------------------ */

@@ -53,7 +53,8 @@ static void log_refused(const struct request *req)
 {
     log_fail(LOG_NOTICE, "request refused", &req->fail, "trace_id", req->msg.trace_id, "principal",
              req->who.principal, "device", req->device_id, "serial",
-             req->serial_hex[0] ? req->serial_hex : NULL, "csr_subject", req->csr.subject_text, NULL);
+             req->serial_hex[0] ? req->serial_hex : NULL, "csr_subject", req->csr.subject_text, "attestation",
+             req->attestation, NULL);
 }
 
 static void end_failed(struct request *req)
@@ -89,7 +90,7 @@ static void end_issued(struct request *req)
 
     log_event(LOG_INFO, "certificate issued", "trace_id", req->msg.trace_id, "principal", req->who.principal,
               "device", req->device_id, "serial", req->serial_hex, "subject", req->decision.subject_cn,
-              "csr_subject", req->csr.subject_text, NULL);
+              "csr_subject", req->csr.subject_text, "attestation", req->attestation, NULL);
     answer_all(req, MSG_ISSUED, msg_issued_fields, &m);
     request_free(req);
     issuer_check_stopped(is);

@@ -9,7 +9,8 @@
 #include "daemon/common/file.h"
 #include "daemon/issuer/issuer.h"
 
-#define MAX_PEM 65536
+#define MAX_PEM   65536
+#define MAX_ROOTS (1u << 20)
 
 static enum pke_err load_ca(const struct conf_issuer *conf, struct issuer_ca *ret, struct pke_fail *fail)
 {
@@ -42,6 +43,20 @@ static const struct issuer_ca *find_ca(const struct setup *s, const char *name)
     return NULL;
 }
 
+static enum pke_err load_roots(const struct policy_template *t, struct attest_roots **ret,
+                               struct pke_fail *fail)
+{
+    struct pke_buf pem;
+    enum pke_err err;
+
+    pke_buf_init(&pem, MAX_ROOTS);
+    err = file_read(t->attestation_roots, &pem, fail);
+    if (err == PKE_OK)
+        err = attest_roots_new(pke_buf_bytes(&pem), t->attestation_eku, ret, fail);
+    pke_buf_done(&pem);
+    return err;
+}
+
 static enum pke_err load_template(struct setup *s, const struct policy_template *t,
                                   struct issuer_template *ret, struct pke_fail *fail)
 {
@@ -58,6 +73,8 @@ static enum pke_err load_template(struct setup *s, const struct policy_template 
         return pke_fail_set(fail, PKE_CONFIG, "template-validity", "floor policy",
                             "template %s: validity is longer than max-validity of issuer %s", t->name,
                             t->issuer);
+    if (t->attestation != POLICY_ATTESTATION_OFF && load_roots(t, &ret->attest_roots, fail) != PKE_OK)
+        return fail->err;
     return ca_profile_new(ret->ca->ca, &spec, &ret->profile, fail);
 }
 
@@ -102,8 +119,10 @@ void setup_unref(struct setup *s)
 {
     if (!s || --s->refs)
         return;
-    for (size_t i = 0; i < s->n_templates; i++)
+    for (size_t i = 0; i < s->n_templates; i++) {
         ca_profile_free(s->templates[i].profile);
+        attest_roots_free(s->templates[i].attest_roots);
+    }
     for (size_t i = 0; i < s->n_cas; i++)
         ca_issuer_free(s->cas[i].ca);
     free(s->templates);

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every fuzz target over its seeds; with --seconds N, each target N seconds of libFuzzer from there (`make fuzz`)."""
 import argparse
+import base64
 import glob
+import json
 import os
 import re
 import shutil
@@ -41,6 +43,26 @@ def to_be_signed(_, folder):
             write(folder, i, der[4:8 + int.from_bytes(der[6:8], "big")])
 
 
+def attestations(_, folder):
+    """Evidence of a TPM (tests/data/attest) as one input, and a payload of Azure Attestation about its key."""
+    def part(name):
+        with open(os.path.join(DATA, "attest", name), "rb") as f:
+            data = f.read()
+        return len(data).to_bytes(2, "big") + data
+
+    number = 0
+    for claim in sorted(glob.glob(os.path.join(DATA, "attest", "*.claim"))):
+        for pub, cert in (("aik.bcrypt", "aik.der"), ("aik.tpm2b", "aik-sub.der"), ("ecc.tpm2b", "ecc.der"),
+                          ("aik.spki", "pss.der")):
+            write(folder, number, part(os.path.basename(claim)) + part(pub) + part(cert))
+            number += 1
+    bcrypt = part("aik.bcrypt")[2:]
+    jwk = {"kty": "RSA", "e": "AQAB", "n": base64.urlsafe_b64encode(bcrypt[27:]).decode().rstrip("=")}
+    write(folder, number, json.dumps({"iss": "https://lab.attest.example", "exp": 1782000600, "nbf": 1781999400,
+                                      "iat": 1781999400, "x-ms-attestation-type": "tpm", "aikValidated": True,
+                                      "x-ms-runtime": {"keys": [jwk]}, "cnf": {"jwk": jwk}}).encode())
+
+
 def made(target, folder):
     subprocess.run([program("write_seeds"), target, folder], check=True)
 
@@ -58,6 +80,7 @@ SEEDS = {  # patterns below tests/, or the function that writes them into a fold
     "http": made,
     "ipc": made,
     "assertion": made,
+    "attest": attestations,
     "control": made,
     "userfile": made,
 }

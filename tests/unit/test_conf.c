@@ -313,12 +313,15 @@ static void test_one_mistake(void **state)
         {"    listeners: [main]", "    credentials: [username, jot]\n    listeners: [main]",
          "c.yaml:48:29: endpoints.policy.credentials[1]: jot is not a known credential kind: username, "
          "one-time-token, jwt, entra-jwt, signed-header, client-certificate\n"},
-        {"    listeners: [main]", "    enrollment-version: 5.0\n    listeners: [main]",
-         "c.yaml:48:25: endpoints.policy.enrollment-version: 5.0 asks for key attestation, which is not "
-         "supported: "
-         "use 4.0\n"},
+        {"    common-name: Device",
+         "    attestation: require\n    attestation-roots: /etc/r.pem\n    providers: [Microsoft Platform "
+         "Crypto Provider]\n    common-name: Device",
+         "c.yaml:50:3: endpoints.policy.enrollment-version: clients attest keys from 5.0 on, and the "
+         "template device requires it\n"
+         "c.yaml:56:3: endpoints.enroll.enrollment-version: clients attest keys from 5.0 on, and the "
+         "template device requires it\n"},
         {"    listeners: [main]", "    enrollment-version: 8.0\n    listeners: [main]",
-         "c.yaml:48:25: endpoints.policy.enrollment-version: expects 3.0 or 4.0\n"},
+         "c.yaml:48:25: endpoints.policy.enrollment-version: expects 3.0, 4.0, 5.0, 6.0 or 7.0\n"},
         {"/EnrollmentServer/Enrollment.svc", "/EnrollmentServer/Policy.svc",
          "c.yaml:55:11: endpoints.enroll.path: the endpoint policy has the same path on the listener main\n"},
         {"/EnrollmentServer/Enrollment.svc", "EnrollmentServer",

@@ -178,6 +178,8 @@ static const struct {
     {"allow", "*@*", "allow"},
     {"allow", "*@a@b", "allow"},
     {"allow", "**", "allow"},
+    {"attestation", "log", "attestation-roots"},
+    {"maa-url", "https://maa.example", "attestation is off"},
     {"san-uri", "urn:example:device:{device-id}", NULL},
     {"san-uri", "https://corp.example/{ent-dmid}/{device-id}", NULL},
     {"san-uri", "urn:x:{principal}", "placeholder"},
@@ -215,6 +217,44 @@ static void test_rules_across_fields(void **state)
         if (rules[i].names && !strstr(f->fail.text, rules[i].names))
             fail_msg("%s: %s: %s", rules[i].option, rules[i].value, f->fail.text);
     }
+}
+
+/* Each on top of the one before: what attestation needs, one complaint after another. */
+static void test_rules_of_attestation(void **state)
+{
+    static const struct {
+        const char *option, *value;
+        const char *names; /* what the refusal then mentions; NULL: accepted */
+    } steps[] = {
+        {"attestation", "require", "attestation-roots"},
+        {"attestation-roots", "/etc/roots.pem",
+         "providers must begin with Microsoft Platform Crypto Provider"},
+        {"providers", "Microsoft Platform Crypto Provider", NULL},
+        {"providers", "Microsoft Software Key Storage Provider", NULL},
+        {"attestation-timeout", "1500ms", "whole seconds"},
+        {"attestation-timeout", "90s", NULL},
+        {"attestation-failure", "FailOnError", NULL},
+        {"maa-relying-party", "https://rp.example", "together"},
+        {"maa-url", "http://maa.example", "https"},
+        {"maa-url", "https://maa.example/a b", "https"},
+        {"maa-url", "https://maa.example", "require"},
+        {"attestation", "prefer", NULL},
+        {"maa-relying-party", "a b", "maa-relying-party"},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < PKE_LEN(steps); i++) {
+        set(f, steps[i].option, steps[i].value);
+        if (policy_template_check(&f->t, &f->fail) != (steps[i].names ? PKE_CONFIG : PKE_OK))
+            fail_msg("%s: %s: %s", steps[i].option, steps[i].value, f->fail.text);
+        if (steps[i].names && !strstr(f->fail.text, steps[i].names))
+            fail_msg("%s: %s: %s", steps[i].option, steps[i].value, f->fail.text);
+    }
+    f->t.providers.n = 0; /* in the other order there is no key that could be attested */
+    set(f, "maa-relying-party", "rp");
+    set(f, "providers", "Microsoft Software Key Storage Provider");
+    set(f, "providers", "Microsoft Platform Crypto Provider");
+    assert_int_equal(policy_template_check(&f->t, &f->fail), PKE_CONFIG);
 }
 
 static void test_rules_without_a_value(void **state)
@@ -574,6 +614,7 @@ int main(void)
         T(test_every_option_is_described),
         T(test_option_ranges),
         T(test_rules_across_fields),
+        T(test_rules_of_attestation),
         T(test_rules_without_a_value),
         T(test_match_principal),
         T(test_visible_is_default_deny),

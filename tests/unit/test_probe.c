@@ -19,6 +19,7 @@
 #include "probe/csr.h"
 #include "probe/exchange.h"
 #include "probe/provdoc.h"
+#include "probe/state.h"
 
 #define FILE_MAX (64u << 10)
 
@@ -55,20 +56,20 @@ static void begin(struct probe *p, int type)
     memset(p, 0, sizeof *p);
     p->opt.type = type;
     p->opt.enroll_url = "https://enroll.corp.example/EnrollmentServer/Enrollment.svc";
-    p->arena = pke_arena_new();
+    p->arena = p->kept = pke_arena_new();
     p->verdict = verdict_new(true);
     p->key_bits = 2048;
-    assert_int_equal(artefacts_open(folder, &p->out, &fail), PKE_OK);
-    pke_buf_init(&p->csr, FILE_MAX);
+    assert_int_equal(artefacts_open(folder, false, &p->out, &fail), PKE_OK);
+    probe_forget(p);
 }
 
 static void end(struct probe *p)
 {
-    for (size_t i = 0; i < p->n_certs; i++)
-        X509_free(p->certs[i].x509);
+    probe_forget(p);
+    state_done(&p->state);
     X509_free(p->policy_ca);
-    EVP_PKEY_free(p->public_key);
-    pke_buf_done(&p->csr);
+    X509_free(p->client_cert);
+    EVP_PKEY_free(p->client_key);
     artefacts_close(p->out);
     verdict_free(p->verdict);
     pke_arena_free(p->arena);
@@ -238,6 +239,222 @@ static void test_policy(void **state)
     end(&p);
 }
 
+static X509 *load_certificate(const char *name)
+{
+    struct pke_buf der = load(name);
+    const unsigned char *at = der.p;
+    X509 *cert = d2i_X509(NULL, &at, (long)der.n);
+    assert_non_null(cert);
+    pke_buf_done(&der);
+    return cert;
+}
+
+/* The sample of a renewal: device-old, the key of renew.csr, the answer. */
+static void judge_renewal(struct probe *p, const char *from, const char *to)
+{
+    char device_id[33];
+    struct pke_fail fail;
+    struct pke_buf csr = load("../mdm/pki/renew.csr.der"), doc = load("../mdm/62-provdoc-renew.xml");
+    begin(p, PROBE_DEVICE);
+    p->request = PROBE_RENEWAL;
+    p->state.cert = load_certificate("../mdm/pki/device-old.der");
+    p->state.provider_id = "CorpMDM";
+    assert_int_equal(csr_read(pke_buf_bytes(&csr), &p->csr, &p->public_key, device_id, &fail), PKE_OK);
+    if (from)
+        edit(&doc, from, to);
+    provdoc_check(p, pke_buf_bytes(&doc));
+    pke_buf_done(&doc);
+    pke_buf_done(&csr);
+}
+
+static const struct {
+    const char *from, *to, *check;
+} bad_renewal[] = {
+    {"name=\"PROVIDER-ID\"", "name=\"NAME\"", "renewal-application"},
+    {"<parm name=\"PROVIDER-ID\"", "<parm name=\"APPID\" value=\"w7\"/><parm name=\"PROVIDER-ID\"",
+     "renewal-application"},
+    {"<parm name=\"PROVIDER-ID\"", "<characteristic type=\"APPAUTH\"/><parm name=\"PROVIDER-ID\"",
+     "renewal-no-appauth"},
+    {"value=\"CorpMDM\"", "value=\"OtherMDM\"", "renewal-provider"},
+    {"</wap-provisioningdoc>", "<characteristic type=\"DMClient\"/></wap-provisioningdoc>",
+     "renewal-no-dmclient"},
+    {"</wap-provisioningdoc>", "<characteristic type=\"Policy\"/></wap-provisioningdoc>", "renewal-parts"},
+    {"<characteristic type=\"PrivateKeyContainer\"/>",
+     "<characteristic type=\"PrivateKeyContainer\"/><characteristic type=\"WSTEP\"/>", "renewal-no-wstep"},
+    {"type=\"My\"><characteristic type=\"System\"", "type=\"My\"><characteristic type=\"User\"",
+     "certificate-store"},
+};
+
+static void test_renewal(void **state)
+{
+    static const char *const good[] = {"renewal-parts", "renewal-application", "renewal-provider",
+                                       "renewed",       "renewed-key",         "same-subject",
+                                       "same-san",      "same-usage"};
+    struct probe p;
+    (void)state;
+    judge_renewal(&p, NULL, NULL);
+    assert_int_equal(timeless_failures(&p), 0);
+    for (size_t i = 0; i < PKE_LEN(good); i++)
+        assert_true(has(&p, good[i], true));
+    end(&p);
+    for (size_t i = 0; i < PKE_LEN(bad_renewal); i++) {
+        judge_renewal(&p, bad_renewal[i].from, bad_renewal[i].to);
+        if (!has(&p, bad_renewal[i].check, false))
+            fail_msg("%s was not found by %s", bad_renewal[i].to, bad_renewal[i].check);
+        end(&p);
+    }
+}
+
+static void judge_pair(struct probe *p, const char *old, const char *new)
+{
+    begin(p, PROBE_DEVICE);
+    p->request = PROBE_RENEWAL;
+    p->state.cert = load_certificate(old);
+    p->certs[0].x509 = p->leaf = load_certificate(new);
+    p->n_certs = 1;
+    renewal_certificate_check(p);
+}
+
+static void test_renewed_certificate(void **state)
+{
+    struct probe p;
+    (void)state;
+    judge_pair(&p, "../mdm/pki/device-old.der", "../mdm/pki/device-old.der");
+    assert_true(has(&p, "renewed", false));
+    assert_true(has(&p, "renewed-key", false));
+    p.opt.same_key = true;
+    renewal_certificate_check(&p);
+    assert_true(has(&p, "renewed-key", true));
+    end(&p);
+    judge_pair(&p, "../mdm/pki/device-old.der", "../mdm/pki/user.der");
+    assert_true(has(&p, "same-subject", false));
+    end(&p);
+    judge_pair(&p, "../mdm/pki/device-old.der", "../mdm/pki/root.der");
+    assert_true(has(&p, "same-usage", false));
+    end(&p);
+}
+
+/* A message with every kind of credential; @p expected must be in it, @p secret only where it is not masked.
+ */
+static void check_security(struct probe *p, enum message_kind kind, const char *expected, const char *secret)
+{
+    for (int masked = 0; masked < 2; masked++) {
+        struct pke_buf out;
+        pke_buf_init(&out, MESSAGE_MAX);
+        assert_true(message_write(p, kind, "urn:uuid:x", masked, &out));
+        struct xml *x = xml_open(pke_buf_bytes(&out), p->arena);
+        assert_non_null(x);
+        if (!strstr(pke_buf_cstr(&out), expected))
+            fail_msg("%s is not in %s", expected, pke_buf_cstr(&out));
+        if (secret)
+            assert_int_equal(strstr(pke_buf_cstr(&out), secret) != NULL, !masked);
+        xml_close(x);
+        pke_buf_done(&out);
+    }
+}
+
+static void test_credentials(void **state)
+{
+    struct probe p;
+    (void)state;
+    begin(&p, PROBE_FULL);
+    p.opt.policy_url = p.opt.enroll_url;
+    strcpy(p.device_id, "8090C8B484A0E24EB5C56E806CB4EE5B");
+    check_security(&p, MESSAGE_POLICY, "<u:Timestamp u:Id=\"_0\"><u:Created>20", NULL);
+    p.opt.user = "ada";
+    check_security(&p, MESSAGE_RENEW, "#PasswordText\"></wsse:Password>", NULL);
+    p.opt.password = pke_secret_new(pke_bytes_str("se<cret"));
+    check_security(&p, MESSAGE_ISSUE, "#PasswordText\">", ">se&lt;cret<");
+    check_security(&p, MESSAGE_RENEW, "#PasswordText\"></wsse:Password>", NULL);
+    p.opt.manual = true;
+    check_security(&p, MESSAGE_RENEW, "/200512/Renew<", ">se&lt;cret<");
+    pke_secret_free(p.opt.password);
+    p.opt.password = NULL;
+    p.opt.jwt = pke_secret_new(pke_bytes_str("eyJ.eyJ.c2ln"));
+    check_security(&p, MESSAGE_ISSUE, "#PKCS10", ">ZXlKLmV5Si5jMmxu<");
+    check_security(&p, MESSAGE_POLICY, "ValueType=\"" VALUE_TYPE_USER_TOKEN "\"", ">ZXlKLmV5Si5jMmxu<");
+    p.opt.jwt_kind = PROBE_JWT_ENTRA;
+    check_security(&p, MESSAGE_POLICY, "ValueType=\"urn:ietf:params:oauth:token-type:jwt\"",
+                   ">ZXlKLmV5Si5jMmxu<");
+    pke_secret_free(p.opt.jwt);
+    p.opt.jwt = NULL;
+    end(&p);
+}
+
+static int parse(struct probe_options *opt, const char *line)
+{
+    static char text[512], name[] = "pkienroll-probe"; /* the options point into it */
+    char *argv[32] = {name}, *save = NULL;
+    int argc = 1;
+    snprintf(text, sizeof text, "%s", line);
+    for (char *word = strtok_r(text, " ", &save); word; word = strtok_r(NULL, " ", &save))
+        argv[argc++] = word;
+    int status = probe_options_parse(opt, argc, argv);
+    return status < 0 ? probe_options_validate(opt) : status;
+}
+
+#define URLS "--policy-url https://x/p --enroll-url https://x/e "
+
+static void test_options(void **state)
+{
+    static const struct {
+        const char *line;
+        int status;
+    } lines[] = {
+        {URLS "--user a --password b", -1},
+        {"enroll " URLS "--user a --password b", -1},
+        {URLS "--password b", PROBE_USAGE},
+        {URLS "--token b", -1},
+        {URLS "--token b --user a --password c", PROBE_USAGE},
+        {URLS "--cert c", PROBE_USAGE},
+        {URLS "--cert c --key k", -1},
+        {URLS "--cert c --key k --sign", -1},
+        {URLS "--cert c --key k --sign --user a --password b", PROBE_USAGE},
+        {URLS "--cert c --key k --tls", PROBE_USAGE},
+        {URLS "--cert c --key k --tls --sign", -1},
+        {URLS "--key k --request-key r --token b", PROBE_USAGE},
+        {URLS "--sign", PROBE_USAGE},
+        {"renew " URLS, -1},
+        {"renew --enroll-url https://x/e", -1},
+        {"renew --enroll-url https://x/e --manual", PROBE_USAGE},
+        {"renew --enroll-url https://x/e --token b", PROBE_USAGE},
+        {"recover " URLS "--repeat --token b", PROBE_USAGE},
+        {"recover " URLS "--token b", -1},
+        {"soak --count 3 " URLS "--token b", -1},
+        {"soak --count 3 --in d --skip-policy --enroll-url https://x/e", -1},
+        {"soak " URLS "--token b", PROBE_USAGE},
+        {"soak --count -1 " URLS "--token b", PROBE_USAGE},
+        {"nothing", PROBE_USAGE},
+        {URLS "--token b enroll", -1},
+        {"enroll " URLS "--token b enroll", PROBE_USAGE},
+    };
+    (void)state;
+    for (size_t i = 0; i < PKE_LEN(lines); i++) {
+        struct probe_options opt;
+        int status = parse(&opt, lines[i].line);
+        if (status != lines[i].status)
+            fail_msg("%s: %d", lines[i].line, status);
+        probe_options_done(&opt);
+    }
+}
+
+/* --key alone is the key of the request, as before there was --cert. */
+static void test_option_key(void **state)
+{
+    struct probe_options opt;
+    (void)state;
+    assert_int_equal(parse(&opt, URLS "--token b --key k"), -1);
+    assert_null(opt.key_file);
+    assert_string_equal(opt.request_key_file, "k");
+    assert_string_equal(opt.out, "pkienroll-probe.out");
+    probe_options_done(&opt);
+    assert_int_equal(parse(&opt, "renew --in d --cert c --key k --request-key r " URLS), -1);
+    assert_string_equal(opt.key_file, "k");
+    assert_string_equal(opt.request_key_file, "r");
+    assert_string_equal(opt.out, "d");
+    probe_options_done(&opt);
+}
+
 /* How the client reads a fault: the ErrorType before the subcode; one word in the Reason beats both. */
 static void check_fault(const char *file, const char *from, const char *to, const char *hresult)
 {
@@ -335,7 +552,7 @@ static void test_escapes(void **state)
 
 static int clean(void **state)
 {
-    static const char *const left[] = {"certificate.pem", "chain.pem"};
+    static const char *const left[] = {"certificate.pem", "chain.pem", "renew.certificate.pem"};
     (void)state;
     for (size_t i = 0; i < PKE_LEN(left); i++) {
         char *path PKE_CLEANUP(pke_free_p) = pke_asprintf("%s/%s", folder, left[i]);
@@ -350,6 +567,11 @@ int main(void)
         cmocka_unit_test(test_provisioning_good),
         cmocka_unit_test(test_provisioning_bad),
         cmocka_unit_test(test_wrong_key),
+        cmocka_unit_test(test_renewal),
+        cmocka_unit_test(test_renewed_certificate),
+        cmocka_unit_test(test_credentials),
+        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_option_key),
         cmocka_unit_test(test_policy),
         cmocka_unit_test(test_faults),
         cmocka_unit_test(test_csr_shapes),

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/encode.h"
+#include "base/mem.h"
 #include "proto/fault.h"
 #include "proto/provdoc.h"
 
@@ -238,6 +239,42 @@ static void policy_refused(struct xcep_policy p)
     assert_int_equal(xcep_response_write(&p, &b, &test_fail), PKE_POLICY);
     assert_int_equal(b.n, 0);
     pke_buf_done(&b);
+}
+
+/* 31: what version 5.0 asks for, then the block of 6.0 byte for byte (mdm.md example 52, where the two
+ * behaviours differ); nothing of it before. */
+static void test_31_attestation_elements(void **state)
+{
+    struct xcep_policy p = example_policy;
+    struct pke_strings providers = windows_providers();
+    struct xcep_attestation a = {.failure = "RetryOnError", .timeout_seconds = 100};
+    char *example = pke_strdup(test_data("mdm/52-getpolicies-v6-attestation.resp.xml")), *at, *body;
+
+    (void)state;
+    p.providers = &providers;
+    assert_null(strcasestr(policy_body(&p), "attestation"));
+    p.attestation = &a;
+    body = policy_body(&p);
+    assert_non_null(strstr(body,
+                           "<algorithmOIDReference xsi:nil=\"true\"/><AttestationFailureBehavior>RetryOnError"
+                           "</AttestationFailureBehavior><OperationTimeout>100</OperationTimeout>"
+                           "<cryptoProviders><provider>Microsoft Platform Crypto Provider</provider>"));
+    assert_null(strstr(body, "<attestation>"));
+    a.block = true;
+    at = strstr(example, ">IgnoreOnError<");
+    assert_non_null(at);
+    memcpy(at, ">RetryOnError<", 14);
+    memmove(at + 14, at + 15, strlen(at + 15) + 1);
+    assert_non_null(strstr(example, policy_body(&p)));
+    free(example);
+    a.maa_url = "https://lab.attest.example/?a=1&b=2";
+    a.maa_relying = "https://rp.example";
+    assert_non_null(strstr(policy_body(&p),
+                           "<operationTimeout>100</operationTimeout><azureAttestation><relyingPartyId>"
+                           "https://rp.example</relyingPartyId><endpointUri>https://lab.attest.example/"
+                           "?a=1&amp;b=2</endpointUri></azureAttestation></attestation></attributes>"));
+    a.maa_url = "https://lab.attest.example/ x";
+    policy_refused(p);
 }
 
 /* 30: white space is refused, not written; 57: other characters are escaped. */
@@ -795,6 +832,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_06_reply_header),
         T(test_27_equals_the_examples),
+        T(test_31_attestation_elements),
         T(test_27_to_30_policy_response),
         T(test_27_advertised_ca),
         T(test_30_scalars_are_checked),
