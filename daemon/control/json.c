@@ -105,19 +105,6 @@ void control_put_pem(json_t *o, const char *name, const char *label, struct pke_
     pke_buf_done(&pem);
 }
 
-json_t *control_pairs(const struct pke_pairs *list)
-{
-    json_t *array = json_array();
-
-    for (size_t i = 0; i < list->n; i++) {
-        json_t *o = json_object();
-        control_put(o, "name", list->v[i].name);
-        control_put(o, "value", list->v[i].value);
-        json_array_append_new(array, o);
-    }
-    return array;
-}
-
 json_t *control_error(const struct pke_fail *fail, const char *trace_id)
 {
     json_t *o = json_object(), *e = json_object();

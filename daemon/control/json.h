@@ -35,9 +35,6 @@ void control_put_seconds(json_t *o, const char *name, int64_t s);
 /** Set a PEM block; null when @p der is empty. */
 void control_put_pem(json_t *o, const char *name, const char *label, struct pke_bytes der);
 
-/** [{"name", "value"}...], in order. */
-json_t *control_pairs(const struct pke_pairs *list);
-
 /** Canonical JSON of arguments for the audit: one object, names sorted, compact, ASCII. Caller frees. */
 char *control_detail(const struct pke_pairs *args);
 
