@@ -6,9 +6,14 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "daemon/auth/certificate.h"
 #include "daemon/auth/core_impl.h"
+#include "daemon/auth/jwt.h"
+#include "daemon/auth/replay.h"
+#include "daemon/auth/signed.h"
 #include "daemon/common/assertion.h"
 #include "daemon/common/log.h"
+#include "xmlsig/xmlsig.h"
 
 #define HASH_LEN 32
 
@@ -17,6 +22,18 @@ static enum pke_err open_backoff(struct auth_core *core, struct pke_bytes secret
     char *path PKE_CLEANUP(pke_free_p) = pke_asprintf("%s/auth-backoff", core->conf->global.state_directory);
 
     return backoff_open(path, secret, &core->backoff, fail);
+}
+
+static enum pke_err open_certificates(struct auth_core *core, struct pke_bytes secret, struct pke_fail *fail)
+{
+    char *path PKE_CLEANUP(pke_free_p) = pke_asprintf("%s/auth-replay", core->conf->global.state_directory);
+    enum pke_err err = certificates_open(core->conf, &core->certificates, fail);
+
+    if (err == PKE_OK)
+        err = replay_open(path, secret, &core->replay, fail);
+    if (err == PKE_OK)
+        core->xmlsig = xmlsig_new();
+    return err;
 }
 
 enum pke_err auth_core_new(const struct conf *conf, struct pke_bytes secret, bool writer,
@@ -35,6 +52,8 @@ enum pke_err auth_core_new(const struct conf *conf, struct pke_bytes secret, boo
         err = userfile_load(conf->global.user_file, &core->users, &core->seen, fail);
     if (err == PKE_OK)
         err = open_backoff(core, secret, fail);
+    if (err == PKE_OK)
+        err = open_certificates(core, secret, fail);
     if (err == PKE_OK && !(core->passwords = password_new()))
         err = pke_fail_set(fail, PKE_CONFIG, "yescrypt", "crypt(5)", "libcrypt does not offer yescrypt");
     if (err == PKE_OK)
@@ -51,8 +70,23 @@ void auth_core_free(struct auth_core *core)
     pke_secret_free(core->key);
     password_free(core->passwords);
     backoff_close(core->backoff);
+    certificates_close(core->certificates);
+    replay_close(core->replay);
+    xmlsig_free(core->xmlsig);
     userfile_free(core->users);
+    tokenkeys_free(core->tokens);
     free(core);
+}
+
+enum pke_err auth_core_open_tokens(struct auth_core *core, const struct auth_core *old, struct pke_fail *fail)
+{
+    return tokenkeys_new(core->conf, old ? old->tokens : NULL, &core->tokens, fail);
+}
+
+void auth_core_token_facts(struct auth_core *core, struct pke_arena *arena, struct pke_pairs *out)
+{
+    tokenkeys_refresh(core->tokens);
+    tokenkeys_facts(core->tokens, arena, out);
 }
 
 enum pke_err auth_core_refresh(struct auth_core *core, struct pke_fail *fail)
@@ -180,6 +214,10 @@ static const struct {
     auth_verify_fn *verify;
 } verifiers[] = {
     {"username", verify_username},
+    {"signed-header", verify_signed_header},
+    {"client-certificate", verify_client_certificate},
+    {"jwt", jwt_verify_custom},
+    {"entra-jwt", jwt_verify_entra},
 };
 
 static auth_verify_fn *find_verifier(const char *kind)

@@ -102,6 +102,31 @@ static void check_credentials(struct conf_impl *ci, size_t i)
                           e->credentials.v[k]);
 }
 
+/* A certificate is worth what its CA is; and nobody has one in TLS who is not asked for it. */
+static void check_certificates(struct conf_impl *ci, size_t i)
+{
+    const struct conf_endpoint *e = &ci->conf.endpoints[i];
+    bool tls = pke_strings_has(&e->credentials, "client-certificate"), asked = false;
+    bool any = tls || pke_strings_has(&e->credentials, "signed-header");
+
+    if (any && !e->credential_ca)
+        conf_bad(ci, CONF_ENDPOINTS, i, "credential-ca",
+                 "is needed for signed-header and client-certificate");
+    if (!any && e->credential_ca)
+        conf_bad(ci, CONF_ENDPOINTS, i, "credential-ca",
+                 "has no effect without the credentials signed-header or client-certificate");
+    if (!e->credential_ca && e->credential_crl)
+        conf_bad(ci, CONF_ENDPOINTS, i, "credential-crl", "has no effect without credential-ca");
+    for (size_t k = 0; k < e->listeners.n; k++) {
+        const struct conf_listener *l = conf_find_listener(&ci->conf, e->listeners.v[k]);
+
+        asked = asked || !l || l->client_cert != CONF_CLIENT_CERT_OFF;
+    }
+    if (tls && !asked)
+        conf_bad_item(ci, CONF_ENDPOINTS, i, "credentials", "client-certificate",
+                      "client-certificate needs a listener with client-cert optional or require");
+}
+
 /* The URL that is advertised for @p e is made from its first listener. */
 static void check_advertised(struct conf_impl *ci, const struct conf_endpoint *e)
 {
@@ -164,6 +189,7 @@ void conf_check_endpoints(struct conf_impl *ci)
         check_version(ci, i);
         check_path(ci, i);
         check_credentials(ci, i);
+        check_certificates(ci, i);
         if (conf_given(ci, CONF_ENDPOINTS, i, "listeners") && e->listeners.n == 0)
             conf_bad(ci, CONF_ENDPOINTS, i, "listeners", "must not be empty");
         if (conf_given(ci, CONF_ENDPOINTS, i, "stage") && e->stage == CONF_STAGE_POLICY)

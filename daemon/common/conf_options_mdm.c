@@ -7,6 +7,12 @@ static const struct pke_enum_name flavours[] = {{"mdm", CONF_FLAVOUR_MDM}, {NULL
 static const struct pke_enum_name stages[] = {
     {"policy", CONF_STAGE_POLICY}, {"enroll", CONF_STAGE_ENROLL}, {NULL, 0}};
 
+static const struct pke_enum_name principals[] = {{"subject-cn", CONF_PRINCIPAL_CN},
+                                                  {"san-upn", CONF_PRINCIPAL_UPN},
+                                                  {"san-email", CONF_PRINCIPAL_EMAIL},
+                                                  {"sha256", CONF_PRINCIPAL_SHA256},
+                                                  {NULL, 0}};
+
 #define F(type, field) PKE_FIELD(type, struct conf_endpoint, field)
 
 const struct pke_option conf_endpoint_options[] = {
@@ -22,6 +28,14 @@ const struct pke_option conf_endpoint_options[] = {
     {"credentials", PKE_OPT_STRINGS, F(struct pke_strings, credentials), "username", 1, 32,
      .help = "Credential kinds that are accepted: username, one-time-token, jwt, entra-jwt, signed-header, "
              "client-certificate"},
+    {"credential-ca", PKE_OPT_PATH, F(char *, credential_ca), NULL, 1, 4000,
+     .help = "PEM file of the CAs whose certificates are credentials (signed-header, client-certificate)"},
+    {"credential-crl", PKE_OPT_PATH, F(char *, credential_crl), NULL, 1, 4000,
+     .help = "PEM file of their revocation lists; read again when it changes"},
+    {"certificate-principal", PKE_OPT_ENUM, F(int, certificate_principal), "subject-cn", .names = principals,
+     .help = "What of such a certificate is the principal"},
+    {"token-issuers", PKE_OPT_STRINGS, F(struct pke_strings, token_issuers), NULL, 1, CONF_NAME_MAX,
+     .help = "Names of the token issuers of the credential kinds jwt and entra-jwt"},
     {"template", PKE_OPT_STRING, F(char *, template_name), NULL, 1, CONF_NAME_MAX, .required = true,
      .help = "Name of the certificate template"},
     {"provisioning", PKE_OPT_STRING, F(char *, provisioning), NULL, 1, CONF_NAME_MAX,
@@ -124,6 +138,7 @@ const struct conf_section conf_sections[] = {
     {"templates", true, policy_template_options, "what may be issued, to whom and with which names"},
     {"listeners", true, conf_listener_options, "where clients and the frontend connect"},
     {"provisioning", true, conf_provisioning_options, "values of the provisioning document"},
+    {"token-issuers", true, conf_token_issuer_options, "whose tokens clients may bring, and by which rules"},
     {"endpoints", true, conf_endpoint_options, "paths and what is served there"},
     {NULL, false, NULL, NULL},
 };
@@ -139,5 +154,6 @@ const struct conf_layout conf_layouts[CONF__SECTIONS] = {
     [CONF_TEMPLATES] = LAYOUT(templates, n_templates, struct policy_template),
     [CONF_LISTENERS] = LAYOUT(listeners, n_listeners, struct conf_listener),
     [CONF_PROVISIONING] = LAYOUT(provisionings, n_provisionings, struct conf_provisioning),
+    [CONF_TOKEN_ISSUERS] = LAYOUT(token_issuers, n_token_issuers, struct conf_token_issuer),
     [CONF_ENDPOINTS] = LAYOUT(endpoints, n_endpoints, struct conf_endpoint),
 };

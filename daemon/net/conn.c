@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
+#include <openssl/x509.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -142,12 +143,26 @@ static struct net_endpoint *endpoint_of(const struct conn *c)
     return route_find(c->net->snap, c->listener->conf->name, http_reader_request(c->reader)->path);
 }
 
+/* The handshake proved that the client holds its key. Who issued it is judged by auth and issuer, by what the
+ * certificate is for: a bulk-enrollment CA is not the one that certified a device. NULL: none; else
+ * OPENSSL_free(). */
+static struct pke_bytes peer_certificate(const struct conn *c, unsigned char **der)
+{
+    SSL *ssl = bufferevent_openssl_get_ssl(c->bev);
+    X509 *cert = ssl ? SSL_get0_peer_certificate(ssl) : NULL;
+    int n = cert ? i2d_X509(cert, der) : 0;
+
+    return n > 0 ? PKE_BYTES(*der, (size_t)n) : PKE_BYTES(NULL, 0);
+}
+
 static void start_txn(struct conn *c, struct net_endpoint *ep, const struct pke_fail *refused)
 {
+    unsigned char *der = NULL;
     struct txn_request req = {
         .endpoint = ep,
         .body = refused ? PKE_BYTES(NULL, 0) : http_reader_body(c->reader),
         .source = *c->source ? c->source : NULL,
+        .client_certificate = peer_certificate(c, &der),
         .refused = refused,
         .refused_status = refused ? http_reader_status(c->reader) : 0,
     };
@@ -156,6 +171,7 @@ static void start_txn(struct conn *c, struct net_endpoint *ep, const struct pke_
     bufferevent_disable(c->bev, EV_READ);
     enter(c, CONN_HANDLER, 0); /* the transaction keeps the deadline */
     t = txn_start(c->net, &req, on_txn_done, c);
+    OPENSSL_free(der);
     if (t)
         c->txn = t;
 }

@@ -81,6 +81,15 @@ static enum pke_err load_own(SSL_CTX *ctx, const struct conf_listener *l, struct
     return PKE_OK;
 }
 
+/* Optional: a client that answers with some other certificate of its store is served as one without. Whether
+ * it proves to hold the key is checked all the same. */
+static int any_chain(int ok, X509_STORE_CTX *store)
+{
+    (void)ok;
+    (void)store;
+    return 1;
+}
+
 static enum pke_err load_clients(SSL_CTX *ctx, const struct conf_listener *l, struct pke_fail *fail)
 {
     STACK_OF(X509_NAME) * names;
@@ -96,7 +105,7 @@ static enum pke_err load_clients(SSL_CTX *ctx, const struct conf_listener *l, st
     SSL_CTX_set_client_CA_list(ctx, names);
     if (l->client_cert == CONF_CLIENT_CERT_REQUIRE)
         mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-    SSL_CTX_set_verify(ctx, mode, NULL);
+    SSL_CTX_set_verify(ctx, mode, l->client_cert == CONF_CLIENT_CERT_OPTIONAL ? any_chain : NULL);
     SSL_CTX_set_verify_depth(ctx, VERIFY_DEPTH);
     return PKE_OK;
 }

@@ -255,7 +255,8 @@ bool txn_adopt_snapshot(struct txn *t)
 {
     struct net_endpoint *ep = snapshot_endpoint(t->net->snap, t->ep->conf->name);
 
-    if (!ep || ep->conf->stage != t->ep->conf->stage || !pke_strings_has(&ep->conf->credentials, t->kind))
+    if (!ep || ep->conf->stage != t->ep->conf->stage ||
+        (strcmp(t->kind, KIND_RENEWAL) != 0 && !pke_strings_has(&ep->conf->credentials, t->kind)))
         return false;
     snapshot_ref(t->net->snap);
     snapshot_unref(t->snap);
@@ -285,6 +286,7 @@ struct txn *txn_start(struct net *net, const struct txn_request *req, txn_done_f
     t->done = done;
     t->arg = arg;
     t->source = req->source ? pke_arena_strdup(t->arena, req->source) : NULL;
+    t->client_certificate = pke_arena_bytes(t->arena, req->client_certificate);
     t->started = role_monotonic_ms();
     t->deadline = t->started + (uint64_t)t->snap->conf->global.request_deadline;
     t->timer = event_new(net->base, -1, 0, on_deadline, t);

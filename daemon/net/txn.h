@@ -16,9 +16,12 @@ struct txn;
 typedef void txn_done_fn(unsigned status, struct pke_bytes body, void *arg);
 
 struct txn_request {
-    struct net_endpoint *endpoint;  /* of net->snap */
-    struct pke_bytes body;          /* borrowed for the call only: it may be wiped afterwards */
-    const char *source;             /* client address without port; NULL on frontend listeners */
+    struct net_endpoint *endpoint; /* of net->snap */
+    struct pke_bytes body;         /* borrowed for the call only: it may be wiped afterwards */
+    const char *source;            /* client address without port; NULL on frontend listeners */
+    /* DER of the certificate whose key the client holds (TLS), whoever issued it; empty: none. Borrowed as
+     * body */
+    struct pke_bytes client_certificate;
     const struct pke_fail *refused; /* the HTTP layer refuses already (body too large); NULL: go on */
     unsigned refused_status;        /* the HTTP status of that */
 };

@@ -71,6 +71,7 @@ SEEDS = {  # patterns below tests/, or the function that writes them into a fold
     "soap": ["data/mdm/*.xml"],
     "xcep": ["data/mdm/*getpolicies*.req.xml"],
     "wstep": ["data/mdm/*rst-*.req.xml"],
+    "xmlsig": ["data/mdm/*certificate.req.xml", "data/mdm/*rst-issue*.req.xml"],
     "context": contexts,
     "csr": ["data/csr/*.csr", "data/probe/*.csr"],
     "tbs": to_be_signed,
@@ -84,7 +85,7 @@ SEEDS = {  # patterns below tests/, or the function that writes them into a fold
     "control": made,
     "userfile": made,
 }
-DICTIONARIES = {"soap": "xml", "xcep": "xml", "wstep": "xml", "context": "xml", "http": "http", "control": "control",
+DICTIONARIES = {"soap": "xml", "xcep": "xml", "wstep": "xml", "xmlsig": "xml", "context": "xml", "http": "http", "control": "control",
                 "userfile": "user"}
 KEPT = os.path.join(DATA, "fuzz")  # TARGET-NAME: what no other test has, and what a target once failed on
 

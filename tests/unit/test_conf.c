@@ -210,6 +210,25 @@ static void test_one_mistake(void **state)
          "c.yaml:27:3: listeners.main.client-ca: is needed with client-cert\n"},
         {"    tls-key: tls.key\n", "    tls-key: tls.key\n    client-ca: a.pem\n",
          "c.yaml:32:16: listeners.main.client-ca: has no effect while client-cert is off\n"},
+        {"    path: /EnrollmentServer/Policy.svc\n",
+         "    path: /EnrollmentServer/Policy.svc\n    credentials: [signed-header]\n",
+         "c.yaml:47:3: endpoints.policy.credential-ca: is needed for signed-header and client-certificate\n"},
+        {"    path: /EnrollmentServer/Policy.svc\n",
+         "    path: /EnrollmentServer/Policy.svc\n    credential-ca: a.pem\n",
+         "c.yaml:50:20: endpoints.policy.credential-ca: has no effect without the credentials signed-header "
+         "or client-certificate\n"},
+        {"    path: /EnrollmentServer/Policy.svc\n",
+         "    path: /EnrollmentServer/Policy.svc\n    credential-crl: a.pem\n",
+         "c.yaml:50:21: endpoints.policy.credential-crl: has no effect without credential-ca\n"},
+        {"    path: /EnrollmentServer/Policy.svc\n",
+         "    path: /EnrollmentServer/Policy.svc\n    credentials: [client-certificate]\n    credential-ca: "
+         "a.pem\n",
+         "c.yaml:50:19: endpoints.policy.credentials[0]: client-certificate needs a listener with "
+         "client-cert optional or require\n"},
+        {"    path: /EnrollmentServer/Policy.svc\n",
+         "    path: /EnrollmentServer/Policy.svc\n    certificate-principal: dns\n",
+         "c.yaml:50:28: endpoints.policy.certificate-principal: expects one of subject-cn, san-upn, "
+         "san-email, sha256\n"},
         {"    tls-key: tls.key\n", "    tls-key: tls.key\n    public-url: https://a/b\n",
          "c.yaml:32:17: listeners.main.public-url: expects https://HOST or https://HOST:PORT\n"},
         {"    address: 127.0.0.1", "    address: '::'",
@@ -598,7 +617,7 @@ static void test_every_option_is_described(void **state)
             assert_true(o->type != PKE_OPT_ENUM || o->names);
         }
     }
-    assert_int_equal(n, 7);
+    assert_int_equal(n, 8);
     conf_unref(conf);
     free(text);
 }
