@@ -41,18 +41,26 @@ static char *without_controls(const char *value)
     return out;
 }
 
+/* What issuer left of an attestation item: "sha256:" and 64 digits, the digest of what was in it. */
+static bool is_hash(const char *value)
+{
+    return strncmp(value, "sha256:", 7) == 0 && strlen(value) == 7 + 64;
+}
+
 static json_t *view_item(const struct pke_pair *pair)
 {
     const struct context_item *item = context_item_find(pair->name);
+    bool hash = item && item->guarded && is_hash(pair->value);
     bool digest = (item && item->guarded && *pair->value) || strlen(pair->value) > SHOWN_MAX;
     PKE_CLEANUP(pke_free_p) char *name = without_controls(pair->name);
-    PKE_CLEANUP(pke_free_p) char *value = digest ? digest_text(pair->value) : without_controls(pair->value);
+    PKE_CLEANUP(pke_free_p)
+    char *value = digest && !hash ? digest_text(pair->value) : without_controls(pair->value);
     json_t *o = json_object();
 
     control_put(o, "name", name);
     control_put(o, "type", item ? context_type_name(item->type) : NULL);
-    json_object_set_new(o, "fits",
-                        item ? json_boolean(context_value_fits(item->type, pair->value)) : json_null());
+    json_object_set_new(
+        o, "fits", item && !hash ? json_boolean(context_value_fits(item->type, pair->value)) : json_null());
     json_object_set_new(o, "digest", json_boolean(digest));
     control_put(o, "value", value);
     return o;
