@@ -159,7 +159,7 @@ void show_list(const struct verb *v, const json_t *items, bool color, FILE *out)
 /* Objects whose members are named by the configuration: those names are shown as they are. */
 static bool holds_names(const char *key)
 {
-    return !strcmp(key, "listeners") || !strcmp(key, "urls");
+    return !strcmp(key, "listeners") || !strcmp(key, "urls") || !strcmp(key, "token_issuers");
 }
 
 /* "not_after" -> "Not after" */

@@ -14,11 +14,14 @@
 #include "daemon/common/role.h"
 
 #define ASSERTION_MAX (64u << 10)
+#define KEYS_LOOK_S   2 /* how soon status tells of a changed key file and of counters */
 
 struct auth_role {
     struct role *role;
     struct auth_core *core; /* NULL before the first commit */
     struct pke_arena *arena;
+    struct event *look;  /* at the key files, whether tokens come or not */
+    struct pke_buf told; /* the facts that main was told last */
 };
 
 /* A channel to net or to control; each says what it may ask. */
@@ -73,7 +76,7 @@ static void on_auth(struct peer *p, const struct ipc_frame *f)
         chan_send_record(p->chan, MSG_AUTH_OK, f->id, msg_auth_ok_fields, &ok);
     } else {
         log_fail(err == PKE_UNAUTHENTICATED ? LOG_INFO : LOG_WARNING, "authentication refused", &fail, "user",
-                 m.username, "source", m.source, "endpoint", m.endpoint, NULL);
+                 m.username, "source", m.source, "endpoint", m.endpoint, "kind", m.kind, NULL);
         answer_failure(p, f->id, &fail);
     }
     pke_buf_done(&assertion);
@@ -147,21 +150,72 @@ static enum pke_err on_prepare(struct role *r, const struct conf *conf, struct p
                                struct pke_fail *fail)
 {
     struct auth_core *core = NULL;
+    struct auth_role *a = r->state;
     enum pke_err err = auth_core_new(conf, secret, r->index == 0, &core, fail);
 
+    if (err == PKE_OK)
+        err = auth_core_open_tokens(core, a->core, fail);
+    if (err != PKE_OK) {
+        auth_core_free(core);
+        core = NULL;
+    }
     *ret = core;
     return err;
 }
 
+/* main hears of what changed; @p anyway: also when nothing did. */
+static void tell_state(struct auth_role *a, bool anyway)
+{
+    struct pke_arena *arena = pke_arena_new();
+    struct msg_state ready = {.state = "ready"};
+    struct pke_buf now;
+
+    auth_core_token_facts(a->core, arena, &ready.facts);
+    pke_buf_init(&now, SIZE_MAX);
+    for (size_t i = 0; i < ready.facts.n; i++)
+        pke_buf_printf(&now, "%s=%s\n", ready.facts.v[i].name, ready.facts.v[i].value);
+    if (anyway || !pke_bytes_eq(pke_buf_bytes(&now), pke_buf_bytes(&a->told))) {
+        role_tell_state(a->role, &ready);
+        pke_buf_done(&a->told);
+        a->told = now;
+    } else {
+        pke_buf_done(&now);
+    }
+    pke_arena_free(arena);
+}
+
+static void on_look(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    tell_state(arg, false);
+}
+
+/* A broken file shall be in status before the first token that needs it. */
+static void watch_keys(struct auth_role *a, bool wanted)
+{
+    static const struct timeval every = {.tv_sec = KEYS_LOOK_S};
+
+    if (!wanted && a->look) {
+        event_free(a->look);
+        a->look = NULL;
+    }
+    if (!wanted || a->look)
+        return;
+    a->look = event_new(a->role->base, -1, EV_PERSIST, on_look, a);
+    if (!a->look || event_add(a->look, &every) != 0)
+        pke_oom();
+}
+
 static void on_commit(struct role *r, const struct conf *conf, void *candidate)
 {
-    static const struct msg_state ready = {.state = "ready"};
     struct auth_role *a = r->state;
 
-    (void)conf; /* the candidate has it from prepare */
     auth_core_free(a->core);
     a->core = candidate;
-    role_tell_state(r, &ready);
+    a->role = r;
+    watch_keys(a, conf->n_token_issuers > 0);
+    tell_state(a, true);
 }
 
 static void on_abort(struct role *r, void *candidate)

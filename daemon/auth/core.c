@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "daemon/auth/certificate.h"
 #include "daemon/auth/core_impl.h"
+#include "daemon/auth/jwt.h"
 #include "daemon/auth/replay.h"
 #include "daemon/auth/signed.h"
 #include "daemon/common/assertion.h"
@@ -73,7 +74,19 @@ void auth_core_free(struct auth_core *core)
     replay_close(core->replay);
     xmlsig_free(core->xmlsig);
     userfile_free(core->users);
+    tokenkeys_free(core->tokens);
     free(core);
+}
+
+enum pke_err auth_core_open_tokens(struct auth_core *core, const struct auth_core *old, struct pke_fail *fail)
+{
+    return tokenkeys_new(core->conf, old ? old->tokens : NULL, &core->tokens, fail);
+}
+
+void auth_core_token_facts(struct auth_core *core, struct pke_arena *arena, struct pke_pairs *out)
+{
+    tokenkeys_refresh(core->tokens);
+    tokenkeys_facts(core->tokens, arena, out);
 }
 
 enum pke_err auth_core_refresh(struct auth_core *core, struct pke_fail *fail)
@@ -203,6 +216,8 @@ static const struct {
     {"username", verify_username},
     {"signed-header", verify_signed_header},
     {"client-certificate", verify_client_certificate},
+    {"jwt", jwt_verify_custom},
+    {"entra-jwt", jwt_verify_entra},
 };
 
 static auth_verify_fn *find_verifier(const char *kind)

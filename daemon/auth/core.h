@@ -21,6 +21,16 @@ enum pke_err auth_core_new(const struct conf *conf, struct pke_bytes secret, boo
                            struct auth_core **ret, struct pke_fail *fail);
 void auth_core_free(struct auth_core *core); /* accepts NULL; wipes */
 
+/**
+ * Read the keys of the token issuers; @p old, the core in force, hands over what it knows of them (NULL: this
+ * process begins). See tokenkeys_new().
+ */
+enum pke_err auth_core_open_tokens(struct auth_core *core, const struct auth_core *old,
+                                   struct pke_fail *fail);
+
+/** Read key files that changed, and append what status tells of the token issuers. */
+void auth_core_token_facts(struct auth_core *core, struct pke_arena *arena, struct pke_pairs *out);
+
 /** Both clocks, read once per request: deadlines and back-off are monotonic, tokens and certificates are not.
  */
 struct auth_now {

@@ -9,6 +9,7 @@
 #include "daemon/auth/backoff.h"
 #include "daemon/auth/core.h"
 #include "daemon/auth/password.h"
+#include "daemon/auth/tokenkeys.h"
 #include "daemon/auth/userfile.h"
 
 struct auth_core {
@@ -20,8 +21,9 @@ struct auth_core {
     struct certificates *certificates;
     struct replay *replay;
     struct xmlsig *xmlsig;
-    struct userfile *users; /* NULL: the file cannot be used, for the reason below */
-    struct stat seen;       /* the file that users were read from */
+    struct tokenkeys *tokens; /* NULL until auth_core_open_tokens() */
+    struct userfile *users;   /* NULL: the file cannot be used, for the reason below */
+    struct stat seen;         /* the file that users were read from */
     struct pke_fail broken;
 };
 

@@ -139,6 +139,7 @@ enum pke_err conf_parse(const char *file, struct pke_bytes text, struct conf **r
         conf_check(ci);
         conf_check_endpoints(ci);
         conf_check_provisioning(ci);
+        conf_check_tokens(ci);
     }
     err = conf_report_done(&report, errors);
     ci->report = NULL;
@@ -236,4 +237,9 @@ const struct conf_endpoint *conf_find_endpoint(const struct conf *conf, const ch
 const struct conf_provisioning *conf_find_provisioning(const struct conf *conf, const char *name)
 {
     return conf_find(conf, CONF_PROVISIONING, name);
+}
+
+const struct conf_token_issuer *conf_find_token_issuer(const struct conf *conf, const char *name)
+{
+    return conf_find(conf, CONF_TOKEN_ISSUERS, name);
 }

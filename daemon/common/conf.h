@@ -17,7 +17,9 @@
 #define CONF_MAX_KEYS   32
 #define CONF_MAX_PLACES \
     256 /* listeners and endpoints together: net tells of them in one list, IPC_MAX_ITEMS */
-#define CONF_MAX_BYTES (1u << 20) /* larger files are refused */
+#define CONF_MAX_TOKEN_ISSUERS   64 /* facts of auth, with room to spare */
+#define CONF_MAX_ENDPOINT_TOKENS 8
+#define CONF_MAX_BYTES           (1u << 20) /* larger files are refused */
 
 enum conf_backend { CONF_BACKEND_PKCS11, CONF_BACKEND_FILE };
 enum conf_client_cert { CONF_CLIENT_CERT_OFF, CONF_CLIENT_CERT_OPTIONAL, CONF_CLIENT_CERT_REQUIRE };
@@ -97,15 +99,35 @@ struct conf_provisioning {
     char *fragment_file;                   /* proto/provfrag.h */
 };
 
+enum conf_tokens { CONF_TOKENS_CUSTOM, CONF_TOKENS_ENTRA };
+
+/** token-issuers.NAME: whose tokens are credentials (jwt: custom, entra-jwt: entra), and by which rules. */
+struct conf_token_issuer {
+    const char *name;
+    int kind;        /* enum conf_tokens */
+    char *keys_file; /* JWKS or PEM; read again when it changes */
+    bool allow_missing_kid;
+    struct pke_strings algorithms;
+    struct pke_strings issuer, audience; /* entra: {tid} in issuer stands for the token's own tenant */
+    int64_t leeway, max_lifetime;
+    char *principal_claim; /* custom */
+    char *upn_claim;
+    bool one_time;              /* custom: jti is good for one certificate */
+    struct pke_strings tenants; /* entra, GUIDs in any letter case; never empty */
+    char *required_scope;       /* entra; "": any */
+    struct pke_strings app_ids; /* entra, GUIDs; empty: any */
+};
+
 /** endpoints.NAME: path -> what is served there. */
 struct conf_endpoint {
     const char *name;
     struct pke_strings listeners;
     char *path;
-    int flavour;                    /* enum conf_flavour */
-    int stage;                      /* enum conf_stage */
-    char *enrollment_version;       /* "3.0" .. "7.0", as told to the client at discovery */
-    struct pke_strings credentials; /* enabled kinds: "username" */
+    int flavour;                      /* enum conf_flavour */
+    int stage;                        /* enum conf_stage */
+    char *enrollment_version;         /* "3.0" .. "7.0", as told to the client at discovery */
+    struct pke_strings credentials;   /* enabled kinds: "username" */
+    struct pke_strings token_issuers; /* names; of those kinds that are enabled */
     char *template_name;
     char *provisioning;        /* stage enroll */
     char *enroll_endpoint;     /* stage policy: whose URL is advertised */
@@ -144,6 +166,8 @@ struct conf {
     size_t n_endpoints;
     struct conf_provisioning *provisionings;
     size_t n_provisionings;
+    struct conf_token_issuer *token_issuers;
+    size_t n_token_issuers;
     uint8_t generation[CONF_GENERATION];
     char generation_hex[2 * CONF_GENERATION + 1];
     const char *file;        /* name for messages */
@@ -208,6 +232,7 @@ const struct policy_template *conf_find_template(const struct conf *conf, const 
 const struct conf_listener *conf_find_listener(const struct conf *conf, const char *name);
 const struct conf_endpoint *conf_find_endpoint(const struct conf *conf, const char *name);
 const struct conf_provisioning *conf_find_provisioning(const struct conf *conf, const char *name);
+const struct conf_token_issuer *conf_find_token_issuer(const struct conf *conf, const char *name);
 
 /** What of @p fresh needs a restart of the daemon (PKE_RELOAD_RESTART): PKE_CONFIG and every such option. */
 enum pke_err conf_check_reload(const struct conf *old, const struct conf *fresh, struct conf_errors *errors);

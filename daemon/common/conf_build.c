@@ -247,6 +247,7 @@ void conf_resolve(struct conf_impl *ci)
     for (size_t i = 0; i < c->n_provisionings; i++)
         if (!c->provisionings[i].display_name)
             c->provisionings[i].display_name = c->provisionings[i].provider_id;
+    conf_resolve_tokens(ci);
     for (size_t i = 0; i < c->n_endpoints; i++)
         resolve_endpoint(ci, i);
 }

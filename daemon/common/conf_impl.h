@@ -54,6 +54,7 @@ enum conf_section_id {
     CONF_TEMPLATES,
     CONF_LISTENERS,
     CONF_PROVISIONING,
+    CONF_TOKEN_ISSUERS,
     CONF_ENDPOINTS,
     CONF__SECTIONS
 };
@@ -76,7 +77,8 @@ struct conf_impl {
 };
 
 extern const struct pke_option conf_global_options[], conf_key_options[], conf_issuer_options[],
-    conf_listener_options[], conf_endpoint_options[], conf_provisioning_options[];
+    conf_listener_options[], conf_endpoint_options[], conf_provisioning_options[],
+    conf_token_issuer_options[];
 
 /** Start and end a run: the end appends the sorted lines to @p errors. */
 void conf_report_init(struct conf_report *r, const char *file, struct pke_arena *arena);
@@ -102,6 +104,8 @@ void conf_resolve(struct conf_impl *ci);
 void conf_check(struct conf_impl *ci);
 void conf_check_endpoints(struct conf_impl *ci);
 void conf_check_provisioning(struct conf_impl *ci);
+void conf_resolve_tokens(struct conf_impl *ci);
+void conf_check_tokens(struct conf_impl *ci);
 
 /** Report a value: at the option when it is in the file, else at its object. */
 void conf_bad(struct conf_impl *ci, enum conf_section_id section, size_t index, const char *option,

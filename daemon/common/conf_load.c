@@ -149,6 +149,8 @@ static void check_named_files(struct conf_impl *ci)
         need_file(ci, CONF_ENDPOINTS, i, "credential-ca", c->endpoints[i].credential_ca);
         need_file(ci, CONF_ENDPOINTS, i, "credential-crl", c->endpoints[i].credential_crl);
     }
+    for (size_t i = 0; i < c->n_token_issuers; i++)
+        need_file(ci, CONF_TOKEN_ISSUERS, i, "keys-file", c->token_issuers[i].keys_file);
     for (size_t i = 0; i < c->n_provisionings; i++) {
         need_secret(ci, CONF_PROVISIONING, i, "client-secret-file", c->provisionings[i].client_secret_file);
         need_secret(ci, CONF_PROVISIONING, i, "server-secret-file", c->provisionings[i].server_secret_file);

@@ -34,6 +34,8 @@ const struct pke_option conf_endpoint_options[] = {
      .help = "PEM file of their revocation lists; read again when it changes"},
     {"certificate-principal", PKE_OPT_ENUM, F(int, certificate_principal), "subject-cn", .names = principals,
      .help = "What of such a certificate is the principal"},
+    {"token-issuers", PKE_OPT_STRINGS, F(struct pke_strings, token_issuers), NULL, 1, CONF_NAME_MAX,
+     .help = "Names of the token issuers of the credential kinds jwt and entra-jwt"},
     {"template", PKE_OPT_STRING, F(char *, template_name), NULL, 1, CONF_NAME_MAX, .required = true,
      .help = "Name of the certificate template"},
     {"provisioning", PKE_OPT_STRING, F(char *, provisioning), NULL, 1, CONF_NAME_MAX,
@@ -136,6 +138,7 @@ const struct conf_section conf_sections[] = {
     {"templates", true, policy_template_options, "what may be issued, to whom and with which names"},
     {"listeners", true, conf_listener_options, "where clients and the frontend connect"},
     {"provisioning", true, conf_provisioning_options, "values of the provisioning document"},
+    {"token-issuers", true, conf_token_issuer_options, "whose tokens clients may bring, and by which rules"},
     {"endpoints", true, conf_endpoint_options, "paths and what is served there"},
     {NULL, false, NULL, NULL},
 };
@@ -151,5 +154,6 @@ const struct conf_layout conf_layouts[CONF__SECTIONS] = {
     [CONF_TEMPLATES] = LAYOUT(templates, n_templates, struct policy_template),
     [CONF_LISTENERS] = LAYOUT(listeners, n_listeners, struct conf_listener),
     [CONF_PROVISIONING] = LAYOUT(provisionings, n_provisionings, struct conf_provisioning),
+    [CONF_TOKEN_ISSUERS] = LAYOUT(token_issuers, n_token_issuers, struct conf_token_issuer),
     [CONF_ENDPOINTS] = LAYOUT(endpoints, n_endpoints, struct conf_endpoint),
 };

@@ -290,7 +290,8 @@ static bool is_word(const char *state)
     return n > 0 && n <= STATE_WORD_MAX && !state[n];
 }
 
-/* Only net has facts; its successor gets them in one frame with the configuration, where they must fit. */
+/* net tells of its listeners and URLs, auth of its token issuers. net's successor gets them in one frame with
+ * the configuration, where they must fit. */
 static void on_state(struct child *c, const struct ipc_frame *f)
 {
     struct pke_arena *arena = pke_arena_new();
@@ -300,7 +301,7 @@ static void on_state(struct child *c, const struct ipc_frame *f)
     if (f->payload.n > STATE_MAX ||
         ipc_record_read(msg_state_fields, f->payload, arena, &m, sizeof m, &fail) != PKE_OK ||
         !is_word(m.state) || (m.text && !pke_utf8_valid(pke_bytes_str(m.text))) ||
-        (m.facts.n > 0 && c->role != ROLE_NET)) {
+        (m.facts.n > 0 && c->role != ROLE_NET && c->role != ROLE_AUTH)) {
         log_event(LOG_ERR, "a role tells a state that is none", "role", role_name(c->role), "name", c->name,
                   NULL);
         pke_arena_free(arena);

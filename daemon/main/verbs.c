@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "base/timefmt.h"
 #include "config.h"
 #include "daemon/common/log.h"
@@ -44,8 +45,40 @@ static json_t *role_object(const struct child *c)
                      (int)c->restarts, "text", c->told_text);
 }
 
-/* Facts of net are "listener NAME" and "url NAME"; they become two objects. */
-static void add_facts(const struct child *c, json_t *listeners, json_t *urls)
+static void add_number(json_t *to, const json_t *from, const char *name)
+{
+    json_int_t sum =
+        json_integer_value(json_object_get(to, name)) + json_integer_value(json_object_get(from, name));
+
+    json_object_set_new(to, name, json_integer(sum));
+}
+
+/* Each auth worker counts for itself and reads the keys for itself: sums, and the keys of the one that has an
+ * error or fewer of them. */
+static void add_token_issuer(json_t *issuers, const char *name, const char *text)
+{
+    static const char *const counters[] = {"accepted", "refused", "unknown_kids"};
+    json_t *one = json_loads(text, JSON_REJECT_DUPLICATES, NULL), *sum = json_object_get(issuers, name);
+    bool worse;
+
+    if (!json_is_object(one)) {
+        json_decref(one);
+        return;
+    }
+    if (!sum) {
+        json_object_set_new(issuers, name, one);
+        return;
+    }
+    worse = json_is_string(json_object_get(one, "error")) && !json_is_string(json_object_get(sum, "error"));
+    for (size_t i = 0; i < PKE_LEN(counters); i++)
+        add_number(worse ? one : sum, worse ? sum : one, counters[i]);
+    if (worse)
+        json_object_set(issuers, name, one);
+    json_decref(one);
+}
+
+/* Facts of net are "listener NAME" and "url NAME", of auth "token-issuer NAME"; they become objects. */
+static void add_facts(const struct child *c, json_t *listeners, json_t *urls, json_t *issuers)
 {
     for (size_t i = 0; i < c->facts.n; i++) {
         const char *name = c->facts.v[i].name;
@@ -53,12 +86,14 @@ static void add_facts(const struct child *c, json_t *listeners, json_t *urls)
             json_object_set_new(listeners, name + 9, json_string(c->facts.v[i].value));
         else if (strncmp(name, "url ", 4) == 0)
             json_object_set_new(urls, name + 4, json_string(c->facts.v[i].value));
+        else if (c->role == ROLE_AUTH && strncmp(name, "token-issuer ", 13) == 0)
+            add_token_issuer(issuers, name + 13, c->facts.v[i].value);
     }
 }
 
 static json_t *status_object(struct supervisor *s)
 {
-    json_t *roles = json_array(), *listeners = json_object(), *urls = json_object();
+    json_t *roles = json_array(), *listeners = json_object(), *urls = json_object(), *issuers = json_object();
     char started[PKE_RFC3339_SIZE];
 
     pke_time_rfc3339_ms(s->started_wall, started);
@@ -66,13 +101,13 @@ static json_t *status_object(struct supervisor *s)
         if (c->state == CHILD_GONE)
             continue;
         json_array_append_new(roles, role_object(c));
-        add_facts(c, listeners, urls);
+        add_facts(c, listeners, urls, issuers);
     }
-    return json_pack("{s:s, s:s, s:s, s:i, s:s, s:I, s:o, s:o, s:o}", "state", lifecycle_state(s), "version",
-                     PACKAGE_VERSION, "generation", s->conf->generation_hex, "pid", (int)getpid(),
+    return json_pack("{s:s, s:s, s:s, s:i, s:s, s:I, s:o, s:o, s:o, s:o}", "state", lifecycle_state(s),
+                     "version", PACKAGE_VERSION, "generation", s->conf->generation_hex, "pid", (int)getpid(),
                      "started_at", started, "uptime_seconds",
                      (json_int_t)((process_monotonic_ms() - s->started_mono) / 1000), "roles", roles,
-                     "listeners", listeners, "urls", urls);
+                     "listeners", listeners, "urls", urls, "token_issuers", issuers);
 }
 
 void verbs_frame(struct child *c, const struct ipc_frame *f)

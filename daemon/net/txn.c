@@ -255,7 +255,8 @@ bool txn_adopt_snapshot(struct txn *t)
 {
     struct net_endpoint *ep = snapshot_endpoint(t->net->snap, t->ep->conf->name);
 
-    if (!ep || ep->conf->stage != t->ep->conf->stage || !pke_strings_has(&ep->conf->credentials, t->kind))
+    if (!ep || ep->conf->stage != t->ep->conf->stage ||
+        (strcmp(t->kind, KIND_RENEWAL) != 0 && !pke_strings_has(&ep->conf->credentials, t->kind)))
         return false;
     snapshot_ref(t->net->snap);
     snapshot_unref(t->snap);

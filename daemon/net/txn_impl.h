@@ -8,6 +8,8 @@
 #include "proto/wstep.h"
 #include "proto/xcep.h"
 
+#define KIND_RENEWAL "renewal" /* the CMS is the credential; not a kind that can be enabled */
+
 enum step_result {
     STEP_NEXT, /* go on with the next step */
     STEP_WAIT, /* txn_resume() comes later */

@@ -2,6 +2,7 @@
 /* The steps of the two stages, in the order in which they run. */
 #include <openssl/evp.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/encode.h"
 #include "daemon/common/log.h"
@@ -9,9 +10,12 @@
 #include "daemon/net/txn_impl.h"
 #include "policy/decide.h"
 
-#define STALE_PAUSE  100 /* ms: the other half of a configuration switch is under way */
-#define TOKEN_MAX    512
-#define KIND_RENEWAL "renewal" /* of what net logs; not a kind that can be enabled */
+#define STALE_PAUSE    100  /* ms: the other half of a configuration switch is under way */
+#define TOKEN_MAX      512  /* a one-time token */
+#define JWT_MAX        8192 /* as auth takes it */
+#define KIND_ONE_TIME  "one-time-token"
+#define KIND_JWT       "jwt"
+#define KIND_ENTRA_JWT "entra-jwt"
 
 static enum step_result done(enum pke_err err)
 {
@@ -102,17 +106,59 @@ static enum step_result step_read_token(struct txn *t)
 
 static const char *const kind_names[] = {
     [SOAP_CRED_NONE] = "client-certificate", /* step_security() let nothing else of these two pass */
-    [SOAP_CRED_EMPTY] = "client-certificate",    [SOAP_CRED_USERNAME] = "username",
-    [SOAP_CRED_USERNAME_EMPTY] = KIND_RENEWAL,   [SOAP_CRED_JWT] = "entra-jwt",
-    [SOAP_CRED_DEVICE_TOKEN] = "one-time-token", [SOAP_CRED_CERTIFICATE] = "signed-header",
+    [SOAP_CRED_EMPTY] = "client-certificate",  [SOAP_CRED_USERNAME] = "username",
+    [SOAP_CRED_USERNAME_EMPTY] = KIND_RENEWAL, [SOAP_CRED_JWT] = KIND_ENTRA_JWT,
+    [SOAP_CRED_DEVICE_TOKEN] = KIND_ONE_TIME, /* or KIND_JWT */
+    [SOAP_CRED_CERTIFICATE] = "signed-header",
 };
+
+static bool is_base64url(uint8_t c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+
+/* RFC 7515 7.1: three parts with dots between them. A one-time token of ours has no dot; the signature may be
+ * missing, so that "none" is refused by who knows signatures. */
+static bool has_jws_form(struct pke_bytes text)
+{
+    unsigned dots = 0;
+
+    for (size_t i = 0; i < text.n; i++) {
+        dots += text.p[i] == '.';
+        if (text.p[i] != '.' && !is_base64url(text.p[i]))
+            return false;
+    }
+    return dots == 2 && text.p[0] != '.';
+}
+
+/* MS-MDE2 3.4.4.1.1.1: the token's text is base64 of what the sign-in page posted, or of the Entra token (a
+ * bare one has dots, which are not base64). Kept until it is sent on. What it is decides its kind. */
+static enum pke_err decode_token(struct txn *t)
+{
+    bool entra = t->soap.credential.kind == SOAP_CRED_JWT;
+    size_t max = JWT_MAX;
+    enum pke_err err;
+
+    pke_buf_init(&t->token, JWT_MAX);
+    err = pke_base64_decode(t->soap.credential.token, PKE_B64_STRICT, &t->token);
+    if (!entra && err == PKE_OK && has_jws_form(pke_buf_bytes(&t->token)))
+        t->kind = KIND_JWT;
+    if (strcmp(t->kind, KIND_ONE_TIME) == 0)
+        max = TOKEN_MAX;
+    if (err == PKE_OK && t->token.n > 0 && t->token.n <= max)
+        return PKE_OK;
+    return pke_fail_set(&t->fail, PKE_UNAUTHENTICATED, "token-encoding", "MS-MDE2 3.4.4.1.1.1",
+                        "the token is not the base64 of 1 to %zu bytes", max);
+}
 
 static enum step_result step_credential(struct txn *t)
 {
     enum soap_credential_kind kind = t->soap.credential.kind;
-    enum pke_err err = PKE_OK;
+    enum pke_err err = PKE_OK, decoded = PKE_OK;
 
     t->kind = kind_names[kind];
+    if (kind == SOAP_CRED_JWT || kind == SOAP_CRED_DEVICE_TOKEN)
+        decoded = decode_token(t);
     if (kind == SOAP_CRED_USERNAME_EMPTY && t->rst.operation == WSTEP_RENEW)
         return STEP_NEXT; /* MS-MDE2 4.4: the CMS is the credential, and issuer verifies it */
     if (kind == SOAP_CRED_USERNAME_EMPTY)
@@ -122,7 +168,7 @@ static enum step_result step_credential(struct txn *t)
         err = pke_fail_set(&t->fail, PKE_UNAUTHENTICATED, "credential-disabled",
                            "pkienrolld.conf endpoints credentials",
                            "credentials of kind %s are not enabled here", t->kind);
-    return done(err);
+    return done(err == PKE_OK ? decoded : err);
 }
 
 static enum step_result on_authenticated(struct txn *t, const struct ipc_frame *f)
@@ -138,20 +184,6 @@ static enum step_result on_authenticated(struct txn *t, const struct ipc_frame *
     return STEP_NEXT;
 }
 
-/* MS-MDE2 3.4.4.1.1.1: the token's text is base64 of what the sign-in page posted. Kept until the transaction
- * ends. */
-static enum pke_err keep_token(struct txn *t)
-{
-    enum pke_err err;
-
-    pke_buf_init(&t->token, TOKEN_MAX);
-    err = pke_base64_decode(t->soap.credential.token, PKE_B64_STRICT, &t->token);
-    if (err != PKE_OK || t->token.n == 0)
-        return pke_fail_set(&t->fail, PKE_UNAUTHENTICATED, "token-encoding", "MS-MDE2 3.4.4.1.1.1",
-                            "the token is not the base64 of 1 to %d bytes", TOKEN_MAX);
-    return PKE_OK;
-}
-
 /* One-time tokens are the issuer's: it is asked now for the policy, and with the request itself at
  * enrollment. */
 static enum step_result authenticate_token(struct txn *t)
@@ -159,8 +191,6 @@ static enum step_result authenticate_token(struct txn *t)
     struct msg_token m = {.endpoint = t->ep->conf->name, .deadline = t->deadline};
     struct link_question q = {ROLE_ISSUER, MSG_TOKEN, msg_token_fields, &m, role_monotonic_ms(), t->deadline};
 
-    if (keep_token(t) != PKE_OK)
-        return STEP_FAIL;
     if (t->ep->conf->stage != CONF_STAGE_POLICY)
         return STEP_NEXT;
     m.token = pke_buf_bytes(&t->token);
@@ -180,13 +210,16 @@ static enum step_result ask_auth(struct txn *t)
         .password = c->password,
         .document = c->kind == SOAP_CRED_CERTIFICATE ? t->input : PKE_BYTES(NULL, 0),
         .client_certificate = has_client_certificate(t) ? t->client_certificate : PKE_BYTES(NULL, 0),
+        .token = pke_buf_bytes(&t->token),
         .source = t->source,
         .request_hash = PKE_BYTES(t->request_hash, t->has_hash ? sizeof t->request_hash : 0),
         .deadline = t->deadline,
     };
     struct link_question q = {ROLE_AUTH, MSG_AUTH, msg_auth_fields, &m, role_monotonic_ms(), t->deadline};
+    enum step_result result = txn_ask(t, &q, on_authenticated);
 
-    return txn_ask(t, &q, on_authenticated);
+    pke_buf_wipe(&t->token); /* from here on auth's word counts, and issuer gets no JWT */
+    return result;
 }
 
 static enum step_result step_authenticate(struct txn *t)
@@ -195,7 +228,7 @@ static enum step_result step_authenticate(struct txn *t)
     case SOAP_CRED_USERNAME_EMPTY:
         return STEP_NEXT;
     case SOAP_CRED_DEVICE_TOKEN:
-        return authenticate_token(t);
+        return strcmp(t->kind, KIND_JWT) == 0 ? ask_auth(t) : authenticate_token(t);
     default:
         return ask_auth(t);
     }

@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tokens of a custom issuer and of Entra ID against a real daemon (MS-MDE2 checklist 14 to 19, attack A12): both stages,
+every refusal with its rule behind the TraceId, keys that roll, break and come back."""
+import base64
+import json
+import os
+import re
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.environ["top_srcdir"], "tests", "lib"))
+import jws  # noqa: E402
+import mdm  # noqa: E402
+import tap  # noqa: E402
+from cryptography import x509  # noqa: E402
+from cryptography.x509.oid import NameOID  # noqa: E402
+from mdmlab import MdmLab, whole_fault, write_text  # noqa: E402
+
+VT_JWT = "urn:ietf:params:oauth:token-type:jwt"
+OTHER_TENANT = "11111111-2222-3333-4444-555555555555"
+REFUSED = "Unknown user or wrong password"  # whatever was wrong
+LAB = None
+STS, OTHER, ENTRA = jws.Signer("sts-1"), jws.Signer("sts-1"), jws.Signer("entra-1")
+SECRETS = []
+
+
+def keys_file(name):
+    return os.path.join(LAB.etc, name)
+
+
+def replace_keys(name, text):
+    """As a careful writer does."""
+    write_text(keys_file(name) + ".new", text)
+    os.rename(keys_file(name) + ".new", keys_file(name))
+
+
+def make_lab():
+    lab = MdmLab(start=False)
+    for name, text in (("sts.json", jws.jwks(STS)), ("entra.json", jws.jwks(ENTRA, {"kty": "oct-ish", "kid": "new"}))):
+        write_text(os.path.join(lab.etc, name), text)
+    for name, options in (("sts", {"kind": "custom", "keys-file": "sts.json", "issuer": f"[{jws.CUSTOM_ISSUER}]",
+                                   "audience": f"[{jws.CUSTOM_AUDIENCE}]"}),
+                          ("entra", {"kind": "entra", "keys-file": "entra.json", "audience": f"[{jws.ENTRA_AUDIENCE}]",
+                                     "tenants": f"[{jws.TENANT}]"})):
+        for option, value in options.items():
+            lab.set_option(("token-issuers", name, option), value)
+    for endpoint in ("mdm-policy", "mdm-enroll"):
+        lab.set_option(("endpoints", endpoint, "credentials"), "[one-time-token, jwt, entra-jwt]")
+        lab.set_option(("endpoints", endpoint, "token-issuers"), "[sts, entra]")
+    lab.set_option(("templates", "device", "allow"), f'["*@corp.example", "*@{jws.TENANT}"]')
+    return lab
+
+
+def security(token, entra=False, text=None):
+    SECRETS.append(token)
+    return mdm.device_token(token, VT_JWT if entra else mdm.VT_USER_TOKEN, text)
+
+
+def enroll(token, entra=False, kind="Full", client=None, text=None, device=None, csr=None):
+    device = device or mdm.device_id()
+    return (client or LAB.client()).enroll(csr or mdm.new_csr(device), device, kind,
+                                           security=security(token, entra, text))
+
+
+def reason(answer):
+    shown = LAB.request_show(answer.trace_id) or {}
+    return (shown.get("error") or {}).get("reason")
+
+
+def refused(token, want, name, entra=False, text=None):
+    """At both stages: the fault, the rule behind it, no signature, and the same words whatever was wrong."""
+    before = LAB.signatures()
+    a = LAB.client().get_policies(security=security(token, entra, text))
+    whole_fault(a, 500, "s:Authentication", None, f"{name}: GetPolicies is refused")
+    a = enroll(token, entra, text=text, kind="Device")
+    whole_fault(a, 500, "s:Authentication", None, f"{name}: RST is refused")
+    tap.equal((reason(a), a.certificate()), (want, None), f"{name}: {want}")
+    tap.equal(a.reason, REFUSED, f"{name}: the client learns nothing")
+    tap.equal(LAB.signatures(), before, f"{name}: the key is not used")
+
+
+def status_of(name):
+    return (LAB.status() or {}).get("token_issuers", {}).get(name, {})
+
+
+def wait_issuer(name, condition, what):
+    found = LAB.wait_status(lambda s: condition(s.get("token_issuers", {}).get(name, {})))
+    tap.ok(found, what, f"{status_of(name)}\n{LAB.log_tail()}")
+
+
+# ---- custom
+
+
+def c14_valid():
+    token, client = STS.sign(jws.custom()), LAB.client()
+    for i in range(2):
+        a = client.get_policies(security=security(token))
+        tap.equal(a.status, 200, f"c14 GetPolicies with the token, time {i + 1}") or tap.diag(a.describe())
+    a = enroll(token, client=client)
+    tap.equal(a.status, 200, "c14 RST with the same token") or tap.diag(a.describe())
+    cert = x509.load_der_x509_certificate(a.certificate())
+    tap.equal(cert.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value, "ada@corp.example", "c14 names its user")
+    listed = LAB.ctl("--json", "cert", "list", "--principal", "ada@corp.example", check=True).json()["items"]
+    shown = LAB.request_show(listed[0]["request_id"])
+    tap.equal((shown["principal"], shown["credential"]), ("ada@corp.example", "jwt"), "c14 recorded with its credential")
+    # as clients break lines in base64
+    wrapped = mdm.wrap64(STS.sign(jws.custom()).encode(), "&#xD;\n")
+    a = enroll("", text=wrapped)
+    tap.equal(a.status, 200, "c14 base64 in lines") or tap.diag(a.describe())
+
+
+def c14_refused():
+    past = jws.times(600, 3600)
+    rows = [
+        ("wrong signature", OTHER.sign(jws.custom()), "jws-signature"),
+        ("expired", STS.sign(jws.custom(**past)), "claims-expired"),
+        ("wrong aud", STS.sign(jws.custom(aud="somebody")), "claims-aud"),
+        ("wrong iss", STS.sign(jws.custom(iss="https://evil.example")), "claims-iss"),
+        ("alg none", STS.sign(jws.custom(), alg="none"), "jws-algorithm"),
+        ("alg nOnE", STS.sign(jws.custom(), {"alg": "nOnE"}, alg="none"), "jws-algorithm"),
+        ("HS256 with the public key", STS.sign(jws.custom(), alg="HS256"), "jws-algorithm"),
+        ("unknown kid", STS.sign(jws.custom(), {"kid": "../sts-1"}), "jws-key-unknown"),
+        ("jku", STS.sign(jws.custom(), {"jku": "https://evil.example/keys"}), "jws-header-member"),
+        ("crit", STS.sign(jws.custom(), {"crit": ["exp"]}), "jws-header-member"),
+        ("not yet", STS.sign(jws.custom(nbf=int(time.time()) + 300)), "claims-nbf"),
+        ("no exp", STS.sign(jws.custom(exp=None)), "claims-exp"),
+        ("lives too long", STS.sign(jws.custom(exp=int(time.time()) + 90000)), "claims-lifetime"),
+        ("sub is a number", STS.sign(jws.custom(sub=7)), "claims-type"),
+        ("upn is a list", STS.sign(jws.custom(upn=["ada@corp.example"])), "claims-type"),
+        ("no sub", STS.sign(jws.custom(sub=None)), "token-principal"),
+    ]
+    for name, token, want in rows:
+        refused(token, want, f"c14 {name}")
+    good = STS.sign(jws.custom())
+    refused(good + "=", "token-encoding", "c14 padding is no JWS, and no one-time token is as long")
+    refused(STS.sign(jws.custom(x="y" * 9000)), "token-encoding", "c14 oversize")
+    refused(base64.b64encode(good.encode()).decode(), "token-encoding", "c14 base64 twice")
+    refused(good, "jws-key-unknown", "c14 a custom token is no Entra token", entra=True)
+
+
+def one_time_tokens_still_work():
+    LAB.add_user("bob@corp.example")
+    made = LAB.mint("bob@corp.example")
+    a = enroll(made["token"])
+    tap.equal(a.status, 200, "a one-time token beside JWTs") or tap.diag(a.describe())
+
+
+# ---- Entra ID
+
+
+def c16_valid():
+    token = ENTRA.sign(jws.entra())
+    a = LAB.client().get_policies(security=security(token, True))
+    tap.equal(a.status, 200, "c16 GetPolicies") or tap.diag(a.describe())
+    a = enroll(token, True)
+    tap.equal(a.status, 200, "c16 RST, Full") or tap.diag(a.describe())
+    cert = x509.load_der_x509_certificate(a.certificate())
+    tap.equal(cert.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value, "ada@corp.example", "c16 the UPN is shown")
+    principal = f"{jws.OBJECT}@{jws.TENANT}"
+    rows = LAB.ctl("--json", "cert", "list", "--principal", principal, check=True).json()["items"]
+    tap.equal(len(rows), 1, "c16 and oid@tid is who it belongs to")
+    refused(token, "token-encoding", "c16 a bare JWT", True, text=token)
+    refused(base64.b64encode(token.encode()).decode(), "jws-form", "c16 base64 twice", True)
+
+
+def c17_refused():
+    now = int(time.time())
+    rows = [
+        ("unknown kid", ENTRA.sign(jws.entra(), {"kid": "entra-2"}), "jws-key-unknown"),
+        ("wrong aud", ENTRA.sign(jws.entra(aud="https://graph.microsoft.com")), "claims-aud"),
+        ("iss of another tenant", ENTRA.sign(jws.entra(iss=f"https://sts.windows.net/{OTHER_TENANT}/")), "claims-iss"),
+        ("another tenant", ENTRA.sign(jws.entra(tid=OTHER_TENANT)), "token-tenant"),
+        ("no tid", ENTRA.sign(jws.patched(jws.entra(), {"tid": None})), "token-tid"),
+        ("nbf in the future", ENTRA.sign(jws.entra(nbf=now + 400)), "claims-nbf"),
+        ("expired for long", ENTRA.sign(jws.entra(**jws.times(600, 1000))), "claims-expired"),
+        ("another scope", ENTRA.sign(jws.entra(scp="User.Read")), "token-scope"),
+        ("no scope", ENTRA.sign(jws.entra(scp=None)), "token-app-only"),
+        ("app-only", ENTRA.sign(jws.entra(idtyp="app")), "token-app-only"),
+        ("scp is a list", ENTRA.sign(jws.entra(scp=["mdm_delegation"])), "claims-type"),
+        ("no oid", ENTRA.sign(jws.entra(oid=None)), "token-oid"),
+        ("HS256 with the public key", ENTRA.sign(jws.entra(), alg="HS256"), "jws-algorithm"),
+        ("signed by the custom issuer", STS.sign(jws.entra(), {"kid": "entra-1"}), "jws-signature"),
+    ]
+    for name, token, want in rows:
+        refused(token, want, f"c17 {name}", True)
+    for name, patch in (("4 minutes ahead", {"nbf": now + 240, "iat": now + 240}), ("4 minutes over", jws.times(600, 840))):
+        a = enroll(ENTRA.sign(jws.entra(**patch)), True)
+        tap.equal(a.status, 200, f"c17 a clock {name} is tolerated") or tap.diag(a.describe())
+
+
+def c19_upn():
+    token = ENTRA.sign(jws.entra(upn=None, unique_name=None, oid="3c0a5d6e-95e0-4a4f-8f0b-3b0f6a2c77ab"))
+    a = enroll(token, True, "Device")
+    tap.equal(a.status, 200, "c19 without upn, Device") or tap.diag(a.describe())
+    before = LAB.signatures()
+    a = enroll(token, True, "Full")
+    tap.ok(a.status == 500 and a.certificate() is None, "c19 without upn, Full is refused", a.describe())
+    tap.equal(reason(a), "upn-missing", "c19 for that reason")
+    tap.equal(LAB.signatures(), before, "c19 and the key is not used")
+
+
+def example_11():
+    """The published example with a token of today: its own has expired."""
+    with open(os.path.join(os.environ["top_srcdir"], "tests", "data", "mdm", "11-rst-issue-entra-jwt-device.req.xml"),
+              encoding="utf-8") as f:
+        text = f.read()
+    old = re.search(r'token-type:jwt"[^>]*>([^<]+)<', text)[1]
+    head, body = (json.loads(base64.urlsafe_b64decode(p + "==")) for p in base64.b64decode(old).decode().split(".")[:2])
+    tap.equal((head["alg"], body["tid"]), ("RS256", jws.TENANT), "example 11 is of our tenant")
+    a = LAB.client().request("POST", LAB.client().enroll_path, text)
+    tap.equal((a.subcode, reason(a)), ("s:Authentication", "jws-key-unknown"), "example 11 as it is: its key is not known")
+    fresh = ENTRA.sign({**body, **jws.times(3600)}, {"x5t": "AA"})
+    SECRETS.append(fresh)
+    fresh = base64.b64encode(fresh.encode()).decode()
+    a = LAB.client().request("POST", LAB.client().enroll_path, text.replace(old, fresh))
+    tap.ok(a.certificate(), "example 11 with a fresh token", a.describe())
+    stores = [n.get("type") for n in a.provisioning().findall(".//characteristic[@type='My']/characteristic")]
+    tap.equal(stores[:1], ["System"], "example 11: a device's certificate")
+
+
+# ---- keys
+
+
+def c18_keys():
+    rolled = jws.Signer("entra-2")
+    token = rolled.sign(jws.entra())
+    pids = LAB.pids("auth")
+    unknown = status_of("entra").get("unknown_kids", 0)
+    refused(token, "jws-key-unknown", "c18 a new key", True)
+    wait_issuer("entra", lambda s: s.get("unknown_kids", 0) >= unknown + 2, "c18 status counts unknown kids")
+    tap.ok("does not have" in LAB.read_log() and "entra-2" in LAB.read_log(), "c18 and the log names it")
+    replace_keys("entra.json", jws.jwks(ENTRA, rolled))
+    a = enroll(token, True)
+    tap.equal(a.status, 200, "c18 accepted as soon as the file has the key") or tap.diag(a.describe())
+    wait_issuer("entra", lambda s: s.get("keys") == 2 and not s.get("error"), "c18 status tells two keys")
+    for broken in ("", '{"keys":[', json.dumps({"keys": []}), json.dumps({"keys": [ENTRA.jwk(d="AQ")]})):
+        replace_keys("entra.json", broken)
+        a = LAB.client().get_policies(security=security(token, True))
+        tap.equal(a.status, 200, f"c18 the last good keys stay, file {broken[:12]!r}") or tap.diag(a.describe())
+    wait_issuer("entra", lambda s: s.get("error") and s.get("keys") == 2, "c18 status tells the error")
+    shown = LAB.ctl("status").out
+    tap.ok(re.search(r"entra.*", shown) and "private" in shown, "c18 pkienrollctl status tells it", shown)
+    tap.ok(LAB.ctl("reload").status == 0, "c18 a reload keeps them too")
+    a = LAB.client().get_policies(security=security(token, True))
+    tap.equal(a.status, 200, "c18 after the reload") or tap.diag(a.describe())
+    replace_keys("entra.json", jws.jwks(rolled))
+    refused(ENTRA.sign(jws.entra()), "jws-key-unknown", "c18 a key that was taken out", True)
+    wait_issuer("entra", lambda s: s.get("keys") == 1 and not s.get("error"), "c18 status is well again")
+    tap.equal(LAB.pids("auth"), pids, "c18 without a restart")
+
+
+def broken_at_start():
+    """A broken key file does not take the daemon down, only its tokens."""
+    replace_keys("sts.json", "broken")
+    LAB.restart()
+    a = enroll(STS.sign(jws.custom()))
+    whole_fault(a, 500, "s:EnrollmentServer", None, "no keys at start: the server's fault, not the token's")
+    replace_keys("sts.json", jws.jwks(STS))
+    a = enroll(STS.sign(jws.custom()))
+    tap.equal(a.status, 200, "and the keys come without a restart") or tap.diag(a.describe())
+    good = open(LAB.config, encoding="utf-8").read()
+    LAB.set_option(("token-issuers", "sts", "keys-file"), "nothing.json")
+    r = LAB.ctl("reload")
+    tap.ok(r.status != 0 and "nothing.json" in r.err, "a reload that names a file that is not there is refused", str(r))
+    write_text(LAB.config, good)
+
+
+def nothing_leaks():
+    """A12: no part of a token that was shown to the daemon is in its log."""
+    log = LAB.read_log()
+    parts = [p for t in SECRETS for p in t.split(".")[1:] if len(p) > 40]
+    tap.ok(len(parts) > 50 and "authentication refused" in log, "there are tokens to look for")
+    found = [p[:20] for p in parts if p[:40] in log]
+    tap.equal(found, [], "no token is in the log")
+
+
+def main():
+    global LAB
+    with make_lab() as LAB:
+        LAB.start()
+        tap.run(c14_valid, c14_refused, one_time_tokens_still_work, c16_valid, c17_refused, c19_upn, example_11, c18_keys,
+                broken_at_start, nothing_leaks)
+
+
+main()

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mint JSON Web Tokens, right and wrong, and the key files that verify them."""
+import base64
+import hashlib
+import hmac
+import json
+import time
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+TENANT = "6f0d7c1e-3f0b-4d0c-9a53-1d7f5f1f9a10"
+OBJECT = "2b0a5d6e-95e0-4a4f-8f0b-3b0f6a2c77aa"
+CUSTOM_ISSUER = "https://mdm.corp.example/sts"
+CUSTOM_AUDIENCE = "pkienrolld"
+ENTRA_AUDIENCE = "https://mdm.corp.example"
+
+
+def b64(raw):
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+class Signer:
+    """An RSA key with a kid."""
+
+    def __init__(self, kid):
+        self.kid, self.key = kid, rsa.generate_private_key(65537, 2048)
+
+    def jwk(self, **more):
+        n = self.key.public_key().public_numbers()
+        return {"kty": "RSA", "use": "sig", "kid": self.kid, "n": b64(n.n.to_bytes(256, "big")), "e": b64(b"\1\0\1"), **more}
+
+    def pem(self):
+        return self.key.public_key().public_bytes(serialization.Encoding.PEM,
+                                                  serialization.PublicFormat.SubjectPublicKeyInfo)
+
+    def sign(self, claims, header=None, alg="RS256"):
+        """A compact token; @p alg is how it is signed: RS256, HS256 with the public key for a secret, none."""
+        head = {"typ": "JWT", "alg": alg, "kid": self.kid, **(header or {})}
+        text = b64(json.dumps(head).encode()) + "." + b64(json.dumps(claims).encode())
+        signature = b""
+        if alg == "RS256":
+            signature = self.key.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256())
+        elif alg == "HS256":
+            signature = hmac.new(self.pem(), text.encode(), hashlib.sha256).digest()
+        return text + "." + b64(signature)
+
+
+def jwks(*keys):
+    return json.dumps({"keys": [k.jwk() if isinstance(k, Signer) else k for k in keys]})
+
+
+def times(life=600, ago=0):
+    now = int(time.time()) - ago
+    return {"iat": now, "nbf": now, "exp": now + life}
+
+
+def patched(claims, patch):
+    """The claims with some of them changed; those that are None in @p patch are left out."""
+    return {k: v for k, v in {**claims, **patch}.items() if v is not None}
+
+
+def custom(**patch):
+    return patched({"iss": CUSTOM_ISSUER, "aud": CUSTOM_AUDIENCE, "sub": "ada@corp.example", "upn": "ada@corp.example",
+                    **times()}, patch)
+
+
+def entra(**patch):
+    tid = patch.get("tid") or TENANT
+    return patched({"aud": ENTRA_AUDIENCE, "iss": f"https://sts.windows.net/{tid}/", **times(3600), "tid": tid,
+                    "oid": OBJECT, "upn": "ada@corp.example", "unique_name": "ada@corp.example",
+                    "deviceid": "db7ab579-3759-4492-a03f-655ca7f52ae1", "scp": "mdm_delegation", "ver": "1.0"}, patch)
