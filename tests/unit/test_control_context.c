@@ -79,6 +79,15 @@ static void test_guarded_and_long_values(void **state)
     shows("enrollmentdata", "abc", "text", true, "3 bytes, SHA-256 ba7816bf8f01cfea");
     shows("EnrollmentData", "", "text", true, "");
     shows("AIKPub", "abc", "base64", false, "3 bytes, SHA-256 ba7816bf8f01cfea");
+    memcpy(just, "sha256:", 7); /* what issuer left of an attestation item is one already */
+    memset(just + 7, 'a', 64);
+    pke_pairs_add(&items, arena, "AIKPub", just);
+    list = context_view(&items);
+    assert_string_equal(text_of(json_array_get(list, 0), "value"), just);
+    assert_true(json_is_true(json_object_get(json_array_get(list, 0), "digest")));
+    assert_true(json_is_null(json_object_get(json_array_get(list, 0), "fits")));
+    json_decref(list);
+    items.n = 0;
     memset(just, 'a', 256);
     memset(over, 'a', 257);
     shows("Invented", just, NULL, false, just);
