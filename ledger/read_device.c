@@ -80,23 +80,23 @@ static enum pke_err load(struct query *q, unsigned limit, struct pke_arena *aren
             return PKE_OK;
         }
         load_one(q, arena, &rows[*n]);
-        last = (struct position){rows[*n].first_at, query_col_int(q, DEVICE_LIVE_COLUMN + 1)};
+        last.id = query_col_int(q, DEVICE_LIVE_COLUMN + 1);
         (*n)++;
     }
     return query_result(q, fail);
 }
 
-/* By first_at, which never changes: a device that renews meanwhile does not move between pages. */
+/* By their row, which never changes: a device that renews meanwhile does not move between pages. */
 static void list_sql(const struct ledger_device_filter *f, struct pke_buf *sql)
 {
-    (void)pke_buf_add_str(sql, "SELECT " STORE_DEVICE_COLUMNS
-                               ", " STORE_DEVICE_LIVE("?1") ", d.id FROM device d"
-                                                            " WHERE (d.first_at, d.id) < (?2, ?3)");
+    (void)pke_buf_add_str(sql,
+                          "SELECT " STORE_DEVICE_COLUMNS ", " STORE_DEVICE_LIVE("?1") ", d.id FROM device d"
+                                                                                      " WHERE d.id < ?2");
     if (f->principal)
-        (void)pke_buf_add_str(sql, " AND d.principal = ?5");
+        (void)pke_buf_add_str(sql, " AND d.principal = ?4");
     if (f->state)
         (void)pke_buf_add_str(sql, state_condition(f->state));
-    (void)pke_buf_add_str(sql, " ORDER BY d.first_at DESC, d.id DESC LIMIT ?4");
+    (void)pke_buf_add_str(sql, " ORDER BY d.id DESC LIMIT ?3");
 }
 
 enum pke_err ledger_device_list(struct ledger_reader *r, const struct ledger_device_filter *filter,
@@ -104,7 +104,7 @@ enum pke_err ledger_device_list(struct ledger_reader *r, const struct ledger_dev
                                 struct ledger_device **rows, size_t *n, const char **next,
                                 struct pke_fail *fail)
 {
-    struct position from = {INT64_MAX, INT64_MAX};
+    struct position from = {0, INT64_MAX};
     struct pke_buf sql;
 
     if (limit < 1 || limit > READER_LIMIT_MAX)
@@ -121,7 +121,6 @@ enum pke_err ledger_device_list(struct ledger_reader *r, const struct ledger_dev
     PKE_CLEANUP(query_done) struct query q = query_adhoc(&r->store, pke_buf_cstr(&sql));
     pke_buf_done(&sql);
     query_int(&q, filter->now);
-    query_int(&q, from.received_at);
     query_int(&q, from.id);
     query_int(&q, (int64_t)limit + 1);
     if (filter->principal)

@@ -39,7 +39,8 @@
     X(BY_SHA256, READER_ISSUED("c.sha256 = ?"))                                                           \
     X(BY_SHA1, READER_ISSUED("c.sha1 = ?"))                                                               \
     X(BY_SERIAL, READER_ISSUED("c.serial = ?"))                                                           \
-    X(BY_DEVICE, READER_ISSUED("c.device_id = ?"))                                                        \
+    X(BY_DEVICE, READER_WHOLE READER_FROM " WHERE r.device_id = ? AND r.state = 'issued'"                 \
+                                          " ORDER BY r.received_at DESC, r.id DESC LIMIT 1")              \
     X(BY_ID, READER_ISSUED("r.request_id = ?"))                                                           \
     X(TOKENS, "SELECT " STORE_TOKEN_COLUMNS ", t.id FROM token t WHERE (?1 IS NULL OR t.principal = ?1)"  \
               " AND (t.created_at, t.id) < (?2, ?3) ORDER BY t.created_at DESC, t.id DESC LIMIT ?4")      \

@@ -105,8 +105,6 @@ static const char tables_2[] =
     "ALTER TABLE request ADD COLUMN provider TEXT;"
     "ALTER TABLE request ADD COLUMN attestation TEXT;"
     "ALTER TABLE request ADD COLUMN attributes BLOB;"
-    /* requests under way of one principal: they count in quotas */
-    "CREATE INDEX request_open ON request (principal) WHERE state = 'intent';"
 
     "ALTER TABLE certificate ADD COLUMN provider TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE certificate ADD COLUMN user_id TEXT;"
@@ -119,6 +117,8 @@ static const char tables_2[] =
     "ALTER TABLE certificate ADD COLUMN superseded_at INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE certificate ADD COLUMN revoked_at INTEGER NOT NULL DEFAULT 0;"
     "CREATE INDEX certificate_renewed ON certificate (renewed_from) WHERE renewed_from IS NOT NULL;"
+    /* each certificate costs one index as before: those that count, instead of all of a device */
+    "DROP INDEX certificate_device;"
     "CREATE INDEX certificate_valid ON certificate (device_id, tenant, provider, not_after)"
     "  WHERE superseded_at = 0 AND revoked_at = 0;"
 
@@ -131,14 +131,12 @@ static const char tables_2[] =
     "  first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,"
     "  blocked_at INTEGER NOT NULL DEFAULT 0, blocked_by TEXT, released_at INTEGER NOT NULL DEFAULT 0,"
     "  recovery_until INTEGER NOT NULL DEFAULT 0, renewal_until INTEGER NOT NULL DEFAULT 0,"
-    "  UNIQUE (tenant, device_id, provider),"
+    "  UNIQUE (device_id, tenant, provider),"
     "  CHECK ((blocked_at = 0) = (blocked_by IS NULL)),"
     "  CHECK (released_at = 0 OR (principal IS NULL AND user_id IS NULL))"
     ") STRICT;"
     "CREATE INDEX device_principal ON device (principal, tenant);"
     "CREATE INDEX device_user ON device (user_id, tenant) WHERE user_id IS NOT NULL;"
-    "CREATE INDEX device_by_id ON device (device_id);"
-    "CREATE INDEX device_first ON device (first_at);"
     "INSERT INTO device (tenant, provider, device_id, principal, enrollment_type, ent_dmid, device_name, "
     "hwdev_id,"
     "                    first_at, last_at)"
@@ -148,7 +146,7 @@ static const char tables_2[] =
     "  FROM (SELECT min(request) AS oldest, max(request) AS newest FROM certificate"
     "        WHERE sha256 IS NOT NULL AND device_id IS NOT NULL GROUP BY tenant, device_id) g"
     "  JOIN certificate c ON c.request = g.newest JOIN request r ON r.id = g.newest"
-    "  JOIN request o ON o.id = g.oldest;"
+    "  JOIN request o ON o.id = g.oldest ORDER BY g.oldest;"
 
     /*
      * Approvals. A pending attempt of an MDM client cannot wait: it is refused, and its next attempt comes

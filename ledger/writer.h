@@ -62,7 +62,7 @@
                 " AND (d.user_id IS NULL OR ?3 IS NULL) AND d.released_at = 0 AND " STORE_DEVICE_LIVE(       \
                     "?6") " UNION SELECT c.provider, c.device_id FROM request r JOIN certificate c ON "      \
                           "c.request = r.id"                                                                 \
-                          " WHERE r.state = 'intent' AND r.principal = ?2 AND c.tenant = ?1 AND "            \
+                          " WHERE r.state = 'intent' AND +r.principal = ?2 AND c.tenant = ?1 AND "           \
                           "c.device_id IS NOT NULL"                                                          \
                           " AND (c.user_id IS NULL OR ?3 IS NULL OR c.user_id = ?3))"                        \
                           " WHERE NOT (device_id COLLATE NOCASE IS ?5 AND (provider IS ?4 OR provider = "    \
@@ -84,7 +84,7 @@
     X(ADOPT_CERTIFICATES,                                                                                    \
       "UPDATE certificate SET provider = n.provider FROM certificate n WHERE n.request = ?1"                 \
       " AND certificate.device_id = n.device_id AND certificate.tenant = n.tenant"                           \
-      " AND certificate.provider = ''")                                                                      \
+      " AND certificate.provider = '' AND certificate.superseded_at = 0 AND certificate.revoked_at = 0")     \
     X(UPSERT_DEVICE,                                                                                         \
       "INSERT INTO device (tenant, provider, device_id, principal, user_id, enrollment_type, ent_dmid,"      \
       " device_name, hwdev_id, first_at, last_at) SELECT c.tenant, c.provider, c.device_id, c.principal,"    \

@@ -4,6 +4,7 @@
 
 #include <openssl/evp.h>
 
+#include "ledger/reader.h"
 #include "ledger/writer.h"
 
 #define NOW (T0 / 1000)
@@ -209,16 +210,23 @@ static void test_no_lookup_walks_a_table(void **state)
 {
     static const char *const statements[] = {
 #define X(name, sql) sql,
-        WRITER_STATEMENTS(X)
+        WRITER_STATEMENTS(X) READER_STATEMENTS(X)
 #undef X
     };
+    static const char *const whole[] = {
+        "FROM audit ORDER", "SELECT count(*) FROM certificate", "FROM counter",
+        "FROM token t WHERE (?1 IS NULL"}; /* meant to walk: verify, listings */
     struct fixture *f = *state;
 
     for (size_t i = 0; i < PKE_LEN(statements); i++) {
         PKE_CLEANUP(pke_free_p) char *explain = pke_asprintf("EXPLAIN QUERY PLAN %s", statements[i]);
         PKE_CLEANUP(query_done) struct query q = query_adhoc(&f->l->store, explain);
 
-        while (query_row(&q)) {
+        bool walks = false;
+
+        for (size_t k = 0; k < PKE_LEN(whole); k++)
+            walks = walks || strstr(statements[i], whole[k]);
+        while (query_row(&q) && !walks) {
             const char *step = query_col_text(&q, 3, f->arena);
             if (strncmp(step, "SCAN ", 5) == 0 && !strstr(step, "SCAN (subquery") &&
                 !strstr(step, "CONSTANT ROW"))
