@@ -35,12 +35,12 @@ static bool split(struct pke_bytes token, struct parts *p)
 
 /* RFC 8725 3.1, 3.10; RFC 7515 4.1.11: keys and addresses of keys inside a token, and whatever changes what
  * is signed. */
-static enum pke_err check_members(const json_t *header, struct pke_fail *fail)
+static enum pke_err check_members(const json_t *header, const struct jws_rules *rules, struct pke_fail *fail)
 {
-    static const char *const refuse[] = {"jku", "jwk", "x5u", "x5c", "crit", "zip", "enc", "b64"};
+    static const char *const refuse[] = {"jku" /* first */, "jwk", "x5u", "x5c", "crit", "zip", "enc", "b64"};
     const json_t *typ = json_object_get(header, "typ");
 
-    for (size_t i = 0; i < PKE_LEN(refuse); i++)
+    for (size_t i = rules->pass_jku; i < PKE_LEN(refuse); i++)
         if (json_object_get(header, refuse[i]))
             return pke_fail_set(fail, PKE_UNAUTHENTICATED, "jws-header-member", "RFC 8725 3.10",
                                 "the header of the token has the member %s", refuse[i]);
@@ -61,7 +61,8 @@ static enum pke_err read_kid(const json_t *header, struct jws_facts *facts, stru
     return PKE_OK;
 }
 
-static enum pke_err read_header(struct pke_bytes encoded, struct jws_facts *facts, struct pke_fail *fail)
+static enum pke_err read_header(struct pke_bytes encoded, const struct jws_rules *rules,
+                                struct jws_facts *facts, struct pke_fail *fail)
 {
     json_t *header PKE_CLEANUP(jose_json_free_p) = NULL;
     const char *why = "is not canonical base64url of at most 1 KiB", *alg;
@@ -76,7 +77,7 @@ static enum pke_err read_header(struct pke_bytes encoded, struct jws_facts *fact
         err = pke_fail_set(fail, PKE_UNAUTHENTICATED, "jws-header", "RFC 7515 4",
                            "the header of the token %s", why);
     else
-        err = check_members(header, fail);
+        err = check_members(header, rules, fail);
     pke_buf_done(&text);
     if (err == PKE_OK)
         err = read_kid(header, facts, fail);
@@ -136,11 +137,11 @@ enum pke_err jws_verify(struct pke_bytes token, const struct jose_keys *keys, co
     enum pke_err err;
 
     *facts = (struct jws_facts){{0}, {0}};
-    if (token.n > JWS_MAX)
-        return refused(fail, "jws-size", "limits: token", "the token is larger than 8 KiB");
+    if (token.n > (rules->max ? rules->max : JWS_MAX))
+        return refused(fail, "jws-size", "limits: token", "the token is too large");
     if (!split(token, &p))
         return refused(fail, "jws-form", "RFC 7515 7.1", "the token is not three parts");
-    err = read_header(p.header, facts, fail);
+    err = read_header(p.header, rules, facts, fail);
     if (err == PKE_OK)
         err = select_key(keys, rules, facts, &key, fail);
     if (err == PKE_OK && !jose_base64url(p.payload, payload))

@@ -14,6 +14,8 @@
 
 struct jws_rules {
     bool allow_no_kid; /* a token without kid is meant for the only key of a set */
+    bool pass_jku; /* a jku is passed over instead of refused (Azure Attestation has one); never followed */
+    size_t max;    /* bytes of a token; 0: JWS_MAX */
 };
 
 /** What the header said, as far as it was read: for a log. Not trusted before PKE_OK. */

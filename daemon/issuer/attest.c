@@ -5,6 +5,7 @@
  */
 #include <openssl/evp.h>
 #include <string.h>
+#include <strings.h>
 
 #include "attest/attest.h"
 #include "base/encode.h"
@@ -20,12 +21,13 @@
 static const char *const items[] = {"AIKAttestationClaim",    "AIKPub", "AIKCert",
                                     "AadAIKAttestationClaim", "AADPub", "AzureAttestationBlob"};
 
-static bool is_evidence(const char *name)
+/* Its name as it is documented; NULL: another item. */
+static const char *evidence_name(const char *name)
 {
     for (size_t i = 0; i < PKE_LEN(items); i++)
-        if (strcmp(items[i], name) == 0)
-            return true;
-    return false;
+        if (strcasecmp(items[i], name) == 0)
+            return items[i];
+    return NULL;
 }
 
 /* The hash is over what was encoded, so that it can be compared with a blob; over the text when it is none.
@@ -51,9 +53,11 @@ void attest_take(struct request *req)
     for (size_t i = 0; i < req->msg.context.n; i++) {
         struct pke_pair *item = &req->msg.context.v[i];
 
-        if (!is_evidence(item->name) || !*item->value)
+        const char *name = evidence_name(item->name);
+
+        if (!name || !*item->value)
             continue;
-        pke_pairs_add(&req->evidence, req->arena, item->name, item->value);
+        pke_pairs_add(&req->evidence, req->arena, name, item->value);
         item->value = hash_of(item->value, req->arena);
     }
 }

@@ -84,6 +84,7 @@ SEEDS = {  # patterns below tests/, or the function that writes them into a fold
     "attest": attestations,
     "control": made,
     "userfile": made,
+    "jws": made,
 }
 DICTIONARIES = {"soap": "xml", "xcep": "xml", "wstep": "xml", "xmlsig": "xml", "context": "xml", "http": "http", "control": "control",
                 "userfile": "user"}

@@ -7,6 +7,7 @@
 
 #include "daemon/common/assertion.h"
 #include "tests/fuzz/ipc_sample.h"
+#include "tests/fuzz/jws_sample.h"
 #include "tests/unit/http_vectors.h"
 
 static bool put(FILE *f, struct pke_bytes b)
@@ -121,16 +122,35 @@ static void write_userfile(const char *folder)
     write_texts(folder, files, sizeof files / sizeof *files);
 }
 
+static void write_jws(const char *folder)
+{
+    static const char *const inputs[] = {
+        JWS_SAMPLE_TOKEN,
+        JWS_SAMPLE_TOKEN "=",
+        "eyJhbGciOiJub25lIiwia2lkIjoiazEifQ.e30.",
+        "eyJhbGciOiJIUzI1NiIsImtpZCI6ImsxIn0.e30.AAAA",
+        "eyJhbGciOiJFZERTQSIsImNyaXQiOlsiYjY0Il19.e30.AAAA",
+        JWS_SAMPLE_KEYS,
+        JWS_SAMPLE_PAYLOAD,
+        "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","
+        "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\",\"alg\":\"ES256\"},{\"kty\":\"oct\"}]}",
+        "{\"keys\":[{\"kty\":\"RSA\",\"n\":\"AQAB\",\"e\":\"AQAB\",\"key_ops\":[\"verify\"]}]}",
+        "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n"
+        "-----END PUBLIC KEY-----\n",
+        "{\"iss\":\"i\",\"aud\":\"a\",\"nbf\":1800000000,\"exp\":1800000500.5}",
+    };
+
+    write_texts(folder, inputs, sizeof inputs / sizeof *inputs);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
         const char *target;
         void (*write)(const char *folder);
-    } writers[] = {{"http", write_http},
-                   {"ipc", write_ipc},
-                   {"control", write_control},
-                   {"userfile", write_userfile},
-                   {"assertion", write_assertion}};
+    } writers[] = {{"http", write_http},           {"ipc", write_ipc},
+                   {"control", write_control},     {"userfile", write_userfile},
+                   {"assertion", write_assertion}, {"jws", write_jws}};
 
     for (size_t i = 0; argc == 3 && i < sizeof writers / sizeof *writers; i++)
         if (strcmp(argv[1], writers[i].target) == 0) {

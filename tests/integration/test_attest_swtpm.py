@@ -60,7 +60,8 @@ def refused(a, reason, name):
     """The fault of a policy, its reason in the record, and no signature."""
     whole_fault(a, 500, "s:Authorization", None, name)
     shown = LAB.request_show(a.trace_id) or {}
-    tap.ok(reason in str(shown), f"{name}: {reason} is recorded", shown)
+    tap.ok(reason in (shown.get("error") or {}).get("reason", "") and reason in (shown.get("attestation") or ""),
+           f"{name}: {reason} is recorded, as refusal and as verdict", shown)
     return shown
 
 
@@ -71,9 +72,16 @@ def attested():
     a = enroll(key, items)
     tap.ok(a.certificate() and LAB.signatures() == before + 1, "an attested key gets its certificate", a.describe())
     log = LAB.read_log()
+    shown = LAB.request_show(a.text("./s:Header/diag:ActivityId")) or {}
     fingerprint = hashlib.sha256(items["AIKCert"]).hexdigest()
     tap.ok(f"attested aik=sha256:{fingerprint} key=000b" in log and "freshness=unproven" in log,
            "the verdict names the AIK and the key, and says what is not proven", LAB.log_tail())
+    tap.ok((shown.get("attestation") or "").startswith(f"attested aik=sha256:{fingerprint} key=000b"),
+           "the record has it, too", shown)
+    seen = {i["name"]: i["value"] for i in shown.get("context", [])}
+    tap.equal({name: seen.get(name) for name in items},
+              {name: "sha256:" + hashlib.sha256(value).hexdigest() for name, value in items.items()},
+              "and shows the SHA-256 of each item")
     with open(LAB.ledger, "rb") as f, open(LAB.ledger + "-wal", "rb") as w:
         stored = f.read() + w.read()
     for name, value in items.items():

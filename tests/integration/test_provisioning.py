@@ -129,7 +129,7 @@ def context_is_shown():
     secret = "opaque terms of use " * 3
     a, _ = enroll(EnrollmentData=secret, PlugAndForget="TRUE", BulkAADJ="1", OSVersion="ignored",
                   ZeroTouchProvisioning="{9A51D698-40C7-499C-928E-EF7FD76E62C0}", Invented="e\tf" + "\u0085" + "g",
-                  AIKPub="x" * 5000)
+                  AIKPub=base64.b64encode(b"abc").decode(), DomainName="x" * 5000)
     trace = a.find("./s:Header/diag:ActivityId").text
     row = LAB.request_show(trace)
     items = {i["name"]: i for i in row["context"]}
@@ -141,7 +141,10 @@ def context_is_shown():
     tap.equal((items["Invented"]["type"], items["Invented"]["value"]), (None, "efg"), "unknown names are kept, controls left out")
     digest = hashlib.sha256(secret.strip().encode()).hexdigest()[:16]
     tap.equal(items["EnrollmentData"]["value"], f"{len(secret.strip())} bytes, SHA-256 {digest}", "EnrollmentData by its digest")
-    tap.ok(items["AIKPub"]["digest"] and items["AIKPub"]["value"].startswith("5000 bytes"), "long values by their digest")
+    tap.ok(items["DomainName"]["digest"] and items["DomainName"]["value"].startswith("5000 bytes, SHA-256 "),
+           "long values by their digest", items["DomainName"])
+    tap.equal((items["AIKPub"]["value"], items["AIKPub"]["digest"], items["AIKPub"]["fits"]),
+              ("sha256:" + hashlib.sha256(b"abc").hexdigest(), True, None), "evidence by the hash that was recorded")
     r = LAB.ctl("request", "show", trace, check=True)
     tap.ok("Context" in r.out and "OSVersion" in r.out and digest in r.out and "terms of use" not in r.out,
            "pkienrollctl shows the same as a table", r)

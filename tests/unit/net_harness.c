@@ -188,7 +188,7 @@ static void on_auth(struct chan *c, const struct ipc_frame *f, int fd, void *arg
         ipc_record_read(msg_auth_fields, f->payload, h->arena, &h->auth_seen, sizeof h->auth_seen, &fail),
         PKE_OK);
     h->auths++;
-    ok.principal = h->auth_seen.username;
+    ok.principal = h->auth_seen.username ? h->auth_seen.username : "token@corp.example";
     if (h->auth_mode == PEER_ANSWERS)
         chan_send_record(c, MSG_AUTH_OK, f->id, msg_auth_ok_fields, &ok);
     else if (h->auth_mode == PEER_REFUSES)

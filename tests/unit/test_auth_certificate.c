@@ -74,6 +74,15 @@ static void write_ca(const char *der_name, const char *pem_name)
     X509_free(x);
 }
 
+static char *insert_behind(const char *text, const char *line, const char *more)
+{
+    const char *at = strstr(text, line);
+
+    assert_non_null(at);
+    at += strlen(line);
+    return pke_arena_printf(arena, "%.*s%s%s", (int)(at - text), text, more, at);
+}
+
 /* good.yaml with certificates enabled; @p more goes to both endpoints. */
 static struct conf *make_conf(const char *global, const char *more)
 {
@@ -85,11 +94,8 @@ static struct conf *make_conf(const char *global, const char *more)
     assert_non_null(at);
     *at = '\0';
     all = pke_arena_printf(arena, "%sstate-directory: .\n%s%s", text, global, strchr(at + 1, '\n'));
-    at = strstr(all, "    path: /EnrollmentServer/Policy.svc\n");
-    assert_non_null(at);
-    *at = '\0';
-    all = pke_arena_printf(arena, "%s%s    path: /EnrollmentServer/Policy.svc\n%s%s", all, more,
-                           strchr(at + 1, '\n') + 1, more);
+    all = insert_behind(all, "    path: /EnrollmentServer/Policy.svc\n", more);
+    all = insert_behind(all, "    path: /EnrollmentServer/Enrollment.svc\n", more);
     if (conf_parse(pke_arena_printf(arena, "%s/c.yaml", dir), pke_bytes_str(all), &c, &errors) != PKE_OK)
         fail_msg("%s", pke_buf_cstr(&errors.text));
     return c;

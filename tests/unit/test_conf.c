@@ -678,6 +678,9 @@ static void test_manual_page(void **state)
         char *head = pke_asprintf(s->named ? "\n.Ss Section %s\n" : "\n.Ss Global options\n", s->name);
         char *start = strstr(page, head), *end = start ? strstr(start + 1, "\n.S") : NULL;
 
+        while (end && end[3] != 's' && end[3] != 'h') /* .Sx is a reference */
+            end = strstr(end + 1, "\n.S");
+
         if (!start || !end)
             fail_msg("the manual page has no section %s", s->name);
         for (const struct pke_option *o = s->options; o->name; o++, options++) {

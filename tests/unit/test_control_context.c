@@ -79,12 +79,40 @@ static void test_guarded_and_long_values(void **state)
     shows("enrollmentdata", "abc", "text", true, "3 bytes, SHA-256 ba7816bf8f01cfea");
     shows("EnrollmentData", "", "text", true, "");
     shows("AIKPub", "abc", "base64", false, "3 bytes, SHA-256 ba7816bf8f01cfea");
+    memcpy(just, "sha256:", 7); /* what issuer left of an attestation item is one already */
+    memset(just + 7, 'a', 64);
+    pke_pairs_add(&items, arena, "AIKPub", just);
+    list = context_view(&items);
+    assert_string_equal(text_of(json_array_get(list, 0), "value"), just);
+    assert_true(json_is_true(json_object_get(json_array_get(list, 0), "digest")));
+    assert_true(json_is_null(json_object_get(json_array_get(list, 0), "fits")));
+    json_decref(list);
+    items.n = 0;
     memset(just, 'a', 256);
     memset(over, 'a', 257);
     shows("Invented", just, NULL, false, just);
     pke_pairs_add(&items, arena, "Invented", over);
     list = context_view(&items);
     assert_int_equal(strncmp(text_of(json_array_get(list, 0), "value"), "257 bytes, SHA-256 ", 19), 0);
+    json_decref(list);
+}
+
+/* The record has the hash of attestation evidence; only that of the right form, under the right name. */
+static void test_recorded_hashes(void **state)
+{
+    static const char hash[] = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    struct pke_pairs items = {0};
+    json_t *list, *o;
+
+    (void)state;
+    pke_pairs_add(&items, arena, "AIKPub", hash);
+    pke_pairs_add(&items, arena, "EnrollmentData", hash);
+    list = context_view(&items);
+    o = json_array_get(list, 0);
+    assert_string_equal(text_of(o, "value"), hash);
+    assert_true(json_is_null(json_object_get(o, "fits")));
+    assert_true(json_is_true(json_object_get(o, "digest")));
+    assert_int_equal(strncmp(text_of(json_array_get(list, 1), "value"), "71 bytes, SHA-256 ", 18), 0);
     json_decref(list);
 }
 
@@ -120,6 +148,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_types_and_marks, setup, teardown),
         cmocka_unit_test_setup_teardown(test_guarded_and_long_values, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_recorded_hashes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_control_characters_are_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(test_order_and_repetition, setup, teardown),
     };

@@ -569,6 +569,37 @@ static void test_sizes(void **state)
     free(jwks);
 }
 
+/* What the verifier of attestation tokens asks for. */
+static void test_rules(void **state)
+{
+    char *jwks = mint_jwks(), *payload = pke_asprintf("{\"x\":\"%*s\"}", 9000, ""),
+         *token = mint_jws(MINT_ED25519, "EdDSA", "{\"alg\":\"EdDSA\",\"kid\":\"ed\",\"jku\":\"https://x/\"}",
+                           payload),
+         *jwk = mint_jws(MINT_ED25519, "EdDSA", "{\"alg\":\"EdDSA\",\"kid\":\"ed\",\"jwk\":{}}", payload);
+    struct jose_keys *keys = must_parse(jwks, JOSE_ALGS_ALL);
+    struct jws_rules rules = {.pass_jku = true, .max = 16384};
+    struct jws_facts facts;
+    struct pke_fail why;
+    struct pke_buf out;
+
+    (void)state;
+    pke_buf_init(&out, 16384);
+    assert_int_equal(jws_verify(pke_bytes_str(token), keys, &rules, &out, &facts, &why), PKE_OK);
+    assert_true(pke_bytes_eq_str(pke_buf_bytes(&out), payload));
+    pke_buf_clear(&out);
+    assert_int_equal(jws_verify(pke_bytes_str(jwk), keys, &rules, &out, &facts, &why), PKE_UNAUTHENTICATED);
+    assert_string_equal(why.reason, "jws-header-member");
+    rules.pass_jku = false;
+    assert_int_equal(jws_verify(pke_bytes_str(token), keys, &rules, &out, &facts, &why), PKE_UNAUTHENTICATED);
+    assert_string_equal(why.reason, "jws-header-member");
+    pke_buf_done(&out);
+    jose_keys_unref(keys);
+    free(jwks);
+    free(payload);
+    free(token);
+    free(jwk);
+}
+
 /* ---- claims */
 
 #define TIMES "\"iat\":1799999900,\"nbf\":1799999900,\"exp\":1800000500"
@@ -700,6 +731,7 @@ int main(void)
         cmocka_unit_test(test_encodings_of_parts),
         cmocka_unit_test(test_ec_signatures),
         cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_rules),
         cmocka_unit_test(test_claims),
         cmocka_unit_test(test_claims_text),
     };

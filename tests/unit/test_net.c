@@ -358,6 +358,93 @@ static void test_one_time_token(void **state)
     free(enroll);
 }
 
+#define JWT_FORM "eyJh.eyJi.c2ln"
+
+static void put_token(struct harness *h, const char *token, bool entra, bool enroll, const char *kind)
+{
+    struct pke_buf base64;
+    char *device, *text;
+    unsigned auths = h->auths;
+    struct pke_bytes body;
+
+    pke_buf_init(&base64, 65536);
+    assert_int_equal(pke_base64_encode(pke_bytes_str(token), 0, &base64), PKE_OK);
+    device = with_token(enroll ? issue : get_policies, pke_buf_cstr(&base64));
+    text = entra ? edit(device,
+                        "http://schemas.microsoft.com/5.0.0.0/ConfigurationManager/Enrollment/"
+                        "DeviceEnrollmentUserToken",
+                        "urn:ietf:params:oauth:token-type:jwt")
+                 : pke_strdup(device);
+    if (kind) {
+        if (post(h, enroll ? ENROLL : POLICY, text, &body) != 200)
+            fail_msg("%.40s (%zu): %.*s", token, strlen(token), (int)body.n, (const char *)body.p);
+        assert_int_equal(h->auths, auths + 1);
+        assert_string_equal(h->auth_seen.kind, kind);
+        assert_true(pke_bytes_eq_str(h->auth_seen.token, token));
+        assert_null(h->auth_seen.username);
+        assert_int_equal(h->auth_seen.password.n, 0);
+        assert_int_equal(h->auth_seen.request_hash.n, enroll ? 32 : 0);
+    } else {
+        check_fault(h, enroll ? ENROLL : POLICY, text, "s:Authentication", PKE_UNAUTHENTICATED);
+        assert_string_equal(h->refusal_seen.fail.reason, "token-encoding");
+        assert_int_equal(h->auths, auths);
+    }
+    pke_buf_done(&base64);
+    free(device);
+    free(text);
+}
+
+/* What a token is decides who is asked (mdm.md 4.1, 4.2): auth for a JWS, issuer for a one-time token. */
+static void test_web_tokens(void **state)
+{
+    static const char *const one_time[] = {
+        "pket_canary", "a.b", "a.b.c.d", "a.b.c=", "a.b+.c", ".b.c", "a b.c.d"};
+    struct harness *h = start();
+    char *large = pke_asprintf("eyJh.%8185d.cw", 7), *larger, *text;
+    struct pke_bytes body;
+
+    (void)state;
+    for (char *c = large; *c; c++)
+        *c = *c == ' ' ? 'A' : *c;
+    larger = pke_asprintf("%sw", large);
+    assert_int_equal(strlen(large), 8193);
+    large[5] = large[6]; /* and one shorter: the limit itself */
+    memmove(large + 5, large + 6, strlen(large + 5));
+    h->credentials = "[username, one-time-token, jwt, entra-jwt]\n    token-issuers: [sts, aad]";
+    assert_true(harness_configure(h, "token-issuers:\n"
+                                     "  sts: {kind: custom, keys-file: a, issuer: [i], audience: [a]}\n"
+                                     "  aad: {kind: entra, keys-file: a, audience: [a], tenants: "
+                                     "[6f0d7c1e-3f0b-4d0c-9a53-1d7f5f1f9a10]}\n"));
+    for (int enroll = 0; enroll < 2; enroll++) {
+        put_token(h, JWT_FORM, false, enroll, "jwt");
+        assert_int_equal(h->tokens, 0);
+        if (enroll)
+            assert_int_equal(h->prepare_seen.token.n, 0); /* issuer gets auth's word instead */
+        put_token(h, "eyJh.eyJi.", false, enroll, "jwt"); /* alg none: auth says no */
+        put_token(h, JWT_FORM, true, enroll, "entra-jwt");
+        put_token(h, "anything", true, enroll, "entra-jwt");
+        put_token(h, large, false, enroll, "jwt");
+        put_token(h, large, true, enroll, "entra-jwt");
+        put_token(h, larger, false, enroll, NULL);
+        put_token(h, larger, true, enroll, NULL);
+    }
+    assert_int_equal(h->tokens, 0);
+    for (size_t i = 0; i < PKE_LEN(one_time); i++) {
+        struct pke_buf base64;
+
+        pke_buf_init(&base64, 256);
+        assert_int_equal(pke_base64_encode(pke_bytes_str(one_time[i]), 0, &base64), PKE_OK);
+        text = with_token(get_policies, pke_buf_cstr(&base64));
+        assert_int_equal(post(h, POLICY, text, &body), 200);
+        assert_int_equal(h->tokens, i + 1);
+        pke_buf_done(&base64);
+        free(text);
+    }
+    free(large);
+    free(larger);
+    harness_stop(h);
+}
+
 static void test_dead_and_silent_peers(void **state)
 {
     struct harness *h = start();
@@ -773,6 +860,7 @@ int main(void)
         cmocka_unit_test(test_refusals_by_net),
         cmocka_unit_test(test_refusals_by_others),
         cmocka_unit_test(test_one_time_token),
+        cmocka_unit_test(test_web_tokens),
         cmocka_unit_test(test_dead_and_silent_peers),
         cmocka_unit_test(test_stale_is_tried_once_more),
         cmocka_unit_test(test_drain),
