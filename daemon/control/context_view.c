@@ -42,44 +42,27 @@ static char *without_controls(const char *value)
     return out;
 }
 
-<<<<<<< HEAD
 /* Of attestation evidence the record has a hash instead of the value ("sha256:" and 64 digits). */
 static bool is_recorded_hash(const struct context_item *item, const char *value)
 {
     return item && item->type == CONTEXT_BASE64 && strncmp(value, "sha256:", 7) == 0 &&
            strlen(value) == RECORDED_HASH && strspn(value + 7, "0123456789abcdef") == RECORDED_HASH - 7;
-=======
-/* What issuer left of an attestation item: "sha256:" and 64 digits, the digest of what was in it. */
-static bool is_hash(const char *value)
-{
-    return strncmp(value, "sha256:", 7) == 0 && strlen(value) == 7 + 64;
->>>>>>> w-attest
 }
 
 static json_t *view_item(const struct pke_pair *pair)
 {
     const struct context_item *item = context_item_find(pair->name);
-<<<<<<< HEAD
     bool hash = is_recorded_hash(item, pair->value);
     bool digest = !hash && ((item && item->guarded && *pair->value) || strlen(pair->value) > SHOWN_MAX);
-=======
-    bool hash = item && item->guarded && is_hash(pair->value);
-    bool digest = (item && item->guarded && *pair->value) || strlen(pair->value) > SHOWN_MAX;
->>>>>>> w-attest
     PKE_CLEANUP(pke_free_p) char *name = without_controls(pair->name);
-    PKE_CLEANUP(pke_free_p)
-    char *value = digest && !hash ? digest_text(pair->value) : without_controls(pair->value);
+    PKE_CLEANUP(pke_free_p) char *value = digest ? digest_text(pair->value) : without_controls(pair->value);
     json_t *o = json_object();
 
     control_put(o, "name", name);
     control_put(o, "type", item ? context_type_name(item->type) : NULL);
     json_object_set_new(
         o, "fits", item && !hash ? json_boolean(context_value_fits(item->type, pair->value)) : json_null());
-<<<<<<< HEAD
     json_object_set_new(o, "digest", json_boolean(digest || hash));
-=======
-    json_object_set_new(o, "digest", json_boolean(digest));
->>>>>>> w-attest
     control_put(o, "value", value);
     return o;
 }
