@@ -44,6 +44,8 @@ static enum pke_err check_token(struct request *req)
                                   .stage = "enroll",
                                   .endpoint = req->msg.endpoint,
                                   .expires = role_monotonic_ms() + ASSERTION_LIFETIME_MS};
+    if (strchr(req->token.principal, '@')) /* the officer's word for the user, as `user add` is */
+        pke_pairs_add(&req->who.attributes, req->arena, "upn", req->token.principal);
     return PKE_OK;
 }
 
@@ -65,9 +67,15 @@ static void hash_part(EVP_MD_CTX *ctx, const void *p, size_t n)
  */
 static void idempotency_key(struct request *req)
 {
-    const char *parts[] = {
-        req->who.tenant,    req->who.principal,   req->endpoint->name, req->endpoint->template_name,
-        req->msg.operation, req->enrollment_type, req->device_id};
+    bool renew = req->op == OP_RENEW; /* by which endpoint a captured one comes back makes no other of it */
+    const char *parts[] = {req->who.tenant,
+                           req->who.principal,
+                           req->who.user_id ? req->who.user_id : "",
+                           renew ? "" : req->endpoint->name,
+                           req->endpoint->template_name,
+                           req->msg.operation,
+                           req->enrollment_type,
+                           req->device_id};
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 
     EVP_DigestInit_ex(ctx, EVP_sha256(), NULL);
