@@ -84,7 +84,9 @@ struct request {
     struct waiter *waiters;
     struct msg_prepare msg;
     struct assertion who;
-    struct ledger_token token; /* token_id NULL: auth vouched for the identity */
+    struct ledger_token token;    /* token_id NULL: auth vouched for the identity */
+    const char *jti_issuer, *jti; /* the single-use token behind that word; jti NULL: none */
+    int64_t jti_expires;
     const struct conf_endpoint *endpoint;
     const struct issuer_template *tmpl;
     struct ca_csr csr;
