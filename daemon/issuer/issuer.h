@@ -16,6 +16,7 @@
 #include "ca/csr.h"
 #include "daemon/common/assertion.h"
 #include "daemon/common/role.h"
+#include "jose/jwks.h"
 #include "ledger/ledger.h"
 #include "policy/decide.h"
 
@@ -34,6 +35,7 @@ struct issuer_template {
     const struct issuer_ca *ca;
     struct ca_profile *profile;        /* extensions encoded once */
     struct attest_roots *attest_roots; /* NULL while attestation is off */
+    struct jose_keys *maa_keys;        /* of an attestation provider; NULL: its tokens are not verified */
 };
 
 struct setup {

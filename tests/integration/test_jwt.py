@@ -382,7 +382,8 @@ def c18_keys():
 
 def broken_at_start():
     """A broken key file does not take the daemon down, only its tokens."""
-    replace_keys("sts.json", "broken")
+    for name in ("sts.json", "once.json"):
+        replace_keys(name, "broken")
     LAB.restart()
     a = enroll(STS.sign(jws.custom()))
     whole_fault(a, 500, "s:EnrollmentServer", None, "no keys at start: the server's fault, not the token's")

@@ -577,7 +577,7 @@ static void test_rules(void **state)
                            payload),
          *jwk = mint_jws(MINT_ED25519, "EdDSA", "{\"alg\":\"EdDSA\",\"kid\":\"ed\",\"jwk\":{}}", payload);
     struct jose_keys *keys = must_parse(jwks, JOSE_ALGS_ALL);
-    struct jws_rules rules = {.pass_jku = true, .max = 16384};
+    struct jws_rules rules = {.pass_hints = true, .max = 16384};
     struct jws_facts facts;
     struct pke_fail why;
     struct pke_buf out;
@@ -589,7 +589,7 @@ static void test_rules(void **state)
     pke_buf_clear(&out);
     assert_int_equal(jws_verify(pke_bytes_str(jwk), keys, &rules, &out, &facts, &why), PKE_UNAUTHENTICATED);
     assert_string_equal(why.reason, "jws-header-member");
-    rules.pass_jku = false;
+    rules.pass_hints = false;
     assert_int_equal(jws_verify(pke_bytes_str(token), keys, &rules, &out, &facts, &why), PKE_UNAUTHENTICATED);
     assert_string_equal(why.reason, "jws-header-member");
     pke_buf_done(&out);
