@@ -28,6 +28,8 @@
       "read the configuration again: all of it takes effect, or none")                                       \
     X(DRAIN, "drain", "POST", "/v1/drain", "drain", ADMIN, MAIN, OBJECT, 60,                                 \
       "stop taking enrollments, finish those in flight")                                                     \
+    X(RESUME, "resume", "POST", "/v1/resume", "resume", ADMIN, MAIN, OBJECT, 60,                             \
+      "take enrollments again after a drain")                                                                \
     X(ISSUER_LIST, "issuer-list", "GET", "/v1/issuers", "issuer list", VIEWER, ISSUER, LIST, 5,              \
       "list the issuing certification authorities")                                                          \
     X(ISSUER_SHOW, "issuer-show", "GET", "/v1/issuers/{name}", "issuer show", VIEWER, ISSUER, OBJECT, 5,     \

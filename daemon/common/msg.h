@@ -25,6 +25,7 @@ enum msg_kind {
     MSG_PONG,             /* role -> main: msg_empty */
     MSG_LINK_LOST,        /* role -> main: msg_link; the channel to this peer broke */
     MSG_DRAIN,            /* main -> net: msg_empty; refuse new work with InMaintenance from now on */
+    MSG_RESUME,           /* main -> net: msg_empty; take work again */
     MSG_KILL_KEY,         /* issuer -> main: msg_link (peer, name, index): it is stuck, end it */
     MSG_SOCKET, /* main -> net, before the first CONF_PREPARE: msg_socket and one listening descriptor */
 

@@ -61,7 +61,7 @@ struct role {
     void *state;             /* the role's own */
     bool stopping;
     struct role_link *links; /* the peers that main linked last, private to role.c */
-    struct pke_pairs hints; /* net: facts told by the process before this one; valid inside prepare */
+    struct pke_pairs hints;  /* net: facts told by the process before this one; valid inside prepare */
     /* the two-phase switch, private to role.c */
     struct conf *candidate_conf;
     void *candidate;

@@ -162,6 +162,7 @@ static enum pke_err check_approval(struct request *req)
 
     if (req->tmpl->policy->approval == POLICY_APPROVAL_NONE || (req->own && req->device.live))
         return PKE_OK;
+    req->asks_operator = true;
     err = ledger_admission_find(req->issuer->ledger, &r, req->now_ms, req->arena, &a, &fail);
     if (err != PKE_OK && err != PKE_NOT_FOUND) {
         req->fail = fail;
@@ -172,10 +173,10 @@ static enum pke_err check_approval(struct request *req)
         return PKE_OK;
     }
     if (err == PKE_OK && strcmp(a.state, "denied") == 0 && a.expires_at > req->now_ms)
-        return pke_fail_set(&req->fail, PKE_CUSTOM, "approval-denied", "template: approval",
-                            "An administrator has refused this device");
-    return pke_fail_set(&req->fail, PKE_PENDING, "approval-pending", "template: approval",
-                        "Waiting for approval by an administrator, try again later");
+        return pke_fail_set(&req->fail, PKE_CUSTOM, "approval-denied", "template: approval", "%s",
+                            req->tmpl->policy->denial_text);
+    return pke_fail_set(&req->fail, PKE_PENDING, "approval-pending", "template: approval", "%s",
+                        req->tmpl->policy->approval_text);
 }
 
 enum pke_err check_admission(struct request *req)

@@ -104,6 +104,7 @@ struct request {
     struct ledger_device device;
     bool known, own;                  /* device is filled; it belongs to who */
     const char *admission_id;         /* the approval that it uses up */
+    bool asks_operator;               /* a refusal is an attempt that an operator is asked about */
     const char *folded_id;            /* the attempt that it was counted with, while an approval waits */
     bool uses_recovery, uses_renewal; /* an operator's permission that it uses up */
     /* renewal: */

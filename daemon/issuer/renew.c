@@ -14,7 +14,8 @@
 #define OLD_RSA_MIN_BITS 2048
 #define OLD_RSA_MAX_BITS 8192
 
-/* The old key was accepted once, and the ledger says so: today's rules of the template are for the new one. */
+/* The old key was accepted once, and the ledger says so: today's rules of the template are for the new one.
+ */
 static enum pke_err read_cms(struct request *req)
 {
     struct ca_cms_rules rules = {.rsa_min_bits = OLD_RSA_MIN_BITS,

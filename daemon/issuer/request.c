@@ -140,7 +140,7 @@ static enum pke_err apply_refused(struct issuer *is, struct batch_op *op, struct
     struct ledger_admission a;
     enum pke_err err;
 
-    if (req->fail.err != PKE_PENDING)
+    if (!req->asks_operator || (req->fail.err != PKE_PENDING && req->fail.err != PKE_CUSTOM))
         return ledger_refused(is->ledger, &r, &req->fail, fail);
     err = ledger_admission_attempt(is->ledger, &r, &req->fail, req->arena, &a, fail);
     if (err == PKE_OK)

@@ -133,7 +133,7 @@ static void child_started(struct child *c)
     chan_send(c->chan, MSG_CONF_SWITCH, 0, PKE_BYTES(NULL, 0));
     child_switched(c);
     if (s->draining && c->role == ROLE_NET)
-        lifecycle_drain(s);
+        lifecycle_drain(s, true);
     if (s->reloading) /* it came too late for the round: ask it as well */
         child_send_conf(c, &s->new_text, s->new_conf);
 }
@@ -241,13 +241,13 @@ void lifecycle_reload(struct supervisor *s, struct chan *asker, uint64_t id)
     check_reload(s);
 }
 
-/* Until the daemon stops: an operator drains to take this node away. */
-void lifecycle_drain(struct supervisor *s)
+/* Maintenance, or the end of a node: until `resume`, and over restarts of net, not of the daemon. */
+void lifecycle_drain(struct supervisor *s, bool on)
 {
-    s->draining = true;
+    s->draining = on;
     for (struct child *c = s->children; c; c = c->next)
         if (c->role == ROLE_NET && c->chan)
-            chan_send(c->chan, MSG_DRAIN, 0, PKE_BYTES(NULL, 0));
+            chan_send(c->chan, on ? MSG_DRAIN : MSG_RESUME, 0, PKE_BYTES(NULL, 0));
     lifecycle_state_changed(s);
 }
 

@@ -106,7 +106,7 @@ void lifecycle_child_gone(struct child *c);
 void lifecycle_reload(struct supervisor *s, struct chan *asker, uint64_t id);
 void lifecycle_stop(struct supervisor *s);
 void lifecycle_state_changed(struct supervisor *s);
-void lifecycle_drain(struct supervisor *s);
+void lifecycle_drain(struct supervisor *s, bool on);
 const char *lifecycle_state(const struct supervisor *s);
 
 /* sockets.c */

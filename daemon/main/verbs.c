@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Control verbs that main answers: status, reload, drain. */
+/* Control verbs that main answers: status, reload, drain, resume. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,8 +125,12 @@ void verbs_frame(struct child *c, const struct ipc_frame *f)
         lifecycle_reload(c->sup, c->chan, f->id);
     } else if (strcmp(v.verb, "drain") == 0) {
         log_event(LOG_NOTICE, "drain asked for", "actor", v.actor, NULL);
-        lifecycle_drain(c->sup);
+        lifecycle_drain(c->sup, true);
         reply(c->chan, f->id, json_pack("{s:b}", "draining", 1));
+    } else if (strcmp(v.verb, "resume") == 0) {
+        log_event(LOG_NOTICE, "resume asked for", "actor", v.actor, NULL);
+        lifecycle_drain(c->sup, false);
+        reply(c->chan, f->id, json_pack("{s:b}", "draining", 0));
     } else {
         pke_fail_set(&fail, PKE_UNSUPPORTED, "verb", "control API", "main does not answer this verb");
         refuse(c->chan, f->id, &fail);

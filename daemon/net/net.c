@@ -196,8 +196,8 @@ static void on_frame(struct role *r, const struct ipc_frame *f)
 {
     struct net *net = r->state;
 
-    if (f->kind == MSG_DRAIN) {
-        net->draining = true;
+    if (f->kind == MSG_DRAIN || f->kind == MSG_RESUME) {
+        net->draining = f->kind == MSG_DRAIN;
         tell_state(net);
     }
 }

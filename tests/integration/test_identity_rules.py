@@ -170,7 +170,13 @@ def approval():
     refused(enroll(c, mine), "approval-pending", "once", "s:EnrollmentServer", "CustomServerError")
     LAB.ctl("request", "deny", other.trace_id, check=True)
     row = LAB.request_show(other.trace_id) or {}
-    denied = enroll(c, row.get("device_id") or row.get("device"))
+    option("denial-text", '"Call <help> & ask for \\"MDM\\" at 5\u00b75"')
+    denied = enroll(c, row["device_id"])
+    tap.equal((denied.trace_id, denied.reason, denied.text(".//e:Message")),
+              (other.trace_id, 'Call <help> & ask for "MDM" at 5\u00b75', denied.reason),
+              "c75 denied: the administrator's text in Reason and Message, escaped; counted with the first attempt")
+    option("denial-text", None)
+    denied = enroll(c, row["device_id"])
     tap.ok(denied.error_type == "CustomServerError" and "refused" in denied.reason, "denied: told so", denied.describe())
     tap.ok(LAB.ctl("request", "approve", other.trace_id).status != 0, "a decision is made once")
     option("approval", "none")

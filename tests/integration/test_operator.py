@@ -172,6 +172,10 @@ def c73_c74_drain():
     tap.ok(LAB.wait_status(lambda s: [r for r in s["roles"] if r["role"] == "net" and r["pid"] not in (0, net["pid"]) and
                                       r["state"] not in ("waiting", "starting")]), "net comes back", LAB.status())
     whole_fault(LAB.issue(), 503, "s:EnrollmentServer", "InMaintenance", "a restarted net still drains")
+    tap.equal(LAB.ctl("resume").status, 0, "pkienrollctl resume")
+    tap.ok(LAB.issue().certificate(), "after that it enrolls again")
+    tap.equal(LAB.status()["state"], "ready", "and status says so")
+    tap.equal(LAB.ctl("drain").status, 0, "drained again")
     tap.equal(LAB.stop(), 0, "a drained daemon stops with exit 0")
 
 
