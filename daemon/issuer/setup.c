@@ -60,15 +60,18 @@ static enum pke_err load_roots(const struct policy_template *t, struct attest_ro
 static enum pke_err load_maa_keys(const struct policy_template *t, struct jose_keys **ret,
                                   struct pke_fail *fail)
 {
+    struct pke_fail why = {0};
     struct pke_buf file;
     enum pke_err err;
 
     pke_buf_init(&file, JOSE_KEYS_MAX_BYTES);
-    err = file_read(t->maa_keys_file, &file, fail);
+    err = file_read(t->maa_keys_file, &file, &why);
     if (err == PKE_OK)
-        err = jose_keys_parse(pke_buf_bytes(&file), JOSE_ALGS_ALL, ret, fail);
+        err = jose_keys_parse(pke_buf_bytes(&file), JOSE_ALGS_ALL, ret, &why);
     pke_buf_done(&file);
-    return err;
+    return err == PKE_OK ? PKE_OK
+                         : pke_fail_set(fail, err, why.reason, why.rule, "template %s: maa-keys-file: %s",
+                                        t->name, why.text);
 }
 
 static enum pke_err load_template(struct setup *s, const struct policy_template *t,
