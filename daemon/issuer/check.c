@@ -4,6 +4,7 @@
  * trusted: the assertion is verified here, the CSR is parsed again, policy is decided again.
  */
 #include <openssl/evp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -26,6 +27,27 @@ static enum pke_err check_assertion(struct request *req)
         !pke_bytes_eq_secret(a->request_hash, PKE_BYTES(hash, sizeof hash)))
         return pke_fail_set(&req->fail, PKE_UNAUTHENTICATED, "assertion-scope", "assertion binding",
                             "the credential was verified for another request");
+    return PKE_OK;
+}
+
+/*
+ * Of a JWT that is good for one certificate auth says so. Taken from this request's assertion: a renewal goes
+ * on with the attributes that were recorded with the old certificate.
+ */
+static enum pke_err take_jti(struct request *req)
+{
+    const struct pke_pairs *attributes = &req->who.attributes;
+    const char *expires = pke_pairs_get(attributes, "jti-expires");
+    char *end = NULL;
+
+    if (strcmp(req->who.kind, "jwt") != 0 || !pke_pairs_get(attributes, "jti"))
+        return PKE_OK;
+    req->jti = pke_pairs_get(attributes, "jti");
+    req->jti_issuer = pke_pairs_get(attributes, "token-issuer");
+    req->jti_expires = expires ? strtoll(expires, &end, 10) : 0;
+    if (!req->jti_issuer || !end || end == expires || *end)
+        return pke_fail_set(&req->fail, PKE_INTERNAL, "assertion-jti", "assertion binding",
+                            "the word of auth about a single-use token is not whole");
     return PKE_OK;
 }
 
@@ -125,7 +147,7 @@ enum pke_err check_credential(struct request *req)
     if (!pke_strings_has(&req->endpoint->credentials, req->who.kind))
         return pke_fail_set(&req->fail, PKE_UNAUTHENTICATED, "credential-kind", "MS-MDE2 3.4.4.1.1.1",
                             "this kind of credential is not enabled here");
-    return PKE_OK;
+    return take_jti(req);
 }
 
 static enum pke_err check_applicant(struct request *req)
@@ -177,6 +199,8 @@ static enum pke_err check_token_use(struct request *req)
 {
     const char *type = req->token.enrollment_type;
 
+    if (req->jti)
+        return ledger_jti_unused(req->issuer->ledger, req->who.tenant, req->jti_issuer, req->jti, &req->fail);
     if (!req->token.token_id)
         return PKE_OK;
     if (type && strcmp(type, req->enrollment_type) != 0)

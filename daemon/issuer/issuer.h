@@ -16,6 +16,7 @@
 #include "ca/csr.h"
 #include "daemon/common/assertion.h"
 #include "daemon/common/role.h"
+#include "jose/jwks.h"
 #include "ledger/ledger.h"
 #include "policy/decide.h"
 
@@ -34,6 +35,7 @@ struct issuer_template {
     const struct issuer_ca *ca;
     struct ca_profile *profile;        /* extensions encoded once */
     struct attest_roots *attest_roots; /* NULL while attestation is off */
+    struct jose_keys *maa_keys;        /* of an attestation provider; NULL: its tokens are not verified */
 };
 
 struct setup {
@@ -84,7 +86,9 @@ struct request {
     struct waiter *waiters;
     struct msg_prepare msg;
     struct assertion who;
-    struct ledger_token token; /* token_id NULL: auth vouched for the identity */
+    struct ledger_token token;    /* token_id NULL: auth vouched for the identity */
+    const char *jti_issuer, *jti; /* the single-use token behind that word; jti NULL: none */
+    int64_t jti_expires;
     const struct conf_endpoint *endpoint;
     const struct issuer_template *tmpl;
     struct ca_csr csr;
