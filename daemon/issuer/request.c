@@ -306,8 +306,19 @@ static bool may_replay(const struct request *req, const struct ledger_hit *hit)
     return req->now_ms - hit->issued_at <= req->setup->conf->global.retry_window;
 }
 
+/* A renewal's CMS is good for one certificate. Once that is superseded, revoked or expired, the CMS is not a
+ * new request but a captured one (mdm.md 14.4), whatever renew-overlap and renew-grace leave open for its
+ * signer. */
+static void refuse_spent(struct request *req, const struct ledger_hit *hit)
+{
+    if (req->op == OP_RENEW && hit->certificate.n &&
+        (hit->superseded_at || hit->revoked_at || req->now_ms / 1000 >= hit->not_after))
+        pke_fail_set(&req->fail, PKE_RENEW_INELIGIBLE, "renew-spent", "MS-MDE2 3.5 Renew",
+                     "this request was answered, and its certificate is no longer valid");
+}
+
 /* Architecture 4: replays are a request in flight (the retry attaches) or a certificate younger than
- * retry-window. */
+ * retry-window. False: it is a new request, or req->fail says why it is none. */
 static bool replay(struct request *req)
 {
     struct request *twin = find_twin(req);
@@ -320,9 +331,12 @@ static bool replay(struct request *req)
         request_free(req);
         return true;
     }
-    if (ledger_find_key(req->issuer->ledger, req->key, req->arena, &hit, &fail) != PKE_OK ||
-        !may_replay(req, &hit))
+    if (ledger_find_key(req->issuer->ledger, req->key, req->arena, &hit, &fail) != PKE_OK)
         return false;
+    if (!may_replay(req, &hit)) {
+        refuse_spent(req, &hit);
+        return false;
+    }
     m = (struct msg_issued){.request_id = hit.request_id,
                             .serial = hit.serial_hex,
                             .certificate = hit.certificate,
@@ -430,7 +444,8 @@ void request_prepare(struct issuer *is, const struct ipc_frame *f)
     cut_deadline(req);
     if (replay(req))
         return;
-    if (check_request(req) != PKE_OK || (!req->msg.commit && check_held(req) != PKE_OK))
+    if (req->fail.err != PKE_OK || check_request(req) != PKE_OK ||
+        (!req->msg.commit && check_held(req) != PKE_OK))
         refuse(req);
     else if (req->msg.commit)
         proceed(req);
@@ -469,7 +484,7 @@ void request_commit(struct issuer *is, const struct ipc_frame *f)
     if (req->fail.err != PKE_OK) {
         refuse(req);
     } else if (!replay(req)) {
-        if (check_ownership(req) == PKE_OK)
+        if (req->fail.err == PKE_OK && check_ownership(req) == PKE_OK)
             proceed(req);
         else
             refuse(req);
