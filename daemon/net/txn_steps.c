@@ -151,6 +151,19 @@ static enum pke_err decode_token(struct txn *t)
                         "the token is not the base64 of 1 to %zu bytes", max);
 }
 
+/* MS-MDE2 4.4: an automatic renewal has an empty password. Its CMS is the credential, and issuer verifies it.
+ * Windows may ask for the policy before it (mdm.md 17) and has nothing else to show then: no secret is in the
+ * policy. */
+static bool is_renewal(const struct txn *t)
+{
+    const struct policy_template *tpl = t->ep->conf->template_ref;
+
+    if (t->soap.credential.kind != SOAP_CRED_USERNAME_EMPTY)
+        return false;
+    return t->ep->conf->stage == CONF_STAGE_POLICY ? tpl && tpl->enabled && tpl->renew
+                                                   : t->rst.operation == WSTEP_RENEW;
+}
+
 static enum step_result step_credential(struct txn *t)
 {
     enum soap_credential_kind kind = t->soap.credential.kind;
@@ -159,8 +172,8 @@ static enum step_result step_credential(struct txn *t)
     t->kind = kind_names[kind];
     if (kind == SOAP_CRED_JWT || kind == SOAP_CRED_DEVICE_TOKEN)
         decoded = decode_token(t);
-    if (kind == SOAP_CRED_USERNAME_EMPTY && t->rst.operation == WSTEP_RENEW)
-        return STEP_NEXT; /* MS-MDE2 4.4: the CMS is the credential, and issuer verifies it */
+    if (is_renewal(t))
+        return STEP_NEXT;
     if (kind == SOAP_CRED_USERNAME_EMPTY)
         err = pke_fail_set(&t->fail, PKE_UNAUTHENTICATED, "password-empty", "MS-MDE2 3.4.4.1.1.1",
                            "an empty password is only for renewal");
@@ -242,6 +255,9 @@ static enum step_result step_visible(struct txn *t)
                                  .upn = t->auth.upn,
                                  .credential = t->kind};
 
+    if (is_renewal(
+            t)) /* its name is a claim: it decides nothing, and an answer that depends on it would tell */
+        return STEP_NEXT;
     if (!t->ep->conf->template_ref)
         return done(pke_fail_set(&t->fail, PKE_TEMPLATE, "template-missing", "MS-XCEP 3.1.4.1.3.23",
                                  "the endpoint has no certificate template"));
