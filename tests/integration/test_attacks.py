@@ -33,7 +33,8 @@ def refused(a, subcode, error_type, reason, name, status=500):
     """The exact fault, no certificate, the record with the rule behind its TraceId, and the audit row."""
     FAULTS.append(a)
     shown = LAB.request_show(a.trace_id) or {}
-    audited = ledgerdb.one(LAB.ledger, "SELECT count(*) FROM audit WHERE detail LIKE ?", (f"%{a.trace_id}%",))
+    audited = ledgerdb.rows(LAB.ledger, "SELECT event, detail FROM audit WHERE request_id = ?", (a.trace_id,))
+    audited = [e for e, d in audited if e in ("refused", "pending") and f'"reason":"{reason}"' in d]
     got = (a.status, a.subcode, a.error_type, (shown.get("error") or {}).get("reason"))
     return tap.ok(got == (status, subcode, error_type, reason) and a.certificate() is None and audited, name,
                   f"got {got}, audited {audited}\n{a.describe()}")
@@ -105,8 +106,6 @@ def a08_types_of_requests():
              (AUTHENTICATION, None, "password-empty")),
             ("Recovery where it is not offered", c.enroll(csr, d.id, request_type="Recovery"),
              (AUTHORIZATION, "NotSupported", "recovery-disabled")),
-            ("GetPolicies with the empty password of a renewal", c.get_policies(security=empty),
-             (AUTHENTICATION, None, "password-empty")),
             ("enrollment on behalf of somebody (MS-MDE)", c.enroll(csr, device, token_type=mdm.TT_DEVICE.replace(
                 "EnrollmentToken", "EnrollmentOnBehalfOfToken")), (AUTHORIZATION, "DeviceNotSupported", "wstep-mde-v1")),
             ("EnrollmentOnBehalfOfUser", c.enroll(csr, device, items=mdm.default_items(device, EnrollmentOnBehalfOfUser=BOB)),
@@ -313,20 +312,17 @@ def a14_device_certificate_enrolls_nobody():
 
 def a19_names():
     c, device = LAB.client(), mdm.device_id()
-    for cn in ("admin\0.lab.example", "x\nFORGED level=info", "CN=admin,O=x", "\u202egnp.exe"):
-        csr = mdm.new_csr(device, cn=cn)
-        a = c.enroll(csr, device)
-        if a.certificate():
-            tap.equal(common_names(a.certificate()), [USER], f"a19 CN {cn!r}: the subject is the principal")
-        else:
-            refused(a, CSR, None, "csr-subject-nul", f"a19 CN {cn!r} is refused")
+    refused(c.enroll(mdm.new_csr(device, cn="admin\0.lab.example"), device), CSR, None, "csr-subject-nul",
+            "a19 a NUL that cuts a name")
+    for cn in ("x\nFORGED level=info", "CN=admin,O=x", "\u202egnp.exe"):
+        a = c.enroll(mdm.new_csr(device, cn=cn), device)
+        tap.equal(a.certificate() and common_names(a.certificate()), [USER], f"a19 CN {cn!r}: the subject is the principal")
     before = LAB.signatures()
-    for name in ("DEV\nFORGED level=info", "DEV\r\nFORGED", "DEV FORGED", "", "x" * 129, "\u00e9", "dc01$", BOB):
-        items = [("DeviceID", name), ("EnrollmentType", "Device")]
-        a = c.enroll(mdm.new_csr("x"), name, items=items)
-        shown = (LAB.request_show(a.trace_id) or {}).get("error", {}).get("reason")
-        refused(a, AUTHORIZATION, "InvalidEnrollmentData", "device-id" if shown == "device-id" else "wstep-device-id",
-                f"a19 a30 DeviceID {name[:30]!r} is refused")
+    for name, reason in (("DEV\nFORGED level=info", "wstep-device-id"), ("DEV\r\nFORGED", "wstep-device-id"),
+                         ("DEV FORGED", "wstep-device-id"), ("", "wstep-device-id"), ("x" * 129, "wstep-device-id"),
+                         ("\u00e9", "wstep-device-id"), ("dc01$", "device-id"), (BOB, "device-id")):
+        a = c.enroll(mdm.new_csr("x"), name, items=[("DeviceID", name), ("EnrollmentType", "Device")])
+        refused(a, AUTHORIZATION, "InvalidEnrollmentData", reason, f"a19 a30 DeviceID {name[:30]!r} is refused")
     tap.equal(LAB.signatures(), before, "a19 the key was not used for them")
     nasty = "PC\nFORGED level=info \u009b31m\u202e"
     a = c.enroll(mdm.new_csr(device), device, items=mdm.default_items(device, name=nasty) + [(nasty, nasty)])
@@ -531,6 +527,23 @@ def hint_one_answer():
     tap.ok(b"QueryTokenStatus" not in a.body and b"ending" not in a.body, "c80 no word of it")
 
 
+def hint_policy_before_a_renewal():
+    """mdm.md 17: whether Windows asks for the policy before an automatic renewal is not known; then it has no password."""
+    d, before = mdm.Device(LAB.client()), len(ledgerdb.certificates(LAB.ledger))
+    for name, user in (("the owner", USER), ("anybody", "nobody@elsewhere.example"), ("no name", "")):
+        for client in (LAB.client(), on_tls(d.der, d.key)):
+            a = client.get_policies(security=mdm.username_token(user, ""))
+            tap.equal(a.status, 200, f"the policy before a renewal, {name}") or tap.diag(a.describe())
+    secrets = [read_text(os.path.join(LAB.etc, n)).strip() for n in ("client-secret", "server-secret", "password")]
+    tap.ok(not any(s.encode() in a.body for s in secrets), "it holds no secret")
+    tap.ok(d.renew().certificate(), "and the renewal after it")
+    option("renew", "no")
+    refused(LAB.client().get_policies(security=mdm.username_token(USER, "")), AUTHENTICATION, None, "password-empty",
+            "without renewal there is no reason for an empty password")
+    option("renew", "yes")
+    tap.equal(len(ledgerdb.certificates(LAB.ledger)), before + 1, "one certificate was made by all that")
+
+
 def hint_linked_enrollment():
     """mdm.md 10.8: one device, two management servers, two certificates that know nothing of each other."""
     c, bob = LAB.client(), LAB.client(BOB)
@@ -598,6 +611,9 @@ def c70_all_faults():
               "c75 Message and Reason are one text")
     tap.equal([a.describe() for a in FAULTS if b"NotEligibleToRenew" in a.body and a.error_type != "NotEligibleToRenew"], [],
               "c70 NotEligibleToRenew is in no other fault")
+    actions = {mdm.NS["x"] + "/IPolicy/GetPoliciesResponse", mdm.NS["e"] + "/RSTRC/wstep"}
+    tap.equal([a.describe() for a in FAULTS if a.action not in actions or "WWW-Authenticate" in a.headers], [],
+              "mdm.md 2, 3: the response action of the stage, no question of HTTP for a password")
     ids = [a.trace_id for a in FAULTS]
     tap.equal(ids, [trace(a) for a in FAULTS], "c71 TraceId is the ActivityId")
     tap.equal(ledgerdb.audit_problem(LAB.ledger), "", "the audit chain is whole")
@@ -620,7 +636,8 @@ def main():
         tap.run(a08_types_of_requests, a08_actions_and_bodies, a10_reflected_text, c64_certificate_of_the_connection,
                 a14_device_certificate_enrolls_nobody, a19_names, a30_claims_decide_nothing, c65_captured_renewal,
                 a35_renewal_widens_nothing, examples_of_renewal, hint_old_clients_sign_with_sha1, hint_context_items,
-                hint_envelopes, hint_one_answer, hint_linked_enrollment, a11_odd_passwords, a11_guessing,
+                hint_envelopes, hint_one_answer,
+                hint_policy_before_a_renewal, hint_linked_enrollment, a11_odd_passwords, a11_guessing,
                 a11_passwords_are_nowhere, c69_every_word, c70_all_faults)
 
 
