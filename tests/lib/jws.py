@@ -21,10 +21,11 @@ def b64(raw):
 
 
 class Signer:
-    """An RSA key with a kid."""
+    """An RSA key with a kid; @p pem: not a new key but this one."""
 
-    def __init__(self, kid):
-        self.kid, self.key = kid, rsa.generate_private_key(65537, 2048)
+    def __init__(self, kid, pem=None):
+        self.kid = kid
+        self.key = serialization.load_pem_private_key(pem, None) if pem else rsa.generate_private_key(65537, 2048)
 
     def jwk(self, **more):
         n = self.key.public_key().public_numbers()
