@@ -87,7 +87,7 @@ static enum pke_err find_enrollment(struct request *req)
 {
     struct pke_fail fail;
     enum pke_err err = ledger_find_device(req->issuer->ledger, req->who.tenant, req->provider, req->device_id,
-                                          req->now_ms / 1000, req->arena, &req->device, &fail);
+                                          NULL, req->now_ms / 1000, req->arena, &req->device, &fail);
 
     req->known = err == PKE_OK;
     if (err == PKE_OK || err == PKE_NOT_FOUND)

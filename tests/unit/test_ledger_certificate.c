@@ -180,7 +180,7 @@ static void test_a_renewal_keeps_the_owner(void **state)
     renewal(f, &b, 11, &a);
     b.in.request.principal = "device-certificate";
     do_issue(f, &b);
-    assert_int_equal(ledger_find_device(f->l, "default", "Contoso", "d", NOW, f->arena, &d, &f->fail),
+    assert_int_equal(ledger_find_device(f->l, "default", "Contoso", "d", NULL, NOW, f->arena, &d, &f->fail),
                      PKE_OK);
     assert_string_equal(d.principal, "ada@corp.example");
     assert_string_equal(d.user_id, "uid-ada");
@@ -232,7 +232,7 @@ static void test_a_release_beats_the_renewal_under_way(void **state)
     assert_int_equal(ledger_issued(f->l, b.request_id, der_of(&b), T0 + 200, &f->fail), PKE_OK);
     commit(f);
     assert_int_equal(look(f, &b).superseded_at, T0 + 200);
-    assert_int_equal(ledger_find_device(f->l, "default", "Contoso", "d", NOW, f->arena, &d, &f->fail),
+    assert_int_equal(ledger_find_device(f->l, "default", "Contoso", "d", NULL, NOW, f->arena, &d, &f->fail),
                      PKE_OK);
     assert_null(d.principal);
     assert_int_equal(d.released_at, T0 + 100);

@@ -9,7 +9,7 @@ static struct ledger_device look(struct fixture *f, const char *provider, const 
 {
     struct ledger_device d;
 
-    if (ledger_find_device(f->l, "default", provider, id, now, f->arena, &d, &f->fail) != PKE_OK)
+    if (ledger_find_device(f->l, "default", provider, id, NULL, now, f->arena, &d, &f->fail) != PKE_OK)
         fail_msg("%s", f->fail.text);
     return d;
 }
@@ -72,7 +72,7 @@ static void test_an_issuance_makes_the_device(void **state)
     struct sample s;
 
     sample_of(&s, 1, "ada@corp.example", "uid-ada", PROV, "DEV-1");
-    assert_int_equal(ledger_find_device(f->l, "default", PROV, "dev-1", NOW, f->arena, &d, &f->fail),
+    assert_int_equal(ledger_find_device(f->l, "default", PROV, "dev-1", NULL, NOW, f->arena, &d, &f->fail),
                      PKE_NOT_FOUND);
     do_intent(f, &s); /* on its way: it has an owner, and no row yet */
     d = look(f, PROV, "dev-1", NOW);
@@ -101,11 +101,11 @@ static void test_an_issuance_makes_the_device(void **state)
     assert_int_equal(d.blocked_at + d.released_at + d.recovery_until + d.renewal_until, 0);
     assert_true(look(f, PROV, "dev-1", NOW + 86400).live); /* RFC 5280 4.1.2.5: notAfter is inclusive */
     assert_false(look(f, PROV, "dev-1", NOW + 86401).live);
-    assert_int_equal(ledger_find_device(f->l, "other", PROV, "dev-1", NOW, f->arena, &d, &f->fail),
+    assert_int_equal(ledger_find_device(f->l, "other", PROV, "dev-1", NULL, NOW, f->arena, &d, &f->fail),
                      PKE_NOT_FOUND);
-    assert_int_equal(ledger_find_device(f->l, "default", "Other", "dev-1", NOW, f->arena, &d, &f->fail),
+    assert_int_equal(ledger_find_device(f->l, "default", "Other", "dev-1", NULL, NOW, f->arena, &d, &f->fail),
                      PKE_NOT_FOUND);
-    assert_int_equal(ledger_find_device(f->l, "default", "", "dev-1", NOW, f->arena, &d, &f->fail),
+    assert_int_equal(ledger_find_device(f->l, "default", "", "dev-1", NULL, NOW, f->arena, &d, &f->fail),
                      PKE_NOT_FOUND);
     assert_audit_whole(f, 2);
 }
@@ -172,7 +172,7 @@ static void test_a_device_without_provider_is_adopted(void **state)
     assert_string_equal(d.provider, PROV);
     assert_int_equal(d.first_at, T0 + 56);
     assert_int_equal(d.blocked_at, T0 + 5000);
-    assert_int_equal(ledger_find_device(f->l, "default", "", "d", NOW, f->arena, &d, &f->fail),
+    assert_int_equal(ledger_find_device(f->l, "default", "", "d", NULL, NOW, f->arena, &d, &f->fail),
                      PKE_NOT_FOUND);
     enroll(f, 8, "bob@corp.example", NULL, "Linked", "d"); /* there is nothing left to adopt */
     assert_string_equal(look(f, "Linked", "d", NOW).principal, "bob@corp.example");

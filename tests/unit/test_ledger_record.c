@@ -321,7 +321,7 @@ static void test_spki_of_live_certificates(void **state)
     do_intent(f, &s); /* an intent counts: two under way must not share a key */
     for (int pass = 0; pass < 2; pass++) {
         assert_int_equal(
-            ledger_find_spki(f->l, "default", s.in.spki_sha256, now, f->arena, &a, &b, &c, &f->fail), PKE_OK);
+            ledger_find_spki(f->l, "default", s.in.spki_sha256, now, f->arena, &a, &b, &c, &revoked, &f->fail), PKE_OK);
         assert_string_equal(a, "dev-28");
         assert_string_equal(b, "ada@corp.example");
         assert_string_equal(c, "uid-1");
@@ -331,13 +331,13 @@ static void test_spki_of_live_certificates(void **state)
             commit(f);
         }
     }
-    assert_int_equal(ledger_find_spki(f->l, "other", s.in.spki_sha256, now, f->arena, &a, &b, &c, &f->fail),
+    assert_int_equal(ledger_find_spki(f->l, "other", s.in.spki_sha256, now, f->arena, &a, &b, &c, &revoked, &f->fail),
                      PKE_NOT_FOUND);
     assert_int_equal(
-        ledger_find_spki(f->l, "default", s.in.spki_sha256, now + 86400, f->arena, &a, &b, &c, &f->fail),
+        ledger_find_spki(f->l, "default", s.in.spki_sha256, now + 86400, f->arena, &a, &b, &c, &revoked, &f->fail),
         PKE_OK); /* RFC 5280 4.1.2.5: notAfter is inclusive */
     assert_int_equal(
-        ledger_find_spki(f->l, "default", s.in.spki_sha256, now + 86401, f->arena, &a, &b, &c, &f->fail),
+        ledger_find_spki(f->l, "default", s.in.spki_sha256, now + 86401, f->arena, &a, &b, &c, &revoked, &f->fail),
         PKE_NOT_FOUND);
 }
 
@@ -353,10 +353,10 @@ static void test_failed_and_abandoned_are_not_live(void **state)
     do_intent(f, &s);
     assert_int_equal(ledger_abandon_intents(f->l, T0, &n, &f->fail), PKE_OK);
     assert_int_equal(n, 1);
-    assert_int_equal(ledger_find_device(f->l, "default", "", s.device, T0 / 1000, f->arena, &d, &f->fail),
+    assert_int_equal(ledger_find_device(f->l, "default", "", s.device, NULL, T0 / 1000, f->arena, &d, &f->fail),
                      PKE_NOT_FOUND);
     assert_int_equal(
-        ledger_find_spki(f->l, "default", s.in.spki_sha256, T0 / 1000, f->arena, &a, &b, &c, &f->fail),
+        ledger_find_spki(f->l, "default", s.in.spki_sha256, T0 / 1000, f->arena, &a, &b, &c, &revoked, &f->fail),
         PKE_NOT_FOUND);
 }
 

@@ -100,7 +100,7 @@ static void test_devices_follow_the_old_certificates(void **state)
 
     put_old(f);
     open_both(f);
-    assert_int_equal(ledger_find_device(f->l, "default", "Contoso", "dev-a", NOW, f->arena, &d, &f->fail),
+    assert_int_equal(ledger_find_device(f->l, "default", "Contoso", "dev-a", NULL, NOW, f->arena, &d, &f->fail),
                      PKE_OK);
     assert_string_equal(d.provider, "");
     assert_string_equal(d.principal, "eve@corp.example");
@@ -112,9 +112,9 @@ static void test_devices_follow_the_old_certificates(void **state)
     assert_int_equal(d.first_at, T0 + 51);
     assert_int_equal(d.last_at, T0 + 53);
     assert_true(d.live);
-    assert_int_equal(ledger_find_device(f->l, "default", "", "dev-B", NOW, f->arena, &d, &f->fail), PKE_OK);
+    assert_int_equal(ledger_find_device(f->l, "default", "", "dev-B", NULL, NOW, f->arena, &d, &f->fail), PKE_OK);
     assert_string_equal(d.principal, "bob@corp.example");
-    assert_int_equal(ledger_find_device(f->l, "default", "", "dev-20", NOW, f->arena, &d, &f->fail),
+    assert_int_equal(ledger_find_device(f->l, "default", "", "dev-20", NULL, NOW, f->arena, &d, &f->fail),
                      PKE_NOT_FOUND);
     assert_int_equal(ledger_count_devices(f->l, &owner, NOW, &n, &f->fail), PKE_OK);
     assert_int_equal(n, 1); /* dev-24, on its way; dev-A is eve's */
@@ -175,7 +175,7 @@ static void test_work_goes_on_after_the_conversion(void **state)
     s.in.request.device_id = "DEV-B";
     s.in.renews_sha256 = PKE_BYTES(sha256, sizeof sha256);
     do_issue(f, &s);
-    assert_int_equal(ledger_find_device(f->l, "default", "Contoso", "dev-b", NOW, f->arena, &d, &f->fail),
+    assert_int_equal(ledger_find_device(f->l, "default", "Contoso", "dev-b", NULL, NOW, f->arena, &d, &f->fail),
                      PKE_OK);
     assert_string_equal(d.provider, "Contoso"); /* adopted */
     assert_int_equal(d.first_at, T0 + 52);
