@@ -82,7 +82,6 @@ static void test_certificate_gives_back_what_was_recorded(void **state)
     assert_string_equal(c.user_id, "uid-ada");
     assert_string_equal(c.template_name, "device");
     assert_string_equal(c.device_id, "d");
-    assert_string_equal(c.hwdev_id, "HW");
     assert_string_equal(c.enrollment_type, "Full");
     assert_string_equal(c.subject, "CN=ada@corp.example");
     assert_string_equal(c.san_uri, "urn:x");
