@@ -117,7 +117,7 @@ enum pke_err check_credential(struct request *req)
     if (!pke_strings_has(&req->endpoint->credentials, req->who.kind))
         return pke_fail_set(&req->fail, PKE_UNAUTHENTICATED, "credential-kind", "MS-MDE2 3.4.4.1.1.1",
                             "this kind of credential is not enabled here");
-    return PKE_OK;
+    return check_certificate_credential(req);
 }
 
 static enum pke_err check_applicant(struct request *req)
