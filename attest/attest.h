@@ -20,6 +20,7 @@
 #define ATTEST_AIK_CERT_MAX 16384 /* bytes of the AIK certificate and those that follow it */
 #define ATTEST_NAME_MAX     66    /* bytes of a TPM name: algorithm and the longest digest */
 #define ATTEST_DATA_MAX     66    /* bytes of TPM2B_DATA */
+#define ATTEST_PROVIDER_MAX 256   /* bytes of an attestation provider's name */
 
 /* ---- pinned roots ---- */
 
@@ -58,7 +59,9 @@ struct attest_verdict {
     char aik_sha256[65]; /* of the AIK certificate's DER */
     char key_name[2 * ATTEST_NAME_MAX + 1];
     char extra_data[2 * ATTEST_DATA_MAX + 1];
-    char reason[48]; /* "" when attested */
+    char provider[ATTEST_PROVIDER_MAX +
+                  1]; /* who says so instead of the device: iss of its token (attest/maa.h) */
+    char reason[48];  /* "" when attested */
 };
 
 /** "attested", "not-attested", "absent". Static. */
@@ -66,7 +69,7 @@ const char *attest_result_text(enum attest_result result);
 
 /**
  * One line for a record: "attested aik=sha256:... key=000b... extra=... freshness=unproven" or "not-attested
- * reason=attest-signature ...".
+ * reason=attest-signature ...". Of a provider's token "attested maa=https://...".
  */
 void attest_verdict_text(const struct attest_verdict *v, struct pke_buf *out);
 

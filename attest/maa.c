@@ -2,6 +2,7 @@
 #include "attest/maa.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -157,6 +158,8 @@ enum pke_err attest_maa_check(struct pke_bytes payload, const struct attest_maa_
         err = refuse(&own, "maa-json", "the token's payload is no JSON object");
     else
         err = check_origin(claims, rules, &own);
+    if (err == PKE_OK)
+        snprintf(ret->provider, sizeof ret->provider, "%s", text_of(claims, "iss"));
     if (err == PKE_OK)
         err = check_times(claims, rules, now_seconds, &own);
     if (err == PKE_OK)

@@ -26,7 +26,8 @@ struct attest_maa_rules {
  * x-ms-attestation-type "tpm" (or the old name "tee"), aikValidated not false, the nonce where one was sent,
  * and a JWK equal to the request's key in cnf, x-ms-runtime or at the top.
  * @return PKE_OK, or PKE_POLICY: maa-json, maa-issuer, maa-time, maa-type, maa-aik, maa-nonce, maa-key.
- * @p ret is always filled.
+ * @p ret is always filled;
+ * its provider is one of rules->issuers or "".
  */
 enum pke_err attest_maa_check(struct pke_bytes payload, const struct attest_maa_rules *rules,
                               struct pke_bytes csr_spki, int64_t now_seconds, struct attest_verdict *ret,

@@ -27,7 +27,9 @@ void attest_verdict_text(const struct attest_verdict *v, struct pke_buf *out)
         (void)pke_buf_printf(out, " key=%s", v->key_name);
     if (*v->extra_data)
         (void)pke_buf_printf(out, " extra=%s", v->extra_data);
-    if (v->result == ATTEST_ATTESTED)
+    if (*v->provider)
+        (void)pke_buf_printf(out, " maa=%s", v->provider);
+    else if (v->result == ATTEST_ATTESTED)
         (void)pke_buf_add_str(out, " freshness=unproven");
 }
 

@@ -6,20 +6,23 @@
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/param_build.h>
+#include <openssl/x509.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/encode.h"
 #include "jose/json.h"
 
-#define RSA_MAX_BYTES  (JOSE_RSA_MAX_BITS / 8)
-#define RSA_MIN_E      65537u
-#define COORDINATE_MAX 48
+#define RSA_MAX_BYTES   (JOSE_RSA_MAX_BITS / 8)
+#define RSA_MIN_E       65537u
+#define COORDINATE_MAX  48
+#define CERTIFICATE_MAX 8192
 
 PKE_DEFINE_CLEANUP(OSSL_PARAM_BLD, OSSL_PARAM_BLD_free);
 PKE_DEFINE_CLEANUP(OSSL_PARAM, OSSL_PARAM_free);
 PKE_DEFINE_CLEANUP(EVP_PKEY_CTX, EVP_PKEY_CTX_free);
 PKE_DEFINE_CLEANUP(BIGNUM, BN_free);
+PKE_DEFINE_CLEANUP(X509, X509_free);
 
 static enum pke_err refused(struct pke_fail *fail, const char *reason, const char *rule, const char *text)
 {
@@ -229,6 +232,8 @@ static enum pke_err read_kid(const json_t *jwk, struct jwk *out, struct pke_fail
     return PKE_OK;
 }
 
+static enum pke_err read_rsa_of_certificate(const json_t *jwk, struct jwk *out, struct pke_fail *fail);
+
 enum pke_err jwk_read(const json_t *jwk, unsigned algorithms, struct jwk *out, bool *used,
                       struct pke_fail *fail)
 {
@@ -262,6 +267,8 @@ enum pke_err jwk_read(const json_t *jwk, unsigned algorithms, struct jwk *out, b
     if (!*used)
         return PKE_OK;
     out->key.detail = out->detail;
+    if (strcmp(kty, "RSA") == 0 && !json_object_get(jwk, "n") && json_object_get(jwk, "x5c"))
+        return read_rsa_of_certificate(jwk, out, fail);
     if (strcmp(kty, "RSA") == 0)
         return read_rsa(jwk, out, fail);
     return strcmp(kty, "EC") == 0 ? read_ec(jwk, out->key.alg == JOSE_ES384, out, fail)
@@ -321,6 +328,44 @@ static json_t *jwk_json(const EVP_PKEY *pkey)
                      : strcmp(group, "secp384r1") == 0 ? "P-384"
                                                        : group,
                      "x", octets_json(raw + 1, half), "y", octets_json(raw + 1 + half, half));
+}
+
+/* The first certificate of x5c (RFC 7517 4.7), for its key alone. NULL: there is none. */
+static X509 *first_certificate(const json_t *jwk)
+{
+    const char *text = json_string_value(json_array_get(json_object_get(jwk, "x5c"), 0));
+    struct pke_buf der;
+    X509 *cert = NULL;
+
+    pke_buf_init(&der, CERTIFICATE_MAX);
+    if (text && pke_base64_decode(pke_bytes_str(text), PKE_B64_STRICT, &der) == PKE_OK) {
+        const unsigned char *p = der.p;
+
+        cert = d2i_X509(NULL, &p, (long)der.n);
+        if (cert && p != der.p + der.n) {
+            X509_free(cert);
+            cert = NULL;
+        }
+    }
+    pke_buf_done(&der);
+    ERR_clear_error();
+    return cert;
+}
+
+/* Azure Attestation publishes keys without n and e. The certificate vouches for nothing: the file does. */
+static enum pke_err read_rsa_of_certificate(const json_t *jwk, struct jwk *out, struct pke_fail *fail)
+{
+    X509 *cert PKE_CLEANUP(X509_free_p) = first_certificate(jwk);
+    EVP_PKEY *pkey = cert ? X509_get0_pubkey(cert) : NULL;
+    json_t *numbers PKE_CLEANUP(jose_json_free_p) = NULL;
+
+    if (pkey && EVP_PKEY_is_a(pkey, "RSA"))
+        numbers = jwk_json(pkey);
+    ERR_clear_error();
+    if (!numbers)
+        return refused(fail, "jwks-key", "RFC 7517 4.7",
+                       "a key has no n and e, and x5c does not begin with the certificate of an RSA key");
+    return read_rsa(numbers, out, fail);
 }
 
 /* RFC 7638: the members in the order of their names, without white space. */

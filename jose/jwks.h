@@ -32,7 +32,8 @@ struct jose_keys;
  * its RFC 7638 SHA-256 thumbprint for a kid.
  *
  * @p algorithms (JOSE_ALG_BIT) are what may be used at all. A key without "alg" is bound to the one algorithm
- * of its type; RSA to RS256, or to PS256 when @p algorithms has only that.
+ * of its type; RSA to RS256, or to PS256 when @p algorithms has only that. An RSA key without n may have its
+ * certificate instead, first in x5c: nothing but the key is read from that.
  *
  * Skipped and counted: an unknown kty or crv, use other than "sig", key_ops without "verify", an algorithm
  * that is not in @p algorithms. Refused as a whole: private or symmetric keys, an RSA modulus outside of

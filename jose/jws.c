@@ -7,6 +7,10 @@
 
 #include "jose/json.h"
 
+/* Members that say where the key could be found; rules->pass_hints passes them over. */
+#define HINTS   "jku", "x5c"
+#define HINTS_N 2
+
 struct parts {
     struct pke_bytes header, payload, signature; /* encoded */
     struct pke_bytes signed_part;                /* header '.' payload */
@@ -37,10 +41,10 @@ static bool split(struct pke_bytes token, struct parts *p)
  * is signed. */
 static enum pke_err check_members(const json_t *header, const struct jws_rules *rules, struct pke_fail *fail)
 {
-    static const char *const refuse[] = {"jku" /* first */, "jwk", "x5u", "x5c", "crit", "zip", "enc", "b64"};
+    static const char *const refuse[] = {HINTS, "jwk", "x5u", "crit", "zip", "enc", "b64"};
     const json_t *typ = json_object_get(header, "typ");
 
-    for (size_t i = rules->pass_jku; i < PKE_LEN(refuse); i++)
+    for (size_t i = rules->pass_hints ? HINTS_N : 0; i < PKE_LEN(refuse); i++)
         if (json_object_get(header, refuse[i]))
             return pke_fail_set(fail, PKE_UNAUTHENTICATED, "jws-header-member", "RFC 8725 3.10",
                                 "the header of the token has the member %s", refuse[i]);
@@ -65,11 +69,11 @@ static enum pke_err read_header(struct pke_bytes encoded, const struct jws_rules
                                 struct jws_facts *facts, struct pke_fail *fail)
 {
     json_t *header PKE_CLEANUP(jose_json_free_p) = NULL;
-    const char *why = "is not canonical base64url of at most 1 KiB", *alg;
+    const char *why = "is not canonical base64url, or too long", *alg;
     struct pke_buf text;
     enum pke_err err;
 
-    pke_buf_init(&text, JWS_HEADER_MAX);
+    pke_buf_init(&text, rules->pass_hints ? JWS_HINTS_MAX : JWS_HEADER_MAX);
     if (!jose_base64url(encoded, &text))
         err = pke_fail_set(fail, PKE_UNAUTHENTICATED, "jws-base64", "RFC 7515 2",
                            "the header of the token %s", why);

@@ -11,11 +11,12 @@
 
 #define JWS_MAX        8192 /* bytes of a token */
 #define JWS_HEADER_MAX 1024 /* bytes of its decoded header */
+#define JWS_HINTS_MAX  8192 /* the same with rules.pass_hints: certificates are long */
 
 struct jws_rules {
     bool allow_no_kid; /* a token without kid is meant for the only key of a set */
-    bool pass_jku; /* a jku is passed over instead of refused (Azure Attestation has one); never followed */
-    size_t max;    /* bytes of a token; 0: JWS_MAX */
+    bool pass_hints;   /* jku and x5c are passed over instead of refused (Azure Attestation); never used */
+    size_t max;        /* bytes of a token; 0: JWS_MAX */
 };
 
 /** What the header said, as far as it was read: for a log. Not trusted before PKE_OK. */

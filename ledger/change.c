@@ -157,6 +157,8 @@ static enum pke_err reserve(struct ledger *l, const struct ledger_intent *in, st
 
     if (in->token_id)
         err = token_use(l, in->token_id, in->request.at, fail);
+    if (err == PKE_OK && in->jti)
+        err = jti_use(l, in, fail);
     if (err == PKE_OK && in->admission_request_id)
         err = admission_use(l, in->admission_request_id, in->request.at, fail);
     if (err == PKE_OK && grants_of(in))

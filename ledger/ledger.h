@@ -78,10 +78,12 @@ struct ledger_intent {
     struct pke_bytes tbs;
     struct pke_bytes spki_sha256;
     const char *subject;
-    const char *ent_dmid;             /* UUID given to this device enrollment */
-    const char *san_uri;              /* NULL: none */
-    struct pke_bytes renews_sha256;   /* SHA-256 of the certificate that this one renews; empty: none */
-    const char *token_id;             /* the enrollment token that this request uses up; NULL: none */
+    const char *ent_dmid;           /* UUID given to this device enrollment */
+    const char *san_uri;            /* NULL: none */
+    struct pke_bytes renews_sha256; /* SHA-256 of the certificate that this one renews; empty: none */
+    const char *token_id;           /* the enrollment token that this request uses up; NULL: none */
+    const char *jti_issuer, *jti; /* the single-use token of somebody else that it uses up; jti NULL: none */
+    int64_t jti_expires;          /* seconds: nobody accepts that token later */
     const char *admission_request_id; /* the admission that it uses up (ledger_admission); NULL: none */
     bool uses_recovery, uses_renewal; /* the device's one-time permission that it uses up */
     int64_t not_before, not_after;    /* seconds */
@@ -89,10 +91,11 @@ struct ledger_intent {
 
 /**
  * T1: the request with its serial and TBS, and audit "intent".
- * What it uses up (token, admission, permission) is reserved with it, consumed by ledger_issued(), and free
- * again after any other end.
- * @return PKE_OK; PKE_UNAUTHENTICATED when the token has no use left, expired or was revoked; PKE_DENIED when
- * the admission is not granted to this identity, device and template, expired, or used
+ * What it uses up (token, jti, admission, permission) is reserved with it, consumed by ledger_issued(), and
+ * free again after any other end.
+ * @return PKE_OK; PKE_UNAUTHENTICATED when the token has no use left, expired or was revoked, or the jti of
+ * this tenant and issuer is used ("token-used" all of them); PKE_DENIED when the admission is not granted to
+ * this identity, device and template, expired, or used
  * ("admission-unusable"), or the permission is not there any more ("device-permission"); PKE_RENEW_INELIGIBLE
  * when the certificate to be renewed was not issued to this tenant or was revoked ("renewed-certificate");
  * PKE_EXISTS when another intent holds the idempotency key's live slot (an issued request does not: whether
@@ -254,6 +257,13 @@ enum pke_err ledger_token_revoke(struct ledger *l, const char *token_id, const c
 /** The token with this hash, also when it is used up, expired or revoked. PKE_NOT_FOUND. */
 enum pke_err ledger_find_token(struct ledger *l, const uint8_t hash[32], struct pke_arena *arena,
                                struct ledger_token *ret, struct pke_fail *fail);
+
+/**
+ * Has no request under way and no certificate used this jti? Only ledger_intent() decides for good.
+ * @return PKE_OK; PKE_UNAUTHENTICATED ("token-used"); PKE_STORE_DOWN.
+ */
+enum pke_err ledger_jti_unused(struct ledger *l, const char *tenant, const char *issuer, const char *jti,
+                               struct pke_fail *fail);
 
 /** True after an error that must end the process (I/O error on sync, corruption): stop issuing, exit 74. */
 bool ledger_broken(const struct ledger *l);

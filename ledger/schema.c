@@ -167,7 +167,19 @@ static const char tables_2[] =
     "CREATE UNIQUE INDEX admission_open ON admission (tenant, principal, provider, device_id, template_name)"
     "  WHERE state IN ('pending','granted');"
     "CREATE INDEX admission_state ON admission (state, first_at);"
-    "CREATE INDEX admission_used ON admission (used_by) WHERE used_by IS NOT NULL;";
+    "CREATE INDEX admission_used ON admission (used_by) WHERE used_by IS NOT NULL;"
+
+    /*
+     * Tokens of others that are good for one certificate: which request used which. As with token_use, the
+     * request's state says whether that holds. Kept until nobody accepts the token any more.
+     */
+    "CREATE TABLE jti_use ("
+    "  request INTEGER PRIMARY KEY REFERENCES request (id),"
+    "  tenant TEXT NOT NULL, issuer TEXT NOT NULL, jti TEXT NOT NULL CHECK (length(jti) > 0),"
+    "  expires_at INTEGER NOT NULL,"
+    "  UNIQUE (tenant, issuer, jti)"
+    ") STRICT;"
+    "CREATE INDEX jti_use_expires ON jti_use (expires_at);";
 
 static const char *const steps[LEDGER_SCHEMA] = {tables_1, tables_2};
 

@@ -164,6 +164,15 @@
     X(USE_TOKEN,                                                                                             \
       "INSERT INTO token_use (request, token) SELECT last_insert_rowid(), t.id FROM token t"                 \
       " WHERE t.token_id = ?1 AND t.revoked_at = 0 AND t.expires_at > ?2 AND " STORE_TOKEN_USED " < t.uses") \
+    X(USE_JTI, "INSERT INTO jti_use (request, tenant, issuer, jti, expires_at)"                              \
+               " VALUES (last_insert_rowid(),?,?,?,?) ON CONFLICT (tenant, issuer, jti) DO UPDATE"           \
+               " SET request = excluded.request, expires_at = excluded.expires_at"                           \
+               " WHERE (SELECT r.state FROM request r WHERE r.id = jti_use.request)"                         \
+               " NOT IN ('intent','issued')")                                                                \
+    X(FIND_JTI, "SELECT 1 FROM jti_use j JOIN request r ON r.id = j.request WHERE j.tenant = ?"              \
+                " AND j.issuer = ? AND j.jti = ? AND r.state IN ('intent','issued')")                        \
+    X(PRUNE_JTI, "DELETE FROM jti_use WHERE request IN"                                                      \
+                 " (SELECT request FROM jti_use WHERE expires_at < ? ORDER BY expires_at LIMIT 4)")          \
     X(FIND_SLOT, "SELECT 1 FROM request WHERE idempotency_key = ? AND state = 'intent'")                     \
     X(FIND_REQUEST, "SELECT 1 FROM request WHERE request_id = ?")                                            \
     X(FIND_INTENT, "SELECT r.id, c.serial, c.tbs, c.renewed_from, c.uses_grant FROM request r JOIN "         \
@@ -217,6 +226,9 @@ enum pke_err clock_raise(struct ledger *l, int64_t at, struct pke_fail *fail);
 
 /** Inside the change that added a request: this request uses up one use of the token. PKE_UNAUTHENTICATED. */
 enum pke_err token_use(struct ledger *l, const char *token_id, int64_t at, struct pke_fail *fail);
+
+/** Inside the change that added a request: it uses up the token in->jti. PKE_UNAUTHENTICATED. */
+enum pke_err jti_use(struct ledger *l, const struct ledger_intent *in, struct pke_fail *fail);
 
 /** The same for an admission, which must be granted to this request's identity and device. PKE_DENIED. */
 enum pke_err admission_use(struct ledger *l, const char *admission, int64_t at, struct pke_fail *fail);

@@ -103,6 +103,8 @@ bool policy_same_identity(const char *principal, const char *user_id, const stru
 {
     if (user_id && identity->user_id)
         return strcmp(user_id, identity->user_id) == 0;
+    if (user_id && !(identity->credential && strcmp(identity->credential, "one-time-token") == 0))
+        return false;
     return principal && identity->principal && same_name(principal, identity->principal);
 }
 
@@ -114,12 +116,19 @@ static bool matches_any(const struct pke_strings *patterns, const char *principa
     return false;
 }
 
+enum pke_err policy_offered(const struct policy_template *t, struct pke_fail *fail)
+{
+    if (t && t->enabled)
+        return PKE_OK;
+    return pke_fail_set(fail, PKE_TEMPLATE, "template-not-enabled", "template: enabled",
+                        "the certificate template does not exist or is not enabled");
+}
+
 enum pke_err policy_visible(const struct policy_template *t, const struct policy_identity *identity,
                             struct pke_fail *fail)
 {
-    if (!t || !t->enabled)
-        return pke_fail_set(fail, PKE_TEMPLATE, "template-not-enabled", "template: enabled",
-                            "the certificate template does not exist or is not enabled");
+    if (policy_offered(t, fail) != PKE_OK)
+        return PKE_TEMPLATE;
     if (!identity || !identity->principal || !*identity->principal || !identity->tenant || !*identity->tenant)
         return pke_fail_set(fail, PKE_DENIED, "identity-missing", RULE_IDENTITY,
                             "there is no authenticated identity");

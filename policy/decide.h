@@ -44,6 +44,9 @@ struct policy_decision {
     const struct pke_strings *ekus;
 };
 
+/** Is the template offered at all? PKE_OK; PKE_TEMPLATE when it is NULL or not enabled. */
+enum pke_err policy_offered(const struct policy_template *t, struct pke_fail *fail);
+
 /**
  * May this identity see (and ask for) the template? PKE_OK; PKE_TEMPLATE when it is NULL or not enabled;
  * PKE_DENIED when nobody allowed this principal.
@@ -61,7 +64,10 @@ enum pke_err policy_visible(const struct policy_template *t, const struct policy
 enum pke_err policy_decide(const struct policy_template *t, const struct policy_request *req, int64_t now,
                            struct pke_arena *arena, struct policy_decision *ret, struct pke_fail *fail);
 
-/** Is the recorded owner this identity? By user_id where both have one, else by name. */
+/**
+ * Is the recorded owner this identity? By user_id; by name where the record has none (it is older than ids),
+ * or where a one-time token names the user, for which an officer vouches.
+ */
 bool policy_same_identity(const char *principal, const char *user_id, const struct policy_identity *identity);
 
 /**

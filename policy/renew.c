@@ -7,7 +7,6 @@
 #include "base/mem.h"
 
 #define RULE_RENEW "MS-MDE2 3.5 Renew"
-#define DAY_MS     86400000
 
 static enum pke_err ineligible(struct pke_fail *fail, const char *reason, const char *rule, const char *text)
 {
@@ -31,8 +30,8 @@ static bool same_place(const struct policy_renewal *r)
            (!r->provider || !*r->provider || same(r->provider, r->endpoint_provider));
 }
 
-enum pke_err policy_renewal_holds(const struct policy_template *t, const struct policy_renewal *r,
-                                  struct pke_fail *fail)
+static enum pke_err check_certificate(const struct policy_template *t, const struct policy_renewal *r,
+                                      struct pke_fail *fail)
 {
     if (!t->enabled || !t->renew)
         return ineligible(fail, "renew-not-offered", "template: renew", "the template offers no renewal");
@@ -48,32 +47,25 @@ enum pke_err policy_renewal_holds(const struct policy_template *t, const struct 
         return ineligible(fail, "renew-blocked", "device block", "the device is blocked");
     if (r->released)
         return ineligible(fail, "renew-released", "device release", "the device was released");
+    return PKE_OK;
+}
+
+static enum pke_err check_device(const struct policy_template *t, const struct policy_renewal *r,
+                                 struct pke_fail *fail)
+{
+    bool device = r->enrollment_type && strcmp(r->enrollment_type, "Device") == 0;
+
     if (!same_or_unknown(r->asked_device_id, r->device_id))
         return ineligible(fail, "renew-device", "MS-MDE2 3.5 DeviceID",
                           "the certificate belongs to another device");
     if (!same_or_unknown(r->asked_type, r->enrollment_type))
         return ineligible(fail, "renew-type", "MS-MDE2 3.5 EnrollmentType",
                           "the certificate is of another enrollment type");
+    if (r->enrollment_type && (device ? !t->allow_device : !t->allow_full))
+        return ineligible(fail, "renew-type-not-allowed",
+                          device ? "template: allow-device" : "template: allow-full",
+                          "the template does not allow this enrollment type any more");
     return PKE_OK;
-}
-
-static enum pke_err check_time(const struct policy_template *t, const struct policy_renewal *r,
-                               int64_t now_ms, struct pke_fail *fail)
-{
-    if (now_ms > r->not_after * 1000 + t->renew_grace)
-        return ineligible(fail, "renew-expired", "template: renew-grace", "the certificate has expired");
-    if (policy_renewal_is_early(t, r->not_after, now_ms) && !r->granted)
-        return ineligible(fail, "renew-early", "template: renew-early",
-                          "the certificate's renewal period has not begun");
-    if (r->superseded_at && now_ms >= r->superseded_at + t->renew_overlap)
-        return ineligible(fail, "renew-superseded", "template: renew-overlap",
-                          "the device has used a newer certificate");
-    return PKE_OK;
-}
-
-bool policy_renewal_is_early(const struct policy_template *t, int64_t not_after, int64_t now_ms)
-{
-    return t->renew_early != POLICY_RENEW_ANY && now_ms < not_after * 1000 - t->renewal_period;
 }
 
 static enum pke_err check_tls(const struct policy_template *t, const struct policy_renewal *r,
@@ -101,9 +93,43 @@ static enum pke_err check_owner(const struct policy_template *t, const struct po
                           "the template does not allow the certificate's owner any more");
     if (err != PKE_OK)
         return err;
+    if (r->device_owner && !policy_same_identity(r->device_owner, r->device_owner_id, &owner))
+        return ineligible(fail, "renew-owner", RULE_RENEW, "the device belongs to another user now");
     if (r->identity && !policy_same_identity(r->owner, r->owner_id, r->identity))
         return ineligible(fail, "renew-identity", RULE_RENEW, "the certificate belongs to another user");
     return PKE_OK;
+}
+
+enum pke_err policy_renewal_holds(const struct policy_template *t, const struct policy_renewal *r,
+                                  struct pke_fail *fail)
+{
+    enum pke_err err = check_certificate(t, r, fail);
+
+    if (err == PKE_OK)
+        err = check_device(t, r, fail);
+    if (err == PKE_OK)
+        err = check_tls(t, r, fail);
+    return err == PKE_OK ? check_owner(t, r, fail) : err;
+}
+
+static enum pke_err check_time(const struct policy_template *t, const struct policy_renewal *r,
+                               int64_t now_ms, struct pke_fail *fail)
+{
+    if (now_ms > r->not_after * 1000 + t->renew_grace)
+        return ineligible(fail, "renew-expired", "template: renew-grace", "the certificate has expired");
+    if (policy_renewal_is_early(t, r->not_after, now_ms) &&
+        !(r->granted && t->renew_early == POLICY_RENEW_ON_GRANT))
+        return ineligible(fail, "renew-early", "template: renew-early",
+                          "the certificate's renewal period has not begun");
+    if (r->superseded_at && now_ms >= r->superseded_at + t->renew_overlap)
+        return ineligible(fail, "renew-superseded", "template: renew-overlap",
+                          "the device has used a newer certificate");
+    return PKE_OK;
+}
+
+bool policy_renewal_is_early(const struct policy_template *t, int64_t not_after, int64_t now_ms)
+{
+    return t->renew_early != POLICY_RENEW_ANY && now_ms < not_after * 1000 - t->renewal_period;
 }
 
 enum pke_err policy_renewal_check(const struct policy_template *t, const struct policy_renewal *r,
@@ -111,17 +137,13 @@ enum pke_err policy_renewal_check(const struct policy_template *t, const struct 
 {
     enum pke_err err = check_time(t, r, now_ms, fail);
 
-    if (err == PKE_OK)
-        err = check_tls(t, r, fail);
-    if (err == PKE_OK)
-        err = check_owner(t, r, fail);
     if (err != PKE_OK)
         return err;
     if (r->same_key && !t->renew_same_key)
         return pke_fail_set(fail, PKE_CSR_BAD, "renew-same-key", "template: renew-same-key",
                             "a renewal needs a new key");
-    if (t->renew_hardware_change == POLICY_CHANGE_DENY && r->hwdev_id &&
-        !same_or_unknown(r->asked_hwdev_id, r->hwdev_id))
+    if (t->renew_hardware_change == POLICY_CHANGE_DENY && r->hwdev_id && /* absent is no way around it */
+        (!r->asked_hwdev_id || strcasecmp(r->asked_hwdev_id, r->hwdev_id) != 0))
         return ineligible(fail, "renew-hardware", "template: renew-hardware-change",
                           "the device's hardware is not the recorded one");
     return PKE_OK;

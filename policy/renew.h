@@ -14,11 +14,13 @@ struct policy_renewal {
     int64_t not_after;                 /* seconds */
     int64_t superseded_at, revoked_at; /* ms; 0: not */
     const char *template_name, *tenant, *provider;
-    const char *device_id, *enrollment_type, *hwdev_id; /* recorded; hwdev_id may be NULL */
-    const char *owner, *owner_id;
-    bool blocked;  /* the device, by an operator */
-    bool released; /* the device belongs to nobody any more */
-    bool granted;  /* one renewal before its time was allowed */
+    const char *device_id, *enrollment_type;    /* recorded */
+    const char *hwdev_id;                       /* of the device, as enrolled; NULL: not recorded */
+    const char *owner, *owner_id;               /* of the certificate */
+    const char *device_owner, *device_owner_id; /* of the device today; NULL: nobody */
+    bool blocked;                               /* the device, by an operator */
+    bool released;                              /* the device belongs to nobody any more */
+    bool granted;                               /* one renewal before its time was allowed */
 
     const struct policy_identity *identity; /* who authenticated beside the CMS; NULL: nobody */
     const char *asked_device_id, *asked_type, *asked_hwdev_id; /* ContextItems, NULL: absent */
@@ -29,17 +31,17 @@ struct policy_renewal {
 
 /**
  * May the certificate be given out again, or a new one be made, at all? What no replay may pass by: revoked,
- * blocked, another template, tenant or device (MS-MDE2 3.5; mdm 10.3 checks 2, 6, 7, 9).
- * @return PKE_OK or PKE_RENEW_INELIGIBLE.
+ * blocked, another template, tenant, device or owner, TLS, who asks (MS-MDE2 3.5; mdm 10.3 checks 2, 4, 6, 7,
+ * 9, 10).
+ * @return PKE_OK; PKE_RENEW_INELIGIBLE; PKE_LICENSE.
  */
 enum pke_err policy_renewal_holds(const struct policy_template *t, const struct policy_renewal *r,
                                   struct pke_fail *fail);
 
 /**
- * May a new certificate be made at @p now_ms? After policy_renewal_holds(): time, succession, TLS, key, who
- * asks (checks 2 to 6, 10).
- * @return PKE_OK; PKE_RENEW_INELIGIBLE; PKE_CSR_BAD (the key is kept); PKE_LICENSE, PKE_TEMPLATE (the owner
- * may not use the template any more).
+ * May a new certificate be made at @p now_ms? After policy_renewal_holds(): time, succession, key, hardware
+ * (checks 2, 3, 5, 6).
+ * @return PKE_OK; PKE_RENEW_INELIGIBLE; PKE_CSR_BAD (the key is kept).
  */
 enum pke_err policy_renewal_check(const struct policy_template *t, const struct policy_renewal *r,
                                   int64_t now_ms, struct pke_fail *fail);

@@ -86,6 +86,9 @@ struct policy_template {
     int attestation_failure;           /* enum policy_attestation_failure */
     int64_t attestation_timeout;       /* ms */
     char *maa_url, *maa_relying_party; /* an Azure Attestation provider, for EnrollmentVersion 6.0; or NULL */
+    char *maa_keys_file;               /* JWKS or PEM: pinned keys of its tokens; NULL: not verified */
+    struct pke_strings maa_issuers;    /* their iss, exactly */
+    int64_t maa_max_age, maa_leeway;   /* ms since iat; ms that clocks may differ */
     char *san_uri;                     /* optional SAN URI; "{device-id}" and "{ent-dmid}" are replaced */
 };
 

@@ -81,8 +81,9 @@ const struct ipc_field msg_prepare_fields[] = {
 
 const struct ipc_field msg_token_fields[] = {
     {1, IPC_STR, offsetof(struct msg_token, endpoint), true},
-    {2, IPC_BYTES, offsetof(struct msg_token, token), true},
+    {2, IPC_BYTES, offsetof(struct msg_token, token), false},
     {3, IPC_U64, offsetof(struct msg_token, deadline), true},
+    {4, IPC_BYTES, offsetof(struct msg_token, client_certificate), false},
     {0, IPC_U64, 0, false},
 };
 

@@ -129,10 +129,12 @@ struct msg_prepare {
     const char *source;
 };
 
-/** May the bearer of this one-time token see the endpoint's policy? */
+/** May the bearer of this one-time token, or the client that is about to renew this certificate, see the
+ * endpoint's policy? One of both. */
 struct msg_token {
     const char *endpoint;
     struct pke_bytes token;
+    struct pke_bytes client_certificate; /* DER, of the TLS connection */
     uint64_t deadline;
 };
 

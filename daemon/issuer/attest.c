@@ -7,15 +7,17 @@
 #include <string.h>
 #include <strings.h>
 
-#include "attest/attest.h"
+#include "attest/maa.h"
 #include "base/encode.h"
 #include "base/mem.h"
 #include "daemon/common/log.h"
 #include "daemon/issuer/issuer.h"
+#include "jose/jws.h"
 
 #define TOKEN_MAX   32768
 #define STATUS_CUT  96
-#define VERDICT_MAX 1024
+#define VERDICT_MAX 2048
+#define RULE_ITEMS  "MS-MDE2 3.4.4.1.1.1"
 
 /* MS-MDE2 3.4.4.1.1.1: all base64; each ends as a hash in the record. */
 static const char *const items[] = {"AIKAttestationClaim",    "AIKPub", "AIKCert",
@@ -86,11 +88,64 @@ static enum pke_err judge_tpm(struct request *req, struct attest_verdict *v, str
         decode(req, "AIKCert", ATTEST_AIK_CERT_MAX, &cert, &in.aik_cert))
         err = attest_tpm_verify(&in, req->csr.spki, req->tmpl->attest_roots, req->now_ms / 1000, v, fail);
     else
-        err = pke_fail_set(fail, PKE_POLICY, "attest-base64", "MS-MDE2 3.4.4.1.1.1",
+        err = pke_fail_set(fail, PKE_POLICY, "attest-base64", RULE_ITEMS,
                            "an attestation item is no base64 or too long");
     pke_buf_done(&claim);
     pke_buf_done(&pub);
     pke_buf_done(&cert);
+    return err;
+}
+
+/* The report of the provider's TPM protocol is a token in a member; some clients may send just the token. */
+static struct pke_bytes token_in(struct pke_bytes blob, json_t **holder)
+{
+    const char *report;
+
+    if (!blob.n || blob.p[0] != '{')
+        return blob;
+    *holder = json_loadb((const char *)blob.p, blob.n, JSON_REJECT_DUPLICATES, NULL);
+    report = json_string_value(json_object_get(*holder, "report"));
+    return report ? pke_bytes_str(report) : PKE_BYTES(NULL, 0);
+}
+
+static enum pke_err verify_token(struct request *req, struct pke_bytes token, struct pke_buf *payload,
+                                 struct pke_fail *fail)
+{
+    static const struct jws_rules rules = {.pass_hints = true, .max = TOKEN_MAX};
+    struct jws_facts facts;
+
+    if (jws_verify(token, req->tmpl->maa_keys, &rules, payload, &facts, fail) == PKE_OK)
+        return PKE_OK;
+    fail->err = PKE_POLICY; /* about the key, not about who asks */
+    return fail->err;
+}
+
+/* Only pinned keys count, wherever the token says that its key is. */
+static enum pke_err judge_token(struct request *req, struct attest_verdict *v, struct pke_fail *fail)
+{
+    const struct policy_template *t = req->tmpl->policy;
+    struct attest_maa_rules rules = {
+        .issuers = &t->maa_issuers, .max_age = t->maa_max_age / 1000, .skew = t->maa_leeway / 1000};
+    struct pke_buf blob = {0}, payload;
+    json_t *holder = NULL;
+    struct pke_bytes raw;
+    enum pke_err err;
+
+    if (!req->tmpl->maa_keys)
+        return pke_fail_set(
+            fail, PKE_POLICY, "maa-unverified", "template: maa-keys-file",
+            "the device sent a token of an attestation provider, whose keys are not configured");
+    pke_buf_init(&payload, ATTEST_MAA_MAX);
+    if (!decode(req, "AzureAttestationBlob", TOKEN_MAX, &blob, &raw))
+        err = pke_fail_set(fail, PKE_POLICY, "attest-base64", RULE_ITEMS,
+                           "an attestation item is no base64 or too long");
+    else
+        err = verify_token(req, token_in(raw, &holder), &payload, fail);
+    if (err == PKE_OK)
+        err = attest_maa_check(pke_buf_bytes(&payload), &rules, req->csr.spki, req->now_ms / 1000, v, fail);
+    json_decref(holder);
+    pke_buf_done(&payload);
+    pke_buf_done(&blob);
     return err;
 }
 
@@ -100,8 +155,7 @@ static enum pke_err judge(struct request *req, struct attest_verdict *v, struct 
 
     *v = (struct attest_verdict){.result = ATTEST_NOT_ATTESTED};
     if (pke_pairs_get(&req->evidence, "AzureAttestationBlob")) /* replaces all others (MS-MDE2, 6.0) */
-        err = pke_fail_set(fail, PKE_POLICY, "maa-unverified", "template: maa-url",
-                           "the device sent a token of an attestation provider, which is not verified");
+        err = judge_token(req, v, fail);
     else
         err = judge_tpm(req, v, fail);
     if (err != PKE_OK)

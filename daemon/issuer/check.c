@@ -4,6 +4,7 @@
  * trusted: the assertion is verified here, the CSR is parsed again, policy is decided again.
  */
 #include <openssl/evp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -29,6 +30,27 @@ static enum pke_err check_assertion(struct request *req)
     return PKE_OK;
 }
 
+/*
+ * Of a JWT that is good for one certificate auth says so. Taken from this request's assertion: a renewal goes
+ * on with the attributes that were recorded with the old certificate.
+ */
+static enum pke_err take_jti(struct request *req)
+{
+    const struct pke_pairs *attributes = &req->who.attributes;
+    const char *expires = pke_pairs_get(attributes, "jti-expires");
+    char *end = NULL;
+
+    if (strcmp(req->who.kind, "jwt") != 0 || !pke_pairs_get(attributes, "jti"))
+        return PKE_OK;
+    req->jti = pke_pairs_get(attributes, "jti");
+    req->jti_issuer = pke_pairs_get(attributes, "token-issuer");
+    req->jti_expires = expires ? strtoll(expires, &end, 10) : 0;
+    if (!req->jti_issuer || !end || end == expires || *end)
+        return pke_fail_set(&req->fail, PKE_INTERNAL, "assertion-jti", "assertion binding",
+                            "the word of auth about a single-use token is not whole");
+    return PKE_OK;
+}
+
 /* A one-time token vouches for its principal; whether it still has a use is asked after the look for a
  * replay. */
 static enum pke_err check_token(struct request *req)
@@ -44,6 +66,8 @@ static enum pke_err check_token(struct request *req)
                                   .stage = "enroll",
                                   .endpoint = req->msg.endpoint,
                                   .expires = role_monotonic_ms() + ASSERTION_LIFETIME_MS};
+    if (strchr(req->token.principal, '@')) /* the officer's word for the user, as `user add` is */
+        pke_pairs_add(&req->who.attributes, req->arena, "upn", req->token.principal);
     return PKE_OK;
 }
 
@@ -65,9 +89,15 @@ static void hash_part(EVP_MD_CTX *ctx, const void *p, size_t n)
  */
 static void idempotency_key(struct request *req)
 {
-    const char *parts[] = {
-        req->who.tenant,    req->who.principal,   req->endpoint->name, req->endpoint->template_name,
-        req->msg.operation, req->enrollment_type, req->device_id};
+    bool renew = req->op == OP_RENEW; /* by which endpoint a captured one comes back makes no other of it */
+    const char *parts[] = {req->who.tenant,
+                           req->who.principal,
+                           req->who.user_id ? req->who.user_id : "",
+                           renew ? "" : req->endpoint->name,
+                           req->endpoint->template_name,
+                           req->msg.operation,
+                           req->enrollment_type,
+                           req->device_id};
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 
     EVP_DigestInit_ex(ctx, EVP_sha256(), NULL);
@@ -117,7 +147,9 @@ enum pke_err check_credential(struct request *req)
     if (!pke_strings_has(&req->endpoint->credentials, req->who.kind))
         return pke_fail_set(&req->fail, PKE_UNAUTHENTICATED, "credential-kind", "MS-MDE2 3.4.4.1.1.1",
                             "this kind of credential is not enabled here");
-    return check_certificate_credential(req);
+    if (check_certificate_credential(req) != PKE_OK)
+        return req->fail.err;
+    return take_jti(req);
 }
 
 static enum pke_err check_applicant(struct request *req)
@@ -169,6 +201,8 @@ static enum pke_err check_token_use(struct request *req)
 {
     const char *type = req->token.enrollment_type;
 
+    if (req->jti)
+        return ledger_jti_unused(req->issuer->ledger, req->who.tenant, req->jti_issuer, req->jti, &req->fail);
     if (!req->token.token_id)
         return PKE_OK;
     if (type && strcmp(type, req->enrollment_type) != 0)

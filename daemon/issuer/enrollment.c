@@ -49,7 +49,7 @@ static enum pke_err check_key_owner(struct request *req)
     return PKE_OK;
 }
 
-/* Who the device belongs to. One that was released, or whose last certificate is dead, has no owner. */
+/* Who the device belongs to: also one whose last certificate is dead; nobody once it was released. */
 static enum pke_err find_device(struct request *req)
 {
     struct pke_fail fail;
@@ -71,6 +71,14 @@ static enum pke_err find_device(struct request *req)
         OP_RENEW) /* another user's enrollment, if the template lets it be taken over, is a new one */
         req->ent_dmid = req->own ? req->device.ent_dmid : NULL;
     return PKE_OK;
+}
+
+bool check_still_allowed(struct request *req)
+{
+    struct pke_fail fail;
+
+    return policy_visible(req->tmpl->policy, &req->identity, &fail) == PKE_OK && find_device(req) == PKE_OK &&
+           req->own && !req->device.blocked_at;
 }
 
 static const char *context(const struct request *req, const char *name)
@@ -181,9 +189,9 @@ static enum pke_err check_approval(struct request *req)
 
 enum pke_err check_admission(struct request *req)
 {
-    enum pke_err err = req->op == OP_RENEW ? PKE_OK : check_quota(req);
+    enum pke_err err = check_quota(req);
 
-    if (err == PKE_OK && req->op == OP_ISSUE)
+    if (err == PKE_OK && req->op != OP_RENEW)
         err = check_approval(req);
     return err;
 }

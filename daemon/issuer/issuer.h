@@ -16,6 +16,7 @@
 #include "ca/csr.h"
 #include "daemon/common/assertion.h"
 #include "daemon/common/role.h"
+#include "jose/jwks.h"
 #include "ledger/ledger.h"
 #include "policy/decide.h"
 
@@ -34,6 +35,7 @@ struct issuer_template {
     const struct issuer_ca *ca;
     struct ca_profile *profile;        /* extensions encoded once */
     struct attest_roots *attest_roots; /* NULL while attestation is off */
+    struct jose_keys *maa_keys;        /* of an attestation provider; NULL: its tokens are not verified */
 };
 
 struct setup {
@@ -84,7 +86,9 @@ struct request {
     struct waiter *waiters;
     struct msg_prepare msg;
     struct assertion who;
-    struct ledger_token token; /* token_id NULL: auth vouched for the identity */
+    struct ledger_token token;    /* token_id NULL: auth vouched for the identity */
+    const char *jti_issuer, *jti; /* the single-use token behind that word; jti NULL: none */
+    int64_t jti_expires;
     const struct conf_endpoint *endpoint;
     const struct issuer_template *tmpl;
     struct ca_csr csr;
@@ -237,10 +241,17 @@ enum pke_err check_certificate_credential(struct request *req);
 /** A renewal's part of check_identity(): its CMS, the certificate that it renews, what no replay passes by.
  */
 enum pke_err renew_identity(struct request *req);
+/** The policy stage of a renewal: may the holder of this certificate of ours see the endpoint's policy? */
+enum pke_err renew_visible(struct issuer *is, const struct conf_endpoint *ep, struct pke_bytes certificate,
+                           struct pke_arena *arena, struct msg_auth_ok *ok, struct pke_fail *fail);
 /** A renewal's part of check_request(): may a new one be made now, with this key? */
 enum pke_err renew_request(struct request *req);
+/** Both parts about what may have changed since, for a renewal that waited for COMMIT. */
+enum pke_err renew_again(struct request *req);
 /** Quota and approval, once everything else is decided: a refusal here is told to an operator. */
 enum pke_err check_admission(struct request *req);
+/** May an earlier answer still be given to this identity for this device? */
+bool check_still_allowed(struct request *req);
 /** Ownership alone, again: others may have been issued or begun while this one waited for COMMIT. */
 enum pke_err check_ownership(struct request *req);
 /** Decide, build the TBS, lint it. */

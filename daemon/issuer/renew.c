@@ -4,6 +4,7 @@
  * in the ledger byte by byte. Who it is, which device and which names come from there, never from the
  * request.
  */
+#include <openssl/evp.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -63,6 +64,9 @@ static enum pke_err take_identity(struct request *req)
         if (check_credential(req) != PKE_OK)
             return req->fail.err;
         req->applicant = request_identity(&req->who);
+        if (!policy_same_identity(old->principal, old->user_id,
+                                  &req->applicant)) /* refused: for the record */
+            pke_pairs_add(&req->old.attributes, req->arena, "signed-in-as", req->applicant.principal);
         kind = req->who.kind;
         expires = req->who.expires;
     }
@@ -109,7 +113,9 @@ static struct policy_renewal facts(const struct request *req)
         .provider = old->provider,
         .device_id = old->device_id,
         .enrollment_type = old->enrollment_type,
-        .hwdev_id = old->hwdev_id,
+        .hwdev_id = req->known ? req->device.hwdev_id : NULL,
+        .device_owner = req->known ? req->device.principal : NULL,
+        .device_owner_id = req->known ? req->device.user_id : NULL,
         .owner = old->principal,
         .owner_id = old->user_id,
         .blocked = req->known && req->device.blocked_at,
@@ -148,6 +154,20 @@ enum pke_err renew_identity(struct request *req)
     return policy_renewal_holds(req->tmpl->policy, &r, &req->fail);
 }
 
+enum pke_err renew_again(struct request *req)
+{
+    struct policy_renewal r;
+    enum pke_err err = find_old(req);
+
+    if (err == PKE_OK)
+        err = find_enrollment(req);
+    if (err != PKE_OK)
+        return err;
+    r = facts(req);
+    err = policy_renewal_holds(req->tmpl->policy, &r, &req->fail);
+    return err == PKE_OK ? renew_request(req) : err;
+}
+
 enum pke_err renew_request(struct request *req)
 {
     struct policy_renewal r = facts(req);
@@ -158,4 +178,34 @@ enum pke_err renew_request(struct request *req)
                   req->device_id, NULL);
     req->uses_renewal = policy_renewal_is_early(req->tmpl->policy, r.not_after, req->now_ms);
     return policy_renewal_check(req->tmpl->policy, &r, req->now_ms, &req->fail);
+}
+
+enum pke_err renew_visible(struct issuer *is, const struct conf_endpoint *ep, struct pke_bytes certificate,
+                           struct pke_arena *arena, struct msg_auth_ok *ok, struct pke_fail *fail)
+{
+    struct ledger_certificate c;
+    struct ledger_device d = {0};
+    struct policy_renewal r;
+    uint8_t sha256[32];
+    enum pke_err err;
+
+    EVP_Digest(certificate.p, certificate.n, sha256, NULL, EVP_sha256(), NULL);
+    err = ledger_find_certificate(is->ledger, sha256, arena, &c, fail);
+    if (err == PKE_NOT_FOUND)
+        return pke_fail_set(fail, PKE_UNAUTHENTICATED, "renew-unknown", "MS-MDE2 3.5",
+                            "the certificate of the connection was not issued here");
+    if (err == PKE_OK && c.device_id)
+        err = ledger_find_device(is->ledger, c.tenant, c.provider ? c.provider : "", c.device_id,
+                                 role_wall_ms() / 1000, arena, &d, fail);
+    if (err != PKE_OK && err != PKE_NOT_FOUND)
+        return err;
+    r = (struct policy_renewal){.template_name = c.template_name,
+                                .tenant = c.tenant,
+                                .endpoint_tenant = is->setup->conf->global.tenant,
+                                .revoked_at = c.revoked_at,
+                                .blocked = d.blocked_at != 0,
+                                .released = d.released_at != 0};
+    ok->principal = c.principal;
+    ok->upn = pke_pairs_get(&c.attributes, "upn");
+    return policy_renewal_holds(ep->template_ref, &r, fail);
 }

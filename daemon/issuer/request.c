@@ -3,7 +3,9 @@
  * The life of a request: PREPARE -> (COMMIT) -> T1 durable -> signature -> T2 durable -> answer. A retry of a
  * request in flight attaches to it; a retry of an answered one gets the same certificate.
  */
+#include <openssl/evp.h>
 #include <openssl/rand.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -161,8 +163,12 @@ static void done_refused(struct issuer *is, struct batch_op *op, enum pke_err er
  */
 static void refuse(struct request *req)
 {
+    bool allowed = req->fail.err != PKE_STALE && refusal_allowed(req->issuer);
+
     req->state = REQUEST_RESULT;
-    if (req->fail.err == PKE_STALE || !refusal_allowed(req->issuer))
+    if (!allowed && req->fail.err == PKE_PENDING) /* nobody could approve what is not recorded */
+        req->fail.err = PKE_BUSY;
+    if (!allowed)
         end_failed(req);
     else
         batch_add(req->issuer, apply_refused, done_refused, req);
@@ -175,21 +181,6 @@ static enum pke_err apply_issued(struct issuer *is, struct batch_op *op, struct 
     struct request *req = op->arg;
 
     return ledger_issued(is->ledger, req->msg.trace_id, req->certificate, role_wall_ms(), fail);
-}
-
-static void done_issued(struct issuer *is, struct batch_op *op, enum pke_err err, const struct pke_fail *fail)
-{
-    struct request *req = op->arg;
-
-    if (err != PKE_OK) { /* the signature exists and is never released */
-        req->fail = *fail;
-        orphan_add(is, req->msg.trace_id, fail);
-        end_failed(req);
-        return;
-    }
-    if (req->now_ms > is->wall_seen)
-        is->wall_seen = req->now_ms;
-    end_issued(req);
 }
 
 static enum pke_err apply_failed(struct issuer *is, struct batch_op *op, struct pke_fail *fail)
@@ -208,6 +199,26 @@ static void done_failed(struct issuer *is, struct batch_op *op, enum pke_err err
         orphan_add(is, req->msg.trace_id, &req->fail);
     }
     end_failed(req);
+}
+
+static void done_issued(struct issuer *is, struct batch_op *op, enum pke_err err, const struct pke_fail *fail)
+{
+    struct request *req = op->arg;
+
+    if (err == PKE_DENIED) { /* an operator was faster than the key */
+        req->fail = *fail;
+        batch_add(is, apply_failed, done_failed, req);
+        return;
+    }
+    if (err != PKE_OK) { /* the signature exists and is never released */
+        req->fail = *fail;
+        orphan_add(is, req->msg.trace_id, fail);
+        end_failed(req);
+        return;
+    }
+    if (req->now_ms > is->wall_seen)
+        is->wall_seen = req->now_ms;
+    end_issued(req);
 }
 
 void request_signed(struct request *req, struct pke_bytes signature, const struct pke_fail *fail)
@@ -246,6 +257,9 @@ static enum pke_err apply_intent(struct issuer *is, struct batch_op *op, struct 
                                .ent_dmid = req->ent_dmid,
                                .san_uri = req->decision.san_uri,
                                .token_id = req->token.token_id,
+                               .jti_issuer = req->jti_issuer,
+                               .jti = req->jti,
+                               .jti_expires = req->jti_expires,
                                .admission_request_id = req->admission_id,
                                .uses_recovery = req->uses_recovery,
                                .uses_renewal = req->uses_renewal,
@@ -268,14 +282,18 @@ static void done_intent(struct issuer *is, struct batch_op *op, enum pke_err err
 {
     struct request *req = op->arg;
 
-    /* another request was faster with the last use of a token, an approval or a permission */
-    if (err == PKE_UNAUTHENTICATED || err == PKE_DENIED || err == PKE_RENEW_INELIGIBLE) {
+    if (err != PKE_OK)
         req->fail = *fail;
+    if (err == PKE_EXISTS) /* an orphan of the same request, soon to be closed */
+        req->fail.err = PKE_BUSY;
+    if (err == PKE_DENIED && req->op == OP_RENEW)
+        req->fail.err = PKE_RENEW_INELIGIBLE;
+    /* such as: another request was faster with the last use of a token, an approval or a permission */
+    if (err != PKE_OK && err != PKE_STORE_DOWN) {
         refuse(req);
         return;
     }
     if (err != PKE_OK) {
-        req->fail = *fail;
         log_fail(LOG_ERR, "intent not recorded", fail, "trace_id", req->msg.trace_id, NULL);
         end_failed(req);
         return;
@@ -297,13 +315,24 @@ static struct request *find_twin(const struct request *req)
 
 /* Is the certificate of an earlier answer still the answer? A renewal's CMS proves the same for all its life.
  */
-static bool may_replay(const struct request *req, const struct ledger_hit *hit)
+static bool may_replay(struct request *req, const struct ledger_hit *hit)
 {
     if (!hit->certificate.n || hit->superseded_at || hit->revoked_at || hit->issued_at > req->now_ms)
         return false;
     if (req->op == OP_RENEW)
         return req->now_ms / 1000 < hit->not_after;
-    return req->now_ms - hit->issued_at <= req->setup->conf->global.retry_window;
+    return req->now_ms - hit->issued_at <= req->setup->conf->global.retry_window && check_still_allowed(req);
+}
+
+/* At the rate of refusals: who repeats a request must not fill the disk. */
+static void audit_replay(struct request *req, const char *request_id)
+{
+    char detail[80];
+
+    if (!refusal_allowed(req->issuer))
+        return;
+    snprintf(detail, sizeof detail, "{\"trace_id\":\"%.36s\"}", req->msg.trace_id);
+    batch_audit(req->issuer, "replayed", req->who.principal, request_id, detail);
 }
 
 /* Architecture 4: replays are a request in flight (the retry attaches) or a certificate younger than
@@ -320,9 +349,16 @@ static bool replay(struct request *req)
         request_free(req);
         return true;
     }
-    if (ledger_find_key(req->issuer->ledger, req->key, req->arena, &hit, &fail) != PKE_OK ||
-        !may_replay(req, &hit))
+    if (ledger_find_key(req->issuer->ledger, req->key, req->arena, &hit, &fail) != PKE_OK)
         return false;
+    if (!may_replay(req, &hit)) {
+        if (req->op != OP_RENEW || !hit.certificate.n)
+            return false;
+        pke_fail_set(&req->fail, PKE_RENEW_INELIGIBLE, "renew-answered", "MS-MDE2 3.5 Renew",
+                     "the certificate that this renewal brought is not in use any more");
+        refuse(req); /* never a second certificate for one CMS */
+        return true;
+    }
     m = (struct msg_issued){.request_id = hit.request_id,
                             .serial = hit.serial_hex,
                             .certificate = hit.certificate,
@@ -334,6 +370,7 @@ static bool replay(struct request *req)
                             .upn = req->identity.upn,
                             .with_ca = renewed_by_another_ca(req, req->old.issuer_id),
                             .replayed = 1};
+    audit_replay(req, hit.request_id);
     log_event(LOG_INFO, "certificate replayed", "trace_id", req->msg.trace_id, "request_id", hit.request_id,
               "serial", hit.serial_hex, NULL);
     answer_all(req, MSG_ISSUED, msg_issued_fields, &m);
@@ -372,7 +409,7 @@ static void hold(struct request *req)
     struct msg_prepared m;
     uint8_t hash[32];
 
-    memcpy(hash, req->csr.der_sha256, sizeof hash);
+    EVP_Digest(req->msg.request.p, req->msg.request.n, hash, NULL, EVP_sha256(), NULL); /* as auth's word */
     if (RAND_bytes((unsigned char *)&req->prep_id, sizeof req->prep_id) != 1)
         pke_oom();
     req->state = REQUEST_PREPARED;
@@ -469,7 +506,7 @@ void request_commit(struct issuer *is, const struct ipc_frame *f)
     if (req->fail.err != PKE_OK) {
         refuse(req);
     } else if (!replay(req)) {
-        if (check_ownership(req) == PKE_OK)
+        if ((req->op != OP_RENEW || renew_again(req) == PKE_OK) && check_ownership(req) == PKE_OK)
             proceed(req);
         else
             refuse(req);

@@ -57,6 +57,23 @@ static enum pke_err load_roots(const struct policy_template *t, struct attest_ro
     return err;
 }
 
+static enum pke_err load_maa_keys(const struct policy_template *t, struct jose_keys **ret,
+                                  struct pke_fail *fail)
+{
+    struct pke_fail why = {0};
+    struct pke_buf file;
+    enum pke_err err;
+
+    pke_buf_init(&file, JOSE_KEYS_MAX_BYTES);
+    err = file_read(t->maa_keys_file, &file, &why);
+    if (err == PKE_OK)
+        err = jose_keys_parse(pke_buf_bytes(&file), JOSE_ALGS_ALL, ret, &why);
+    pke_buf_done(&file);
+    return err == PKE_OK ? PKE_OK
+                         : pke_fail_set(fail, err, why.reason, why.rule, "template %s: maa-keys-file: %s",
+                                        t->name, why.text);
+}
+
 static enum pke_err load_template(struct setup *s, const struct policy_template *t,
                                   struct issuer_template *ret, struct pke_fail *fail)
 {
@@ -74,6 +91,8 @@ static enum pke_err load_template(struct setup *s, const struct policy_template 
                             "template %s: validity is longer than max-validity of issuer %s", t->name,
                             t->issuer);
     if (t->attestation != POLICY_ATTESTATION_OFF && load_roots(t, &ret->attest_roots, fail) != PKE_OK)
+        return fail->err;
+    if (t->maa_keys_file && load_maa_keys(t, &ret->maa_keys, fail) != PKE_OK)
         return fail->err;
     return ca_profile_new(ret->ca->ca, &spec, &ret->profile, fail);
 }
@@ -122,6 +141,7 @@ void setup_unref(struct setup *s)
     for (size_t i = 0; i < s->n_templates; i++) {
         ca_profile_free(s->templates[i].profile);
         attest_roots_free(s->templates[i].attest_roots);
+        jose_keys_unref(s->templates[i].maa_keys);
     }
     for (size_t i = 0; i < s->n_cas; i++)
         ca_issuer_free(s->cas[i].ca);

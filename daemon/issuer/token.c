@@ -61,6 +61,8 @@ static enum pke_err answer(struct issuer *is, const struct msg_token *m, struct 
     enum pke_err err;
 
     ep = conf_find_endpoint(is->setup->conf, m->endpoint);
+    if (ep && !m->token.n)
+        return renew_visible(is, ep, m->client_certificate, arena, ok, fail);
     if (!ep || !pke_strings_has(&ep->credentials, "one-time-token"))
         return pke_fail_set(fail, PKE_UNAUTHENTICATED, "credential-kind", "MS-MDE2 3.4.4.1.1.1",
                             "this kind of credential is not enabled here");

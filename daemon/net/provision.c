@@ -90,19 +90,11 @@ static void texts_done(struct texts *t)
     free(t->subject);
 }
 
-/* A principal that was given the form of one is one; an id of a directory is not. */
-static const char *upn_of(const struct msg_issued *m)
-{
-    if (m->upn)
-        return m->upn;
-    return m->principal && strchr(m->principal, '@') ? m->principal : NULL;
-}
-
 /* The device's name is the client's word; it is a label, nothing more. */
 static void make_texts(const struct provision_input *in, struct texts *t)
 {
     const char *const values[PATTERN__MAX] = {
-        [PATTERN_UPN] = upn_of(in->issued),
+        [PATTERN_UPN] = in->issued->upn,
         [PATTERN_USER] = in->issued->principal,
         [PATTERN_DEVICE_ID] = pke_pairs_get(in->context, "DeviceID"),
         [PATTERN_DEVICE_NAME] = pke_pairs_get(in->context, "DeviceName"),

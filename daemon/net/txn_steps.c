@@ -155,12 +155,22 @@ static enum pke_err decode_token(struct txn *t)
                         "the token is not the base64 of 1 to %zu bytes", max);
 }
 
-/* mdm 10.1, MS-MDE2 4.4: of a renewal the CMS is the credential, and issuer verifies it. A certificate of the
+/* A client that renews starts at discovery again and may ask for the policy first (mdm.md 10.1), with the
+ * header that it renews with. */
+static bool is_renewal(const struct txn *t)
+{
+    const struct policy_template *tpl = t->ep->conf->template_ref;
+
+    return t->ep->conf->stage == CONF_STAGE_POLICY ? tpl && tpl->renew : t->rst.operation == WSTEP_RENEW;
+}
+
+/* MS-MDE2 4.4: of a renewal the CMS is the credential, and issuer verifies it. A certificate of the
  * connection is then compared with the signer's, and need not be one of credential-ca. */
 static bool is_renewal_by_cms(const struct txn *t)
 {
-    return t->rst.operation == WSTEP_RENEW &&
-           (is_without_token(t) || t->soap.credential.kind == SOAP_CRED_USERNAME_EMPTY);
+    if (t->soap.credential.kind == SOAP_CRED_USERNAME_EMPTY)
+        return is_renewal(t);
+    return is_without_token(t) && t->rst.operation == WSTEP_RENEW;
 }
 
 static enum step_result step_credential(struct txn *t)
@@ -236,10 +246,27 @@ static enum step_result ask_auth(struct txn *t)
     return result;
 }
 
+/* The policy holds nothing that is worth a credential; but a certificate that is there has to be one of ours,
+ * and one has to be there where renewal asks for it. */
+static enum step_result authenticate_renewal(struct txn *t)
+{
+    struct msg_token m = {
+        .endpoint = t->ep->conf->name, .client_certificate = t->client_certificate, .deadline = t->deadline};
+    struct link_question q = {ROLE_ISSUER, MSG_TOKEN, msg_token_fields, &m, role_monotonic_ms(), t->deadline};
+
+    if (t->client_certificate.n)
+        return txn_ask(t, &q, on_authenticated);
+    if (!t->ep->conf->template_ref->renew_require_tls)
+        return STEP_NEXT;
+    return done(pke_fail_set(&t->fail, PKE_UNAUTHENTICATED, "renew-tls-missing",
+                             "template: renew-require-tls",
+                             "renewal needs the certificate on the connection"));
+}
+
 static enum step_result step_authenticate(struct txn *t)
 {
     if (strcmp(t->kind, KIND_RENEWAL) == 0)
-        return STEP_NEXT;
+        return t->ep->conf->stage == CONF_STAGE_POLICY ? authenticate_renewal(t) : STEP_NEXT;
     return strcmp(t->kind, KIND_ONE_TIME) == 0 ? authenticate_token(t) : ask_auth(t);
 }
 
@@ -247,13 +274,15 @@ static enum step_result step_authenticate(struct txn *t)
 static enum step_result step_visible(struct txn *t)
 {
     struct policy_identity id = {.tenant = t->snap->conf->global.tenant,
-                                 .principal = t->principal,
+                                 .principal = t->auth.principal,
                                  .upn = t->auth.upn,
                                  .credential = t->kind};
 
     if (!t->ep->conf->template_ref)
         return done(pke_fail_set(&t->fail, PKE_TEMPLATE, "template-missing", "MS-XCEP 3.1.4.1.3.23",
                                  "the endpoint has no certificate template"));
+    if (strcmp(t->kind, KIND_RENEWAL) == 0 && !t->auth.principal)
+        return done(policy_offered(t->ep->conf->template_ref, &t->fail));
     return done(policy_visible(t->ep->conf->template_ref, &id, &t->fail));
 }
 

@@ -48,6 +48,7 @@ def configure():
     for endpoint in ("mdm-policy", "mdm-enroll"):
         LAB.set_option(("endpoints", endpoint, "credentials"), f"[{', '.join(ACCEPTED)}]")
         LAB.set_option(("endpoints", endpoint, "credential-ca"), "bulk-ca.pem")
+        LAB.set_option(("endpoints", endpoint, "token-issuers"), None)
     name = listener()
     LAB.set_option(("listeners", name, "client-cert"), "optional")
     LAB.set_option(("listeners", name, "client-ca"), "bulk-ca.pem")

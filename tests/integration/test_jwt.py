@@ -5,15 +5,19 @@ import base64
 import json
 import os
 import re
+import signal
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.environ["top_srcdir"], "tests", "lib"))
 import jws  # noqa: E402
+import ledgerdb  # noqa: E402
 import mdm  # noqa: E402
 import tap  # noqa: E402
 from cryptography import x509  # noqa: E402
 from cryptography.x509.oid import NameOID  # noqa: E402
+from lab import send_signal  # noqa: E402
 from mdmlab import MdmLab, whole_fault, write_text  # noqa: E402
 
 VT_JWT = "urn:ietf:params:oauth:token-type:jwt"
@@ -21,6 +25,7 @@ OTHER_TENANT = "11111111-2222-3333-4444-555555555555"
 REFUSED = "Unknown user or wrong password"  # whatever was wrong
 LAB = None
 STS, OTHER, ENTRA = jws.Signer("sts-1"), jws.Signer("sts-1"), jws.Signer("entra-1")
+ONCE = jws.Signer("once-1")
 SECRETS = []
 
 
@@ -36,17 +41,19 @@ def replace_keys(name, text):
 
 def make_lab():
     lab = MdmLab(start=False)
-    for name, text in (("sts.json", jws.jwks(STS)), ("entra.json", jws.jwks(ENTRA, {"kty": "oct-ish", "kid": "new"}))):
+    for name, text in (("sts.json", jws.jwks(STS)), ("once.json", jws.jwks(ONCE)), ("entra.json", jws.jwks(ENTRA, {"kty": "oct-ish", "kid": "new"}))):
         write_text(os.path.join(lab.etc, name), text)
     for name, options in (("sts", {"kind": "custom", "keys-file": "sts.json", "issuer": f"[{jws.CUSTOM_ISSUER}]",
                                    "audience": f"[{jws.CUSTOM_AUDIENCE}]"}),
+                          ("once", {"kind": "custom", "keys-file": "once.json", "issuer": f"[{jws.CUSTOM_ISSUER}]",
+                                    "audience": f"[{jws.CUSTOM_AUDIENCE}]", "one-time": "yes"}),
                           ("entra", {"kind": "entra", "keys-file": "entra.json", "audience": f"[{jws.ENTRA_AUDIENCE}]",
                                      "tenants": f"[{jws.TENANT}]"})):
         for option, value in options.items():
             lab.set_option(("token-issuers", name, option), value)
     for endpoint in ("mdm-policy", "mdm-enroll"):
         lab.set_option(("endpoints", endpoint, "credentials"), "[one-time-token, jwt, entra-jwt]")
-        lab.set_option(("endpoints", endpoint, "token-issuers"), "[sts, entra]")
+        lab.set_option(("endpoints", endpoint, "token-issuers"), "[sts, once, entra]")
     lab.set_option(("templates", "device", "allow"), f'["*@corp.example", "*@{jws.TENANT}"]')
     return lab
 
@@ -143,6 +150,130 @@ def one_time_tokens_still_work():
     made = LAB.mint("bob@corp.example")
     a = enroll(made["token"])
     tap.equal(a.status, 200, "a one-time token beside JWTs") or tap.diag(a.describe())
+
+
+# ---- single use (checklist 15): as one-time tokens, by the jti
+
+
+def once(jti, **more):
+    return ONCE.sign(jws.custom(jti=jti, **more))
+
+
+def certificates(device):
+    return ledgerdb.rows(LAB.ledger, "SELECT r.request_id FROM request r JOIN certificate c ON c.request = r.id"
+                         " WHERE r.device_id = ? AND c.der IS NOT NULL", (device,))
+
+
+def used(a, name):
+    whole_fault(a, 500, "s:Authentication", None, f"{name}: refused")
+    tap.equal((reason(a), a.certificate()), ("token-used", None), f"{name}: token-used")
+
+
+class Attempt:
+    """One device with its CSR, sent as often as wanted."""
+
+    def __init__(self, **csr):
+        self.device = mdm.device_id()
+        self.csr = mdm.new_csr(self.device, **csr)
+        self.items = mdm.default_items(self.device, "Full")
+
+    def send(self, token, client=None):
+        return (client or LAB.client()).enroll(self.csr, self.device, security=security(token), items=self.items)
+
+
+def c15_one_certificate():
+    token, first = once("one"), Attempt()
+    refused(once(None), "token-jti", "c15 without jti")
+    for i in range(2):
+        a = LAB.client().get_policies(security=security(token))
+        tap.equal(a.status, 200, f"c15 GetPolicies does not use it up, time {i + 1}") or tap.diag(a.describe())
+    a = first.send(token)
+    tap.ok(a.certificate(), "c15 the first RST", a.describe())
+    before = LAB.signatures()
+    again = first.send(token)
+    tap.ok(a.certificate() and again.certificate() == a.certificate(), "c15 the same RST: the same certificate",
+           again.describe())
+    used(Attempt().send(token), "c15 another RST with the same token")
+    used(Attempt().send(once("one", name="renewed")), "c15 another token with the same jti")
+    tap.equal(LAB.signatures(), before, "c15 without a signature")
+    tap.equal(LAB.client().get_policies(security=security(token)).status, 200, "c15 GetPolicies asks no ledger")
+    a = Attempt().send(STS.sign(jws.custom(jti="one")))
+    tap.ok(a.certificate(), "c15 a jti of another issuer is another one", a.describe())
+    found = ledgerdb.one(LAB.ledger, "SELECT expires_at FROM jti_use WHERE tenant = 'default' AND issuer = 'once'"
+                         " AND jti = 'one'")
+    tap.ok(found and found > time.time() + 600, "c15 recorded until nobody accepts it, leeway included", found)
+
+
+def c15_refusals_use_nothing():
+    token = once("weak")
+    a = Attempt(key=mdm.new_key(1024)).send(token)
+    tap.ok(a.certificate() is None and a.subcode, "c15 a weak key is refused", a.describe())
+    tap.ok(Attempt().send(token).certificate(), "c15 and the token is good for the next")
+
+
+def c15_renewal_uses_nothing():
+    """A renewal has the recorded attributes of the old certificate, its jti among them."""
+    device = mdm.Device(LAB.client(), security=security(once("renewed")))
+    a = device.renew()
+    tap.ok(a.certificate(), "c15 a certificate that came with a single-use token is renewed", a.describe())
+
+
+def together(attempts, token):
+    answers = [None] * len(attempts)
+
+    def one(i):
+        answers[i] = attempts[i].send(token)
+
+    threads = [threading.Thread(target=one, args=(i,)) for i in range(len(attempts))]
+    for t in threads:
+        t.start()
+    return threads, answers
+
+
+def c15_two_at_once():
+    token, attempts, issuer = once("race"), [Attempt() for _ in range(4)], LAB.pids("issuer")[0]
+    send_signal(issuer, signal.SIGSTOP)
+    try:
+        threads, answers = together(attempts, token)
+        tap.equal(LAB.client().get_policies(security=security(token)).status, 200, "c15 at once: net and auth work on")
+    finally:
+        send_signal(issuer, signal.SIGCONT)
+    for t in threads:
+        t.join()
+    issued = [a for a in answers if a and a.certificate()]
+    tap.equal(len(issued), 1, "c15 at once: one certificate")
+    tap.equal(sum(len(certificates(a.device)) for a in attempts), 1, "c15 at once: and no more in the ledger")
+    for a in answers:
+        if a not in issued:
+            used(a, "c15 at once")
+
+
+def c15_crash_releases():
+    """The intent is durable and holds the jti, the key does not answer, and issuer dies."""
+    token, attempt = once("crash"), Attempt()
+    key, issuer = LAB.pids("key")[0], LAB.pids("issuer")[0]
+    send_signal(key, signal.SIGSTOP)
+    try:
+        threads, answers = together([attempt], token)
+        tap.ok(ledgerdb.request_of(LAB.ledger, attempt.device, "intent"), "c15 crash: an intent is recorded")
+        used(Attempt().send(token), "c15 crash: meanwhile another RST")
+        send_signal(issuer, signal.SIGKILL)
+        tap.ok(LAB.wait_status(lambda s: any(r["role"] == "issuer" and r["pid"] not in (0, issuer) for r in s["roles"])),
+               "c15 crash: issuer is started again")
+    finally:
+        try:
+            send_signal(key, signal.SIGCONT)
+        except ProcessLookupError:
+            pass
+    threads[0].join()
+    tap.ok(not answers[0] or answers[0].certificate() is None, "c15 crash: no certificate", answers[0])
+    tap.ok(LAB.wait_status(lambda s: s["state"] == "ready" and all(r["state"] == "ready" for r in s["roles"])) and
+           LAB.wait_key("ready"), "c15 crash: the daemon is ready again", LAB.log_tail())
+    tap.ok(ledgerdb.request_of(LAB.ledger, attempt.device, "abandoned"), "c15 crash: the request is abandoned")
+    a = attempt.send(token)
+    tap.ok(a.certificate(), "c15 crash: the client's retry gets its certificate", a.describe())
+    tap.equal(len(certificates(attempt.device)), 1, "c15 crash: one")
+    used(Attempt().send(token), "c15 crash: another RST")
 
 
 # ---- Entra ID
@@ -251,7 +382,8 @@ def c18_keys():
 
 def broken_at_start():
     """A broken key file does not take the daemon down, only its tokens."""
-    replace_keys("sts.json", "broken")
+    for name in ("sts.json", "once.json"):
+        replace_keys(name, "broken")
     LAB.restart()
     a = enroll(STS.sign(jws.custom()))
     whole_fault(a, 500, "s:EnrollmentServer", None, "no keys at start: the server's fault, not the token's")
@@ -278,8 +410,9 @@ def main():
     global LAB
     with make_lab() as LAB:
         LAB.start()
-        tap.run(c14_valid, c14_refused, one_time_tokens_still_work, c16_valid, c17_refused, c19_upn, example_11, c18_keys,
-                broken_at_start, nothing_leaks)
+        tap.run(c14_valid, c14_refused, one_time_tokens_still_work, c15_one_certificate, c15_refusals_use_nothing,
+                c15_renewal_uses_nothing, c15_two_at_once, c15_crash_releases, c16_valid, c17_refused, c19_upn, example_11,
+                c18_keys, broken_at_start, nothing_leaks)
 
 
 main()

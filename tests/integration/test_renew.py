@@ -286,6 +286,21 @@ def no_renewal_without_a_credential():
     tap.equal(a.subcode, "s:Authentication", "a renewal with an empty Security header")
 
 
+def policy_before_renewal():
+    """Hint of mdm.md 10.1: a client that renews may ask for the policy first, with the header of the renewal."""
+    c = LAB.client()
+    empty = mdm.username_token(USER, "")
+    a = c.get_policies(security=empty)
+    tap.ok(a.status == 200 and a.find(".//x:GetPoliciesResponse") is not None, "GetPolicies of a client that renews",
+           a.describe())
+    option("renew-require-tls", "yes")
+    tap.equal(c.get_policies(security=empty).subcode, "s:Authentication", "not where renewal needs a certificate")
+    option("renew-require-tls", "no")
+    option("renew", "no")
+    tap.equal(c.get_policies(security=empty).subcode, "s:Authentication", "nor where there is no renewal")
+    option("renew", "yes")
+
+
 # ---- other rules, by reload
 
 def option(name, value):
@@ -369,6 +384,100 @@ def c66_recovery():
     option("recovery", "no")
 
 
+def an_old_owner_does_not_come_back():
+    """A35: a device that belongs to somebody else by now is not renewed with what its old owner kept."""
+    d = mdm.Device(LAB.client())
+    option("device-conflict", "supersede")
+    bob = mdm.Device(LAB.client(OTHER), device=d.id)
+    option("device-conflict", "refuse")
+    refused(d.renew(), "renew-owner", "A35 the old owner after a takeover")
+    tap.equal(bob.renew().status, 200, "and the new one renews")
+    old = mdm.Device(LAB.client())
+    option("renew-grace", "1h")
+    CLOCK.advance(900)
+    bob = mdm.Device(LAB.client(OTHER), device=old.id)
+    refused(old.renew(), "renew-owner", "A35 the old owner within renew-grace")
+    option("renew-grace", "0s")
+    old = mdm.Device(LAB.client())
+    option("renew-overlap", "1d")
+    LAB.ctl("device", "release", old.id, check=True)
+    bob = mdm.Device(LAB.client(OTHER), device=old.id)
+    refused(old.renew(), "renew-", "A35 a released certificate within renew-overlap")
+    tap.equal(bob.renew().status, 200, "and the new owner renews")
+    option("renew-overlap", "0s")
+
+
+def answered_renewals():
+    """A07: one CMS, one certificate, also when that one is not in use any more."""
+    d = mdm.Device(LAB.client())
+    old, key = d.der, d.key
+    option("renew-overlap", "1d")
+    cms = d.cms()
+    tap.equal(d.renew(cms).status, 200, "A07 renewed")
+    for _ in range(2):
+        d.renew()
+    before = LAB.signatures()
+    refused(d.renew(cms, keep=True), "renew-answered", "A07 its certificate is superseded: no other one")
+    tap.equal(LAB.signatures(), before, "A07 the key was not used")
+    stale = mdm.Device.__new__(mdm.Device)
+    stale.client, stale.kind, stale.id, stale.der, stale.key = d.client, d.kind, d.id, old, key
+    tap.equal(stale.renew().status, 200, "renew-overlap is for a new renewal")
+    option("renew-overlap", "0s")
+
+
+def replays_ask_again():
+    """A replay is an answer, too: not for a blocked device, nor for who lost the right or needs TLS."""
+    d = mdm.Device(LAB.client())
+    cms = d.cms()
+    d.renew(cms, keep=True)
+    option("renew-require-tls", "yes")
+    refused(d.renew(cms, keep=True), "renew-tls-missing", "A07 a replay without the certificate that is asked for")
+    option("renew-require-tls", "no")
+    refused(d.renew(cms, keep=True, security=LAB.client(OTHER).security()), "renew-identity", "A07 a replay by another user")
+    device = mdm.device_id()
+    csr = mdm.new_csr(device)
+    c = LAB.client()
+    first = c.enroll(csr, device)
+    tap.equal(c.enroll(csr, device).certificate(), first.certificate(), "A07 an enrollment is repeated")
+    LAB.ctl("device", "block", device, check=True)
+    refused(c.enroll(csr, device), "device-blocked", "A07 not for a blocked device", "s:Authorization", None)
+    LAB.ctl("device", "unblock", device, check=True)
+    option("allow", f"[{OTHER}]")
+    refused(c.enroll(csr, device), "principal-not-allowed", "A07 nor for who lost the right", "s:Authorization", None)
+    option("allow", '["*@lab.example"]')
+
+
+def absent_hardware():
+    d = mdm.Device(LAB.client())
+    without = [i for i in mdm.default_items(d.id) if i[0] != "HWDevID"]
+    option("renew-hardware-change", "deny")
+    refused(d.renew(items=without), "renew-hardware", "HWDevID left out where a change is denied")
+    option("renew-hardware-change", "log")
+    tap.equal(d.renew(items=without).status, 200, "left out where it is logged")
+    option("renew-hardware-change", "deny")
+    other = [(n, "F" * 64 if n == "HWDevID" else v) for n, v in mdm.default_items(d.id)]
+    refused(d.renew(items=other), "renew-hardware", "what was recorded at the enrollment stays")
+    option("renew-hardware-change", "log")
+
+
+def types_and_quota_hold_for_renewals():
+    d = mdm.Device(LAB.client())
+    option("allow-full", "no")
+    refused(d.renew(), "renew-type-not-allowed", "a type that is not allowed any more")
+    option("allow-full", "yes")
+    LAB.add_user("max@lab.example")
+    c = LAB.client("max@lab.example")
+    option("max-devices", "1")
+    option("renew-grace", "1h")
+    first = mdm.Device(c)
+    CLOCK.advance(900)
+    mdm.Device(c)
+    refused(first.renew(), "device-quota", "A37 a dead device does not come back over the cap", "s:Authorization",
+            "DeviceCapReached")
+    option("renew-grace", "0s")
+    option("max-devices", "0")
+
+
 def template_of_the_certificate():
     """A certificate of one template does not renew into another (A14, A35)."""
     d = mdm.Device(LAB.client())
@@ -394,9 +503,11 @@ def main():
             LAB.add_user(user)
         VICTIM = mdm.Device(LAB.client())
         tap.run(c59_look_alikes, broken_cms, c61_other_device_type_and_key, no_renewal_without_a_credential,
+                policy_before_renewal,
                 c58_layers_and_value_types, c63_renewal_document, c62_names_come_from_the_ledger, parallel_renewals,
                 manual_renewal, c61_absent_items_are_no_mismatch, other_switches, c66_recovery,
-                template_of_the_certificate, c60_blocked_and_released, c65_old_one_is_good_until_the_new_one_is_used,
+                template_of_the_certificate, an_old_owner_does_not_come_back, answered_renewals, replays_ask_again,
+                absent_hardware, types_and_quota_hold_for_renewals, c60_blocked_and_released, c65_old_one_is_good_until_the_new_one_is_used,
                 c60_window_and_grant, grace, ten_minutes_twenty_times, c65_replay_gives_the_same_certificate, c60_expired)
 
 

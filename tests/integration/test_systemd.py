@@ -307,7 +307,7 @@ def sockets_of_the_wrong_kind():
             tap.equal(lab.process.wait(60), 78, f"{want}: exit status 78")
             tap.ok(want in lab.log_tail(), f"{want}: the log says it", lab.log_tail())
     with MdmLab(start=False) as lab, with_socket(lab):
-        for option in ("tls-certificate", "tls-key"):
+        for option in ("tls-certificate", "tls-key", "client-cert", "client-ca"):
             lab.set_option(("listeners", "main", option), None)
         lab.set_option(("listeners", "main", "frontend"), "yes")
         lab.start()

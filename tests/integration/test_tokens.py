@@ -199,8 +199,9 @@ def allow_list():
 def not_enabled():
     token = mint()
     try:
-        reconfigure(("endpoints", "mdm-enroll", "credentials"), "[username]")
-        reconfigure(("endpoints", "mdm-policy", "credentials"), "[username]")
+        for endpoint in ("mdm-policy", "mdm-enroll"):
+            LAB.set_option(("endpoints", endpoint, "token-issuers"), None)
+            reconfigure(("endpoints", endpoint, "credentials"), "[username]")
         refused(Request().send(token["token"]), "s:Authentication", "credential-disabled", "tokens not enabled, RST",
                 "pkienrolld.conf endpoints credentials")
         refused(policies(token["token"]), "s:Authentication", "credential-disabled", "tokens not enabled, GetPolicies",

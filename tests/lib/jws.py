@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mint JSON Web Tokens, right and wrong, and the key files that verify them."""
 import base64
+import datetime
 import hashlib
 import hmac
 import json
 import time
 
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.x509.oid import NameOID
 
 TENANT = "6f0d7c1e-3f0b-4d0c-9a53-1d7f5f1f9a10"
 OBJECT = "2b0a5d6e-95e0-4a4f-8f0b-3b0f6a2c77aa"
@@ -21,14 +24,27 @@ def b64(raw):
 
 
 class Signer:
-    """An RSA key with a kid."""
+    """An RSA key with a kid; @p pem: not a new key but this one."""
 
-    def __init__(self, kid):
-        self.kid, self.key = kid, rsa.generate_private_key(65537, 2048)
+    def __init__(self, kid, pem=None):
+        self.kid = kid
+        self.key = serialization.load_pem_private_key(pem, None) if pem else rsa.generate_private_key(65537, 2048)
 
     def jwk(self, **more):
         n = self.key.public_key().public_numbers()
         return {"kty": "RSA", "use": "sig", "kid": self.kid, "n": b64(n.n.to_bytes(256, "big")), "e": b64(b"\1\0\1"), **more}
+
+    def certificate(self, key=None):
+        """A certificate of its own (DER); @p key: of that one instead."""
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Lab signer")])
+        start = datetime.datetime(2020, 1, 1)
+        return x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(
+            (key or self.key).public_key()).serial_number(1).not_valid_before(start).not_valid_after(
+                start + datetime.timedelta(days=1)).sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+    def x5c(self, key=None):
+        """The key as Azure Attestation publishes it: a certificate and no numbers. It expired long ago."""
+        return {"kty": "RSA", "kid": self.kid, "x5c": [base64.b64encode(self.certificate(key)).decode()]}
 
     def pem(self):
         return self.key.public_key().public_bytes(serialization.Encoding.PEM,

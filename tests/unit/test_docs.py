@@ -112,7 +112,7 @@ def test_reasons():
                                                                      "policy", "proto")
                       for p in glob.glob(os.path.join(SRC, folder, "*.[ch]")))
     for page in ("doc/conformance.md", "doc/operations.md"):
-        told = set(re.findall(r"`((?:csr|key|lint|floor|clock|principal|credential|ledger|assertion)-[a-z0-9-]+)`",
+        told = set(re.findall(r"`((?:csr|key|lint|floor|clock|principal|credential|ledger|assertion|renew|recovery|approval|device)-[a-z0-9-]+)`",
                               read(page)))
         wrong = [t for t in sorted(told) if f'"{t}"' not in sources]
         tap.equal(wrong, [], f"{page}: every reason token exists")

@@ -152,6 +152,10 @@ static void test_key_sets_refuse(void **state)
         {"{\"keys\":[{\"kty\":\"RSA\",\"n\":\"AQAB=\",\"e\":\"AQAB\"}]}", "jwks-key"},
         {"{\"keys\":[{\"kty\":\"RSA\",\"n\":\"AQ+B\",\"e\":\"AQAB\"}]}", "jwks-key"},
         {"{\"keys\":[{\"kty\":\"RSA\",\"alg\":7}]}", "jwks-key"},
+        {"{\"keys\":[{\"kty\":\"RSA\",\"x5c\":[]}]}", "jwks-key"},
+        {"{\"keys\":[{\"kty\":\"RSA\",\"x5c\":\"MIIB\"}]}", "jwks-key"},
+        {"{\"keys\":[{\"kty\":\"RSA\",\"x5c\":[\"MIIB\"]}]}", "jwks-key"},
+        {"{\"keys\":[{\"kty\":\"RSA\",\"n\":7,\"x5c\":[\"MIIB\"]}]}", "jwks-key"},
         {"{\"keys\":[{\"kty\":\"RSA\",\"use\":[]}]}", "jwks-key"},
         {"{\"keys\":[{\"kty\":\"RSA\",\"key_ops\":\"verify\"}]}", "jwks-key"},
         {"{\"keys\":[{\"kty\":\"RSA\",\"kid\":7}]}", "jwks-key"},
@@ -577,7 +581,7 @@ static void test_rules(void **state)
                            payload),
          *jwk = mint_jws(MINT_ED25519, "EdDSA", "{\"alg\":\"EdDSA\",\"kid\":\"ed\",\"jwk\":{}}", payload);
     struct jose_keys *keys = must_parse(jwks, JOSE_ALGS_ALL);
-    struct jws_rules rules = {.pass_jku = true, .max = 16384};
+    struct jws_rules rules = {.pass_hints = true, .max = 16384};
     struct jws_facts facts;
     struct pke_fail why;
     struct pke_buf out;
@@ -589,7 +593,7 @@ static void test_rules(void **state)
     pke_buf_clear(&out);
     assert_int_equal(jws_verify(pke_bytes_str(jwk), keys, &rules, &out, &facts, &why), PKE_UNAUTHENTICATED);
     assert_string_equal(why.reason, "jws-header-member");
-    rules.pass_jku = false;
+    rules.pass_hints = false;
     assert_int_equal(jws_verify(pke_bytes_str(token), keys, &rules, &out, &facts, &why), PKE_UNAUTHENTICATED);
     assert_string_equal(why.reason, "jws-header-member");
     pke_buf_done(&out);

@@ -263,6 +263,7 @@ static struct pke_buf provision(const char *type, const char *ca, const char *ro
         .ent_dmid = "ENT-DMID",
         .operation = "issue",
         .enrollment_type = type,
+        .upn = "ada@corp.example",
     };
     struct net_secrets secrets = {.client = pke_secret_new(pke_bytes_str("cs")),
                                   .server = pke_secret_new(pke_bytes_str("ss"))};

@@ -97,7 +97,8 @@ static void test_defaults(void **state)
     assert_int_equal(t.renewal_period, 42LL * 86400 * 1000);
     assert_int_equal(t.rsa_min_bits, 2048);
     assert_int_equal(t.rsa_max_bits, 4096);
-    assert_false(t.allow_ec || t.allow_sha1_csr || t.key_encipherment || t.advertise_ca || t.recovery != POLICY_RECOVERY_NO);
+    assert_false(t.allow_ec || t.allow_sha1_csr || t.key_encipherment || t.advertise_ca ||
+                 t.recovery != POLICY_RECOVERY_NO);
     assert_int_equal(t.ekus.n, 1);
     assert_string_equal(t.ekus.v[0], "1.3.6.1.5.5.7.3.2");
     assert_int_equal(t.providers.n, 0);
@@ -237,9 +238,16 @@ static void test_rules_of_attestation(void **state)
         {"maa-relying-party", "https://rp.example", "together"},
         {"maa-url", "http://maa.example", "https"},
         {"maa-url", "https://maa.example/a b", "https"},
-        {"maa-url", "https://maa.example", "require"},
-        {"attestation", "prefer", NULL},
+        {"maa-url", "https://maa.example", "maa-keys-file"},
+        {"attestation", "prefer", NULL}, /* tokens are recorded as not verified */
+        {"maa-keys-file", "/etc/maa.json", "maa-issuers"},
+        {"maa-issuers", "https://maa.example", NULL},
+        {"attestation", "require", NULL},
+        {"attestation", "off", "maa-keys-file"},
+        {"attestation", "log", NULL},
         {"maa-relying-party", "a b", "maa-relying-party"},
+        {"maa-relying-party", "rp", NULL},
+        {"maa-issuers", "maa.example", "maa-issuers must be https"},
     };
     struct fixture *f = *state;
 

@@ -117,6 +117,11 @@ static void test_what_must_hold(void **state)
     r.released = true;
     holds(PKE_RENEW_INELIGIBLE, "renew-released");
     r = good;
+    t.allow_full = false;
+    holds(PKE_RENEW_INELIGIBLE, "renew-type-not-allowed");
+    t.allow_full = true;
+    t.allow_device = false;
+    holds(PKE_OK, NULL);
     t.renew = false;
     holds(PKE_RENEW_INELIGIBLE, "renew-not-offered");
     t.renew = true;
@@ -145,6 +150,8 @@ static void test_time(void **state)
     check_at(window - 1, PKE_OK, NULL);
     assert_true(policy_renewal_is_early(&t, NOT_AFTER, (window - 1) * MS));
     assert_false(policy_renewal_is_early(&t, NOT_AFTER, window * MS));
+    t.renew_early = POLICY_RENEW_WINDOW; /* no grant opens it */
+    check_at(window - 1, PKE_RENEW_INELIGIBLE, "renew-early");
     t.renew_early = POLICY_RENEW_ANY;
     assert_false(policy_renewal_is_early(&t, NOT_AFTER, 0));
 }
@@ -165,13 +172,13 @@ static void test_tls(void **state)
 {
     (void)state;
     r.has_tls = true;
-    check(PKE_RENEW_INELIGIBLE, "renew-tls-other");
+    holds(PKE_RENEW_INELIGIBLE, "renew-tls-other");
     r.same_tls = true;
-    check(PKE_OK, NULL);
+    holds(PKE_OK, NULL);
     t.renew_require_tls = true;
-    check(PKE_OK, NULL);
+    holds(PKE_OK, NULL);
     r.has_tls = r.same_tls = false;
-    check(PKE_RENEW_INELIGIBLE, "renew-tls-missing");
+    holds(PKE_RENEW_INELIGIBLE, "renew-tls-missing");
 }
 
 static void test_owner(void **state)
@@ -181,19 +188,29 @@ static void test_owner(void **state)
 
     (void)state;
     r.identity = &ada;
-    check(PKE_OK, NULL);
+    holds(PKE_OK, NULL);
     other.user_id = "id-2"; /* a new user of the same name */
     r.identity = &other;
-    check(PKE_RENEW_INELIGIBLE, "renew-identity");
+    holds(PKE_RENEW_INELIGIBLE, "renew-identity");
     other = (struct policy_identity){
         .tenant = "default", .principal = "bob@corp.example", .credential = "username"};
-    check(PKE_RENEW_INELIGIBLE, "renew-identity");
+    holds(PKE_RENEW_INELIGIBLE, "renew-identity");
+    other.credential = "one-time-token"; /* names a user; an officer vouches for it */
+    other.principal = "ada@corp.example";
+    holds(PKE_OK, NULL);
     r.identity = NULL;
+    r.device_owner = "bob@corp.example"; /* who got the device since */
+    r.device_owner_id = "id-9";
+    holds(PKE_RENEW_INELIGIBLE, "renew-owner");
+    r.device_owner = "ada@corp.example"; /* a new user of the old name */
+    holds(PKE_RENEW_INELIGIBLE, "renew-owner");
+    r.device_owner_id = "id-1";
+    holds(PKE_OK, NULL);
     t.unlicensed = t.allow;
-    check(PKE_LICENSE, "principal-unlicensed");
+    holds(PKE_LICENSE, "principal-unlicensed");
     t.unlicensed = (struct pke_strings){0};
     t.allow = (struct pke_strings){nobody, 1};
-    check(PKE_RENEW_INELIGIBLE, "renew-not-allowed");
+    holds(PKE_RENEW_INELIGIBLE, "renew-not-allowed");
 }
 
 static void test_key_and_hardware(void **state)
@@ -207,8 +224,8 @@ static void test_key_and_hardware(void **state)
     check(PKE_OK, NULL);
     t.renew_hardware_change = POLICY_CHANGE_DENY;
     check(PKE_RENEW_INELIGIBLE, "renew-hardware");
-    r.asked_hwdev_id = NULL; /* optional */
-    check(PKE_OK, NULL);
+    r.asked_hwdev_id = NULL; /* no way around it */
+    check(PKE_RENEW_INELIGIBLE, "renew-hardware");
     r.asked_hwdev_id = "BB";
     r.hwdev_id = NULL; /* nothing to compare with */
     check(PKE_OK, NULL);
@@ -327,8 +344,9 @@ static void test_identity(void **state)
     assert_true(policy_same_identity("old-name@corp.example", "id-1", &same)); /* renamed */
     assert_false(policy_same_identity("ada@corp.example", "id-2", &same));     /* the name of another */
     assert_true(policy_same_identity("ada@corp.example", NULL, &same));
-    assert_true(
-        policy_same_identity("ada@corp.example", "id-1", &unknown)); /* only a name: an officer's token */
+    assert_false(policy_same_identity("ada@corp.example", "id-1", &unknown)); /* a name is no identity */
+    unknown.credential = "one-time-token";
+    assert_true(policy_same_identity("ada@corp.example", "id-1", &unknown)); /* but an officer's word is */
     assert_false(policy_same_identity(NULL, NULL, &same));
 }
 
