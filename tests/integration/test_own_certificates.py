@@ -17,7 +17,7 @@ from mdmlab import MdmLab, USER, read_text  # noqa: E402
 
 PEM, DER = serialization.Encoding.PEM, serialization.Encoding.DER
 AUTHENTICATION = "s:Authentication"
-KINDS = "[username, signed-header, client-certificate]"
+KINDS = "[username, jwt, signed-header, client-certificate]"
 CA = Ca()
 SUB = Ca("Sub CA", above=CA)
 LAB = None
@@ -173,6 +173,18 @@ def own_released():
     refused_both(own.credential, "certificate-superseded", "a14 certificate of a released device")
 
 
+def own_taken_over():
+    """The device went to another user; its first certificate is not superseded before the second was seen in use."""
+    own = Own()
+    LAB.set_option(("templates", "device", "device-conflict"), "supersede")
+    LAB.ctl("reload", check=True)
+    a = by_header(CA.issue(), own.id)
+    tap.equal((a.status, owner(own.id)[0][0]), (200, BULK), "a device is taken over where the template lets it")
+    LAB.set_option(("templates", "device", "device-conflict"), None)
+    LAB.ctl("reload", check=True)
+    refused_both(own.credential, "certificate-device-of-another", "a14 certificate of a device that is another user's now")
+
+
 def own_superseded():
     own = Own()
     old = own.credential
@@ -218,7 +230,7 @@ def renewal_by_cms():
     """g: neither credential-ca nor the list of credentials is asked about a renewal without a token."""
     write("credentials.pem", CA.pem())
     other = Own()
-    for kinds in (KINDS, "[username, signed-header]"):
+    for kinds in (KINDS, "[username, jwt, signed-header]"):
         endpoints("credentials", kinds)
         own = Own()
         own.device.client = tls_client(*own.credential)
@@ -287,8 +299,8 @@ def main():
         configure()
         LAB.start()
         LAB.add_user(USER)
-        for f in (equal_subjects, own_acts_for_its_owner, own_blocked, own_released, own_superseded, own_look_alike,
-                  renewal_by_cms, a14_sub_ca, crl_alone):
+        for f in (equal_subjects, own_acts_for_its_owner, own_blocked, own_released, own_taken_over, own_superseded,
+                  own_look_alike, renewal_by_cms, a14_sub_ca, crl_alone):
             f()
 
 
