@@ -18,6 +18,7 @@
 
 #define URI_MDE        "http://schemas.microsoft.com/5.0.0.0/ConfigurationManager/Enrollment/"
 #define URI_TT_DEVICE  URI_MDE "DeviceEnrollmentToken"
+#define URI_TT_MDE_V1  URI_MDE "DeviceEnrollmentOnBehalfOfToken"
 #define URI_VT_USER    URI_MDE "DeviceEnrollmentUserToken"
 #define URI_VT_PROVDOC URI_MDE "DeviceEnrollmentProvisionDoc"
 #define URI_VT_JWT     "urn:ietf:params:oauth:token-type:jwt"

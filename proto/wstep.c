@@ -29,6 +29,13 @@ static enum pke_err only_leaf(const struct xml_node *n, const char *ns, const ch
     return PKE_OK;
 }
 
+/* MS-MDE, the protocol of Windows 8.1 (mdm.md 10.6). */
+static enum pke_err mde_v1(struct pke_fail *fail)
+{
+    return pke_fail_set(fail, PKE_DEVICE_UNSUPPORTED, "wstep-mde-v1", "MS-MDE2 3.4.4.1.1.1",
+                        "Enrollment on behalf of a user is the protocol of Windows 8.1");
+}
+
 static enum pke_err read_types(const struct xml_node *rst, struct pke_arena *arena,
                                enum wstep_operation *operation, struct pke_fail *fail)
 {
@@ -44,7 +51,10 @@ static enum pke_err read_types(const struct xml_node *rst, struct pke_arena *are
         err = only_leaf(rst, NS_WST, "RequestType", &request_type, fail);
     if (err != PKE_OK)
         return err;
-    if (strcmp(xml_text_trimmed(token_type, arena), URI_TT_DEVICE) != 0)
+    uri = xml_text_trimmed(token_type, arena);
+    if (strcmp(uri, URI_TT_MDE_V1) == 0)
+        return mde_v1(fail);
+    if (strcmp(uri, URI_TT_DEVICE) != 0)
         return malformed(fail, "wstep-token-type", "The TokenType is not DeviceEnrollmentToken");
     uri = xml_text_trimmed(request_type, arena);
     for (size_t i = 0; i < PKE_LEN(types); i++)
@@ -126,6 +136,8 @@ enum pke_err wstep_request_read(const struct xml_node *body, struct pke_arena *a
         err = read_rst_context(body, &r.rst_context, fail);
     if (err == PKE_OK)
         err = wstep_context_read(body, arena, &r, fail);
+    if (err == PKE_OK && pke_pairs_get(&r.context, "EnrollmentOnBehalfOfUser"))
+        err = mde_v1(fail);
     if (err == PKE_OK)
         *ret = r;
     return err;

@@ -26,8 +26,9 @@ struct wstep_request {
 /**
  * @p body is soap_request.body of stage SOAP_REQUEST_SECURITY_TOKEN.
  * @return PKE_OK; PKE_MALFORMED (TokenType, RequestType, ValueType inconsistent, not exactly one
- * BinarySecurityToken, base64, empty, not a DER SEQUENCE); PKE_ENROLLMENT_DATA (DeviceID or EnrollmentType
- * missing or of wrong form); PKE_UNSUPPORTED (EnrollmentType AppManagement); PKE_LIMIT.
+ * BinarySecurityToken, base64, empty, not a DER SEQUENCE); PKE_DEVICE_UNSUPPORTED (Windows 8.1, on behalf of
+ * a user); PKE_ENROLLMENT_DATA (DeviceID or EnrollmentType missing or of wrong form); PKE_UNSUPPORTED
+ * (EnrollmentType AppManagement); PKE_LIMIT.
  */
 enum pke_err wstep_request_read(const struct xml_node *body, struct pke_arena *arena,
                                 struct wstep_request *ret, struct pke_fail *fail);

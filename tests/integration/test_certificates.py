@@ -5,6 +5,7 @@ certificate and without a use of the key."""
 import base64
 import datetime
 import os
+import re
 import subprocess
 import sys
 
@@ -123,8 +124,8 @@ def refused(answer, subcode, reason, name):
     tap.equal((answer.status, answer.subcode), (500, subcode), f"{name}: {subcode}") or tap.diag(answer.describe())
     shown = LAB.request_show(answer.trace_id) or {}
     tap.equal((shown.get("error") or {}).get("reason"), reason, f"{name}: recorded as {reason}")
-    tap.ok(ledgerdb.one(LAB.ledger, "SELECT count(*) FROM audit WHERE detail LIKE ?", (f"%{answer.trace_id}%",)),
-           f"{name}: audited")
+    audited = ledgerdb.one(LAB.ledger, "SELECT detail FROM audit WHERE event = 'refused' AND request_id = ?", (answer.trace_id,))
+    tap.ok(f'"reason":"{reason}"' in (audited or ""), f"{name}: audited with that reason", audited)
 
 
 class Untouched:
@@ -155,6 +156,26 @@ def c23_value_type_of_the_samples():
     security = xs.timestamp() + xs.token(cert.public_bytes(DER), mdm.VT_USER_TOKEN)
     der = issued(post(xs.sign(mdm.envelope(mdm.ACTION_RST, security, request.body()), key)), request, "c23 ValueType of the sample")
     tap.ok(der and b"upn@lab.example" in der, "c23 EnrollmentType Full: the user is the certificate's UPN")
+
+
+def c34_examples_03_and_13():
+    """The published messages, signed anew with a certificate of ours and times of today."""
+    for name, enroll in (("03-getpolicies-certificate.req.xml", False), ("13-rst-issue-certificate.req.xml", True)):
+        with open(os.path.join(os.environ["top_srcdir"], "tests", "data", "mdm", name), encoding="utf-8") as f:
+            text = f.read()
+        refused(post(text, enroll), SECURITY, "sig-timestamp-expired", f"c23 {name} as it is")
+        info = re.search(r"<KeyInfo>.*?</KeyInfo>", text, re.S)[0]
+        text = re.sub(r"<Signature .*?</Signature>", "", text, flags=re.S)
+        text = re.sub(r"<u:Timestamp.*?</u:Timestamp>", xs.timestamp(), text, flags=re.S)
+        mine = base64.b64encode(GOOD[0].public_bytes(DER)).decode()
+        text = re.sub(r"(<wsse:BinarySecurityToken [^>]*>)[^<]*(?=</wsse:BinarySecurityToken>)", lambda m: m[1] + mine, text, 1)
+        a = post(xs.sign(text, GOOD[1], info=info), enroll)
+        if not enroll:
+            tap.ok(a.status == 200 and a.find(".//x:policies"), f"c23 {name}, signed anew", a.describe())
+            continue
+        tokens = a.root.findall("./s:Body/wst:RequestSecurityTokenResponseCollection//wsse:BinarySecurityToken", mdm.NS)
+        tap.ok(a.certificate() and [t.get("ValueType") for t in tokens] == [mdm.VT_PROVDOC], f"c34 {name}, signed anew",
+               a.describe())
 
 
 def c24_key_references():
@@ -471,7 +492,8 @@ def main():
         configure()
         lab.start()
         lab.add_user(USER)
-        for f in (c23_signed_stages, c23_value_type_of_the_samples, c24_key_references, tls_certificate,
+        for f in (c23_signed_stages, c23_value_type_of_the_samples, c34_examples_03_and_13,
+                  c24_key_references, tls_certificate,
                   identity_belongs_to_the_connection, optional_breaks_nobody, a07_repetition, a07_retry_window,
                   a07_timestamps, a01_wrapping, a02_to_a05_documents, a14_certificates, a14_nobody_allowed,
                   a14_header_certificates, a14_revocation, principals, c25_disabled, required, configuration_is_checked,

@@ -135,6 +135,8 @@ def c14_refused():
         ("sub is a number", STS.sign(jws.custom(sub=7)), "claims-type"),
         ("upn is a list", STS.sign(jws.custom(upn=["ada@corp.example"])), "claims-type"),
         ("no sub", STS.sign(jws.custom(sub=None)), "token-principal"),
+        ("upn twice", STS.sign(json.dumps(jws.custom())[:-1] + ', "upn": "admin@corp.example"}'), "claims-json"),
+        ("alg twice", STS.sign(jws.custom(), alg="RS256", raw_head='{"alg":"none","alg":"RS256","kid":"sts-1"}'), "jws-header"),
     ]
     for name, token, want in rows:
         refused(token, want, f"c14 {name}")
@@ -323,11 +325,44 @@ def c19_upn():
     token = ENTRA.sign(jws.entra(upn=None, unique_name=None, oid="3c0a5d6e-95e0-4a4f-8f0b-3b0f6a2c77ab"))
     a = enroll(token, True, "Device")
     tap.equal(a.status, 200, "c19 without upn, Device") or tap.diag(a.describe())
+    package = ENTRA.sign(jws.entra(upn=f"package_3c0a5d6e-95e0-4a4f-8f0b-3b0f6a2c77ab@{jws.TENANT}",
+                                   oid="3c0a5d6e-95e0-4a4f-8f0b-3b0f6a2c77ac"))
+    tap.equal(enroll(package, True, "Device").status, 200, "c19 mdm.md 4.2: nor need it be a person's, Device")
     before = LAB.signatures()
     a = enroll(token, True, "Full")
     tap.ok(a.status == 500 and a.certificate() is None, "c19 without upn, Full is refused", a.describe())
     tap.equal(reason(a), "upn-missing", "c19 for that reason")
     tap.equal(LAB.signatures(), before, "c19 and the key is not used")
+
+
+def example_10():
+    """The published messages of a custom token, theirs and one of today: both stages, extra children, attestation items."""
+    folder = os.path.join(os.environ["top_srcdir"], "tests", "data", "mdm")
+    c = LAB.client()
+    LAB.ctl("device", "release", "8090C8B484A0E24EB5C56E806CB4EE5B", check=True)  # of example 11, another user's
+    LAB.set_option(("token-issuers", "sts", "principal-claim"), "upn")
+    LAB.ctl("reload", check=True)
+    for name, path in (("01-getpolicies-federated-custom.req.xml", c.policy_path),
+                       ("04-getpolicies-win11-extra-client-children.req.xml", c.policy_path),
+                       ("10-rst-issue-federated-custom.req.xml", c.enroll_path),
+                       ("14-rst-issue-v5-attestation-items.req.xml", c.enroll_path)):
+        with open(os.path.join(folder, name), encoding="utf-8") as f:
+            text = f.read()
+        old = re.search(r'DeviceEnrollmentUserToken"[^>]*>([^<]+)<', text)[1]
+        body = json.loads(base64.urlsafe_b64decode(base64.b64decode(old).decode().split(".")[1] + "=="))
+        a = c.request("POST", path, text)
+        tap.equal((a.subcode, reason(a)), ("s:Authentication", "jws-key-unknown"), f"{name}: its key is not known")
+        fresh = STS.sign({**body, "iss": jws.CUSTOM_ISSUER, "aud": jws.CUSTOM_AUDIENCE, **jws.times()})
+        SECRETS.append(fresh)
+        a = c.request("POST", path, text.replace(old, base64.b64encode(fresh.encode()).decode()))
+        if path == c.policy_path:
+            tap.equal(a.status, 200, f"{name} with a fresh token") or tap.diag(a.describe())
+        else:
+            tokens = a.root.findall("./s:Body/wst:RequestSecurityTokenResponseCollection//wsse:BinarySecurityToken", mdm.NS)
+            tap.ok(a.certificate() and [t.get("ValueType") for t in tokens] == [mdm.VT_PROVDOC],
+                   f"c34 {name} with a fresh token", a.describe())
+    LAB.set_option(("token-issuers", "sts", "principal-claim"), None)
+    LAB.ctl("reload", check=True)
 
 
 def example_11():
@@ -411,7 +446,7 @@ def main():
     with make_lab() as LAB:
         LAB.start()
         tap.run(c14_valid, c14_refused, one_time_tokens_still_work, c15_one_certificate, c15_refusals_use_nothing,
-                c15_renewal_uses_nothing, c15_two_at_once, c15_crash_releases, c16_valid, c17_refused, c19_upn, example_11,
+                c15_renewal_uses_nothing, c15_two_at_once, c15_crash_releases, c16_valid, c17_refused, c19_upn, example_11, example_10,
                 c18_keys, broken_at_start, nothing_leaks)
 
 

@@ -107,6 +107,25 @@ def test_soak():
     good(again("soak", folder, "--count", "3"), "and three more from where it ended")
 
 
+def test_tls():
+    """renew-require-tls: the expiring certificate must be that of the connection."""
+    first, other = enrolled(), enrolled()
+    LAB.set_option(("listeners", "main", "client-cert"), "optional")
+    LAB.set_option(("listeners", "main", "client-ca"), "ca.pem")
+    LAB.set_option(("templates", "device", "renew-require-tls"), "yes")
+    LAB.restart()
+    for result in (first, other):
+        result.urls = ["--policy-url", LAB.policy_url, "--enroll-url", LAB.enroll_url]  # the port is another now
+    plain = again("renew", first.folder, *first.urls)
+    tap.equal(plain.status, 1, "a renewal without a certificate on the connection is refused")
+    tap.equal(plain.verdict.get("fault", {}).get("error_type"), "NotEligibleToRenew", "as not eligible") or tap.diag(plain)
+    pair = ["--cert", os.path.join(other.folder, "certificate.pem"), "--key", os.path.join(other.folder, "key.pem")]
+    wrong = again("renew", first.folder, *first.urls, *pair)
+    tap.equal(wrong.verdict.get("fault", {}).get("error_type"), "NotEligibleToRenew", "another device's is not either")
+    good(again("renew", first.folder, *first.urls, "--tls"), "renew --tls is accepted")
+    good(again("soak", first.folder, *first.urls, "--tls", "--count", "3"), "and so are three in a row")
+
+
 def test_stop():
     tap.equal(LAB.stop(), 0, "the daemon ends with status 0 on SIGTERM") or tap.diag(LAB.log_tail())
 
@@ -117,7 +136,7 @@ def main():
         tap.skip("probe renewals", f"{labs.missing()} is not installed")
         tap.run()
     with labs.Lab(SHORT) as LAB:
-        tap.run(test_renew, test_manual, test_repeat, test_refused, test_recover, test_soak, test_stop)
+        tap.run(test_renew, test_manual, test_repeat, test_refused, test_recover, test_soak, test_tls, test_stop)
 
 
 if __name__ == "__main__":

@@ -50,10 +50,11 @@ class Signer:
         return self.key.public_key().public_bytes(serialization.Encoding.PEM,
                                                   serialization.PublicFormat.SubjectPublicKeyInfo)
 
-    def sign(self, claims, header=None, alg="RS256"):
-        """A compact token; @p alg is how it is signed: RS256, HS256 with the public key for a secret, none."""
-        head = {"typ": "JWT", "alg": alg, "kid": self.kid, **(header or {})}
-        text = b64(json.dumps(head).encode()) + "." + b64(json.dumps(claims).encode())
+    def sign(self, claims, header=None, alg="RS256", raw_head=None):
+        """A compact token; @p alg is how it is signed: RS256, HS256 with the public key for a secret, none.
+        @p claims and @p raw_head: as text, where it is to be no JSON that a library would write."""
+        head = raw_head or json.dumps({"typ": "JWT", "alg": alg, "kid": self.kid, **(header or {})})
+        text = b64(head.encode()) + "." + b64((claims if isinstance(claims, str) else json.dumps(claims)).encode())
         signature = b""
         if alg == "RS256":
             signature = self.key.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256())

@@ -143,8 +143,12 @@ static void test_35_types(void **state)
     const char *other = "<wst:RequestType>" WST "/Renew</wst:RequestType>";
 
     (void)state;
-    refused(test_replace(m, "Enrollment/DeviceEnrollmentToken", "Enrollment/DeviceEnrollmentOnBehalfOfToken"),
+    refused(test_replace(m, "Enrollment/DeviceEnrollmentToken", "Enrollment/DeviceEnrollmentUserToken"),
             PKE_MALFORMED, "wstep-token-type");
+    refused(test_replace(m, "Enrollment/DeviceEnrollmentToken", "Enrollment/DeviceEnrollmentOnBehalfOfToken"),
+            PKE_DEVICE_UNSUPPORTED, "wstep-mde-v1");
+    refused(test_replace(m, "Name=\"UXInitiated\"", "Name=\"EnrollmentOnBehalfOfUser\""),
+            PKE_DEVICE_UNSUPPORTED, "wstep-mde-v1");
     refused(test_cut(m, "<wst:TokenType>", "<wst:RequestType>", ""), PKE_MALFORMED, "wstep-child");
     refused(test_replace(m, "<wst:TokenType>", "<wst:TokenType/><wst:TokenType>"), PKE_MALFORMED,
             "wstep-child");
