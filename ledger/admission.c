@@ -189,6 +189,21 @@ enum pke_err ledger_admission_decide(struct ledger *l, const char *request_id, b
     return err == PKE_OK ? change_end(l, decide(l, request_id, grant, by, expires_at, at, fail), fail) : err;
 }
 
+enum pke_err ledger_admission_open(struct ledger *l, const char *tenant, const char *principal,
+                                   const char *user_id, unsigned *n, struct pke_fail *fail)
+{
+    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_COUNT_PENDING);
+    enum pke_err err;
+
+    query_text(&q, tenant);
+    query_text(&q, principal);
+    query_text(&q, user_id);
+    (void)query_row(&q);
+    err = query_result(&q, fail);
+    *n = err == PKE_OK ? (unsigned)query_col_int(&q, 0) : 0;
+    return err;
+}
+
 enum pke_err admission_use(struct ledger *l, const char *admission, int64_t at, struct pke_fail *fail)
 {
     PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_USE_ADMISSION);

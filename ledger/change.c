@@ -128,28 +128,6 @@ static enum pke_err add_serial(struct ledger *l, const struct ledger_intent *in,
     return query_result(&q, fail);
 }
 
-/* A revocation may have come between the decision and this moment. */
-static enum pke_err find_renewed(struct ledger *l, const struct ledger_intent *in, int64_t *ret,
-                                 struct pke_fail *fail)
-{
-    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_FIND_RENEWED);
-
-    if (!in->renews_sha256.n)
-        return PKE_OK;
-    query_blob(&q, in->renews_sha256);
-    query_text(&q, in->request.tenant);
-    if (!query_row(&q)) {
-        enum pke_err err = query_result(&q, fail);
-
-        return err != PKE_OK
-                   ? err
-                   : pke_fail_set(fail, PKE_RENEW_INELIGIBLE, "renewed-certificate", "renewal",
-                                  "the certificate to be renewed is not one of ours, or was revoked");
-    }
-    *ret = query_col_int(&q, 0);
-    return PKE_OK;
-}
-
 /* The request row is there: reserve what it uses up. */
 static enum pke_err reserve(struct ledger *l, const struct ledger_intent *in, struct pke_fail *fail)
 {
@@ -202,7 +180,9 @@ static enum pke_err intent(struct ledger *l, const struct ledger_intent *in, str
     int64_t renewed = 0;
     enum pke_err err;
 
-    err = find_renewed(l, in, &renewed, fail);
+    err = gate_intent(l, in, &renewed, fail);
+    if (err == PKE_OK && renewed) /* it was seen in use */
+        err = change_confirm(l, in->renews_sha256.p, "renewal", in->request.at, fail);
     if (err == PKE_OK)
         err = add_request(l, &in->request, &a, fail);
     if (err == PKE_OK)
@@ -315,6 +295,8 @@ static enum pke_err issued(struct ledger *l, const char *request_id, struct pke_
     struct found found = {0};
     enum pke_err err = find_intent(l, request_id, &certificate, &found, fail);
 
+    if (err == PKE_OK)
+        err = gate_issued(l, found.id, found.renewed_from != 0, fail);
     if (err != PKE_OK)
         return err;
     audit_sha256(certificate, digest);

@@ -86,7 +86,7 @@ static enum pke_err find(struct ledger *l, const uint8_t sha256[32], struct targ
     return PKE_OK;
 }
 
-static enum pke_err confirm(struct ledger *l, const uint8_t sha256[32], const char *actor, int64_t at,
+enum pke_err change_confirm(struct ledger *l, const uint8_t sha256[32], const char *actor, int64_t at,
                             struct pke_fail *fail)
 {
     struct target t;
@@ -103,5 +103,5 @@ enum pke_err ledger_confirm(struct ledger *l, const uint8_t sha256[32], const ch
 {
     enum pke_err err = change_begin(l, fail);
 
-    return err == PKE_OK ? change_end(l, confirm(l, sha256, actor, at, fail), fail) : err;
+    return err == PKE_OK ? change_end(l, change_confirm(l, sha256, actor, at, fail), fail) : err;
 }

@@ -59,12 +59,7 @@ enum pke_err device_issued(struct ledger *l, int64_t id, bool renewal, int64_t g
 {
     enum pke_err err = adopt(l, id, fail);
 
-    if (err == PKE_OK)
-        err = upsert(l, id, renewal, grants, at, fail);
-    if (err == PKE_OK &&
-        renewal) /* released while this renewal was signed: it does not bring the owner back */
-        err = supersede_all(l, WRITER_IF_RELEASED, id, "issuer", at, fail);
-    return err;
+    return err == PKE_OK ? upsert(l, id, renewal, grants, at, fail) : err;
 }
 
 /* ---- what operators do ---- */
@@ -72,7 +67,7 @@ enum pke_err device_issued(struct ledger *l, int64_t id, bool renewal, int64_t g
 /* The row that an operator named. */
 struct named {
     int64_t id;
-    bool blocked, released;
+    bool blocked, released, enrolled;
     struct pke_arena *arena;
     const char *provider, *principal, *user_id;
 };
@@ -98,6 +93,7 @@ static enum pke_err name(struct ledger *l, const char *tenant, const char *provi
     ret->released = query_col_int(&q, 3) != 0;
     ret->principal = query_col_text(&q, 4, ret->arena);
     ret->user_id = query_col_text(&q, 5, ret->arena);
+    ret->enrolled = query_col_int(&q, 6) != 0;
     if (query_row(&q))
         return pke_fail_set(fail, PKE_EXISTS, "device-ambiguous", STORE_RULE_DEVICE,
                             "the device is enrolled with several providers: name one");
@@ -114,6 +110,9 @@ static enum pke_err check_change(const struct named *d, enum ledger_device_chang
     if (change == LEDGER_DEVICE_UNBLOCK && !d->blocked)
         return pke_fail_set(fail, PKE_EXISTS, "device-not-blocked", STORE_RULE_DEVICE,
                             "the device is not blocked");
+    if (change != LEDGER_DEVICE_BLOCK && change != LEDGER_DEVICE_UNBLOCK && !d->enrolled)
+        return pke_fail_set(fail, PKE_NOT_FOUND, "device-unknown", STORE_RULE_DEVICE,
+                            "the device was never enrolled");
     if (change != LEDGER_DEVICE_BLOCK && change != LEDGER_DEVICE_UNBLOCK && d->released)
         return pke_fail_set(fail, PKE_EXISTS, "device-released", STORE_RULE_DEVICE,
                             "the device was released and not enrolled since");
@@ -141,6 +140,43 @@ static enum pke_err set(struct ledger *l, const struct named *d, enum ledger_dev
     if (change == LEDGER_DEVICE_BLOCK)
         query_text(&q, actor ? actor : "");
     return query_run(&q, fail);
+}
+
+/* Stolen before it ever enrolled: the row is there for the block alone, and ends with it. */
+static enum pke_err add_blocked(struct ledger *l, const char *tenant, const char *provider,
+                                const char *device_id, const char *actor, int64_t at, struct named *ret,
+                                struct pke_fail *fail)
+{
+    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_ADD_BLOCKED);
+
+    query_text(&q, tenant);
+    query_text(&q, provider);
+    query_text(&q, device_id);
+    query_int(&q, at);
+    query_text(&q, actor ? actor : "");
+    ret->provider = provider;
+    return query_run(&q, fail);
+}
+
+static enum pke_err forget(struct ledger *l, int64_t id, struct pke_fail *fail)
+{
+    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_FORGET_DEVICE);
+
+    query_int(&q, id);
+    return query_run(&q, fail);
+}
+
+/* None of the certificates that its former owner has, superseded before or now, is good for a renewal. */
+static enum pke_err release(struct ledger *l, int64_t id, const char *actor, int64_t at,
+                            struct pke_fail *fail)
+{
+    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_RELEASE_CERTIFICATES);
+    enum pke_err err;
+
+    query_int(&q, id);
+    query_int(&q, at);
+    err = query_run(&q, fail);
+    return err == PKE_OK ? supersede_all(l, WRITER_NEXT_OF_DEVICE, id, actor, at, fail) : err;
 }
 
 static enum pke_err audit_change(struct ledger *l, const struct named *d, const char *device_id,
@@ -180,14 +216,19 @@ enum pke_err ledger_device_change(struct ledger *l, const char *tenant, const ch
 
     if (err == PKE_OK) {
         err = name(l, tenant, provider, device_id, &d, fail);
-        if (err == PKE_OK)
+        if (err == PKE_NOT_FOUND && change == LEDGER_DEVICE_BLOCK && provider) {
+            err = add_blocked(l, tenant, provider, device_id, actor, at, &d, fail);
+        } else if (err == PKE_OK) {
             err = check_change(&d, change, fail);
-        if (err == PKE_OK)
-            err = set(l, &d, change, actor, until, at, fail);
+            if (err == PKE_OK)
+                err = set(l, &d, change, actor, until, at, fail);
+        }
         if (err == PKE_OK)
             err = audit_change(l, &d, device_id, change, &row, until, fail);
         if (err == PKE_OK && change == LEDGER_DEVICE_RELEASE)
-            err = supersede_all(l, WRITER_NEXT_OF_DEVICE, d.id, actor, at, fail);
+            err = release(l, d.id, actor, at, fail);
+        if (err == PKE_OK && change == LEDGER_DEVICE_UNBLOCK && !d.enrolled)
+            err = forget(l, d.id, fail);
         err = change_end(l, err, fail);
     }
     pke_arena_free(d.arena);

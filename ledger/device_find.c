@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whose is this device, and how many does somebody have: what the issuer asks before it decides. */
+#include <string.h>
+#include <strings.h>
+
 #include "base/mem.h"
 #include "ledger/writer.h"
 
@@ -19,6 +22,11 @@ static enum pke_err find_row(struct ledger *l, const char *tenant, const char *p
     return query_result(&q, fail);
 }
 
+static bool same_name(const char *a, const char *b)
+{
+    return a && b && strcasecmp(a, b) == 0;
+}
+
 /*
  * The newest live certificate. One on its way is newer than the row, and makes the device its applicant's; it
  * also is all there is of a device that was never enrolled. An issued one made the row what it is.
@@ -28,7 +36,8 @@ static enum pke_err find_live(struct ledger *l, const char *tenant, const char *
                               struct ledger_device *ret, struct pke_fail *fail)
 {
     PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_FIND_LIVE);
-    int64_t intent;
+    bool takes_over;
+    const char *principal, *user_id;
 
     query_text(&q, tenant);
     query_text(&q, device_id);
@@ -37,8 +46,8 @@ static enum pke_err find_live(struct ledger *l, const char *tenant, const char *
     if (!query_row(&q))
         return query_result(&q, fail);
     ret->live = true;
-    intent = query_col_int(&q, 9);
-    if (row_found && !intent)
+    takes_over = query_col_int(&q, 9) && !query_col_int(&q, 10); /* a renewal changes no owner */
+    if (row_found && !takes_over)
         return PKE_OK;
     if (!row_found) {
         ret->tenant = query_col_text(&q, 0, arena);
@@ -47,16 +56,34 @@ static enum pke_err find_live(struct ledger *l, const char *tenant, const char *
         ret->device_name = query_col_text(&q, 7, arena);
         ret->hwdev_id = query_col_text(&q, 8, arena);
     }
-    ret->principal = query_col_text(&q, 3, arena);
-    ret->user_id = query_col_text(&q, 4, arena);
+    principal = query_col_text(&q, 3, arena);
+    user_id = query_col_text(&q, 4, arena);
+    if (user_id || !same_name(principal, ret->principal)) /* as the row will have it */
+        ret->user_id = user_id;
+    ret->principal = principal;
     ret->enrollment_type = query_col_text(&q, 5, arena);
     ret->ent_dmid = query_col_text(&q, 6, arena);
     return PKE_OK;
 }
 
+static enum pke_err find_live_template(struct ledger *l, const char *tenant, const char *provider,
+                                       const char *device_id, const char *template_name, int64_t now,
+                                       struct ledger_device *ret, struct pke_fail *fail)
+{
+    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_LIVE_OF_TEMPLATE);
+
+    query_text(&q, tenant);
+    query_text(&q, device_id);
+    query_text(&q, provider);
+    query_int(&q, now);
+    query_text(&q, template_name);
+    ret->live_template = query_row(&q);
+    return query_result(&q, fail);
+}
+
 enum pke_err ledger_find_device(struct ledger *l, const char *tenant, const char *provider,
-                                const char *device_id, int64_t now, struct pke_arena *arena,
-                                struct ledger_device *ret, struct pke_fail *fail)
+                                const char *device_id, const char *template_name, int64_t now,
+                                struct pke_arena *arena, struct ledger_device *ret, struct pke_fail *fail)
 {
     const char *const providers[] = {provider, ""}; /* "": recorded before providers were */
     size_t n = provider[0] ? 2 : 1;
@@ -70,6 +97,12 @@ enum pke_err ledger_find_device(struct ledger *l, const char *tenant, const char
         n = 1;
     for (size_t i = 0; err == PKE_OK && !ret->live && i < n; i++)
         err = find_live(l, tenant, providers[i], device_id, now, arena, found, ret, fail);
+    ret->live_template = ret->live;
+    if (template_name && ret->live) {
+        ret->live_template = false;
+        for (size_t i = 0; err == PKE_OK && !ret->live_template && i < n; i++)
+            err = find_live_template(l, tenant, providers[i], device_id, template_name, now, ret, fail);
+    }
     if (err == PKE_OK && !found && !ret->live)
         return pke_fail_set(fail, PKE_NOT_FOUND, "device-unknown", STORE_RULE_DEVICE,
                             "there is no such device");

@@ -29,23 +29,22 @@ enum pke_err ledger_find_key(struct ledger *l, const uint8_t key[LEDGER_KEY_SIZE
         return err;
     *ret = (struct ledger_hit){
         .request_id = query_col_text(&q, 0, arena),
-        .state = query_col_text(&q, 1, arena),
-        .ent_dmid = query_col_text(&q, 2, arena),
-        .subject = query_col_text(&q, 3, arena),
-        .serial_hex = query_col_hex(&q, 4, arena),
-        .principal = query_col_text(&q, 5, arena),
-        .certificate = query_col_bytes(&q, 6, arena),
-        .issued_at = query_col_int(&q, 7),
-        .superseded_at = query_col_int(&q, 8),
-        .revoked_at = query_col_int(&q, 9),
-        .not_after = query_col_int(&q, 10),
+        .ent_dmid = query_col_text(&q, 1, arena),
+        .subject = query_col_text(&q, 2, arena),
+        .serial_hex = query_col_hex(&q, 3, arena),
+        .principal = query_col_text(&q, 4, arena),
+        .certificate = query_col_bytes(&q, 5, arena),
+        .issued_at = query_col_int(&q, 6),
+        .superseded_at = query_col_int(&q, 7),
+        .revoked_at = query_col_int(&q, 8),
+        .not_after = query_col_int(&q, 9),
     };
     return PKE_OK;
 }
 
 enum pke_err ledger_find_spki(struct ledger *l, const char *tenant, struct pke_bytes spki_sha256, int64_t now,
                               struct pke_arena *arena, const char **device_id, const char **principal,
-                              const char **user_id, struct pke_fail *fail)
+                              const char **user_id, bool *revoked, struct pke_fail *fail)
 {
     PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_FIND_SPKI);
     enum pke_err err;
@@ -53,12 +52,13 @@ enum pke_err ledger_find_spki(struct ledger *l, const char *tenant, struct pke_b
     query_blob(&q, spki_sha256);
     query_text(&q, tenant);
     query_int(&q, now);
-    err = first(&q, "live certificate of this key", fail);
+    err = first(&q, "certificate of this key", fail);
     if (err != PKE_OK)
         return err;
     *device_id = query_col_text(&q, 0, arena);
     *principal = query_col_text(&q, 1, arena);
     *user_id = query_col_text(&q, 2, arena);
+    *revoked = query_col_int(&q, 3) != 0;
     return PKE_OK;
 }
 
@@ -81,23 +81,21 @@ enum pke_err ledger_find_certificate(struct ledger *l, const uint8_t sha256[32],
         .user_id = query_col_text(&q, 5, arena),
         .template_name = query_col_text(&q, 6, arena),
         .device_id = query_col_text(&q, 7, arena),
-        .hwdev_id = query_col_text(&q, 8, arena),
-        .enrollment_type = query_col_text(&q, 9, arena),
-        .subject = query_col_text(&q, 10, arena),
-        .san_uri = query_col_text(&q, 11, arena),
-        .ent_dmid = query_col_text(&q, 12, arena),
-        .endpoint = query_col_text(&q, 13, arena),
-        .der = query_col_bytes(&q, 14, arena),
-        .issuer_id = query_col_bytes(&q, 15, arena),
-        .spki_sha256 = query_col_bytes(&q, 16, arena),
-        .not_before = query_col_int(&q, 18),
-        .not_after = query_col_int(&q, 19),
-        .issued_at = query_col_int(&q, 20),
-        .confirmed_at = query_col_int(&q, 21),
-        .superseded_at = query_col_int(&q, 22),
-        .revoked_at = query_col_int(&q, 23),
+        .enrollment_type = query_col_text(&q, 8, arena),
+        .subject = query_col_text(&q, 9, arena),
+        .san_uri = query_col_text(&q, 10, arena),
+        .ent_dmid = query_col_text(&q, 11, arena),
+        .der = query_col_bytes(&q, 12, arena),
+        .issuer_id = query_col_bytes(&q, 13, arena),
+        .not_before = query_col_int(&q, 15),
+        .not_after = query_col_int(&q, 16),
+        .issued_at = query_col_int(&q, 17),
+        .confirmed_at = query_col_int(&q, 18),
+        .superseded_at = query_col_int(&q, 19),
+        .revoked_at = query_col_int(&q, 20),
+        .released_at = query_col_int(&q, 21),
     };
-    if (!unpack_pairs(query_col_borrow(&q, 17), arena, &ret->attributes))
+    if (!unpack_pairs(query_col_borrow(&q, 14), arena, &ret->attributes))
         return store_error(&l->store, SQLITE_CORRUPT, fail);
     return PKE_OK;
 }

@@ -85,12 +85,19 @@ struct ledger_intent {
     const char *jti_issuer, *jti; /* the single-use token of somebody else that it uses up; jti NULL: none */
     int64_t jti_expires;          /* seconds: nobody accepts that token later */
     const char *admission_request_id; /* the admission that it uses up (ledger_admission); NULL: none */
+    bool allow_superseded;            /* a superseded certificate may still be renewed (overlap) */
     bool uses_recovery, uses_renewal; /* the device's one-time permission that it uses up */
     int64_t not_before, not_after;    /* seconds */
 };
 
 /**
  * T1: the request with its serial and TBS, and audit "intent".
+ * Asked again in the same transaction, whatever the caller had decided: a blocked device is PKE_DENIED
+ * ("device-blocked"). A renewal is PKE_RENEW_INELIGIBLE when its device is blocked ("renew-blocked"), was
+ * released, or the certificate is one of an earlier, released enrollment ("renew-released"), when the device
+ * has an owner and it is another identity ("renew-owner"), or when the certificate is superseded and
+ * @p in->allow_superseded is not set ("renew-superseded"). Otherwise the certificate to be renewed was seen
+ * in use: it is confirmed as by ledger_confirm(), actor "renewal", together with the intent or not at all.
  * What it uses up (token, jti, admission, permission) is reserved with it, consumed by ledger_issued(), and
  * free again after any other end.
  * @return PKE_OK; PKE_UNAUTHENTICATED when the token has no use left, expired or was revoked, or the jti of
@@ -106,10 +113,13 @@ enum pke_err ledger_intent(struct ledger *l, const struct ledger_intent *in, str
 
 /**
  * T2: certificate, audit "issued", the device, and the wall clock @p at. The device gets the request's
- * identity as its owner; a renewal keeps the owner it has. A device recorded without a provider becomes this
- * provider's. A renewal of a device that was released meanwhile is recorded as superseded at once.
- * @return PKE_OK; PKE_NOT_FOUND when there is no such intent; PKE_INTERNAL when the certificate does not hold
- *         exactly the TBS of the intent; PKE_STORE_DOWN.
+ * identity as its owner (a user id that it has stays when the same principal comes without one); a renewal
+ * keeps owner, EntDMID and HWDevID. A device recorded without a provider becomes this provider's.
+ * @return PKE_OK; PKE_NOT_FOUND when there is no such intent; PKE_DENIED when the device was blocked
+ * meanwhile
+ *         ("device-blocked") or, for a renewal, released ("device-released"): nothing changes, the
+ * certificate must not be given out, and the caller records ledger_failed(); PKE_INTERNAL when the
+ * certificate does not hold exactly the TBS of the intent; PKE_STORE_DOWN.
  */
 enum pke_err ledger_issued(struct ledger *l, const char *request_id, struct pke_bytes certificate, int64_t at,
                            struct pke_fail *fail);
@@ -136,7 +146,7 @@ enum pke_err ledger_clock(struct ledger *l, int64_t at, struct pke_fail *fail);
 
 /** What holds an idempotency key. Strings and bytes in @p arena. */
 struct ledger_hit {
-    const char *request_id, *state, *ent_dmid, *subject, *serial_hex, *principal;
+    const char *request_id, *ent_dmid, *subject, *serial_hex, *principal;
     struct pke_bytes certificate;      /* when issued */
     int64_t issued_at;                 /* ms */
     int64_t superseded_at, revoked_at; /* ms; not 0: it must not be replayed */
@@ -148,25 +158,26 @@ enum pke_err ledger_find_key(struct ledger *l, const uint8_t key[LEDGER_KEY_SIZE
                              struct ledger_hit *ret, struct pke_fail *fail);
 
 /**
- * Device, principal and user id of the newest live certificate with this SPKI; PKE_NOT_FOUND. Live: unexpired
- * at
- * @p now (seconds), neither superseded nor revoked, and issued or still an intent, so that two requests under
- * way cannot share a key.
+ * Who holds this key: device, principal and user id of the newest unexpired certificate (at @p now, seconds)
+ * with this SPKI, superseded ones included, issued or still an intent, so that two requests under way cannot
+ * share a key. A key that was in a revoked certificate, of whatever time and tenant, is nobody's any more:
+ * that one is told first, with *revoked set. PKE_NOT_FOUND: the key is free.
  */
 enum pke_err ledger_find_spki(struct ledger *l, const char *tenant, struct pke_bytes spki_sha256, int64_t now,
                               struct pke_arena *arena, const char **device_id, const char **principal,
-                              const char **user_id, struct pke_fail *fail);
+                              const char **user_id, bool *revoked, struct pke_fail *fail);
 
 /** An issued certificate and what was recorded with it. Absent: NULL or empty. Strings and bytes in an arena.
  */
 struct ledger_certificate {
     const char *request_id, *serial_hex, *tenant, *provider, *principal, *user_id, *template_name;
-    const char *device_id, *hwdev_id, *enrollment_type, *subject, *san_uri, *ent_dmid, *endpoint;
-    struct pke_bytes der, issuer_id, spki_sha256;
+    const char *device_id, *enrollment_type, *subject, *san_uri, *ent_dmid;
+    struct pke_bytes der, issuer_id;
     struct pke_pairs attributes;   /* of the identity */
     int64_t not_before, not_after; /* seconds */
     int64_t issued_at;             /* ms, as the next; 0: not */
     int64_t confirmed_at, superseded_at, revoked_at;
+    int64_t released_at; /* its device was released since: it is not renewed, whatever the overlap */
 };
 
 /** The issued certificate with this SHA-256, in whatever state it is now. PKE_NOT_FOUND. */
@@ -193,12 +204,13 @@ enum pke_err ledger_confirm(struct ledger *l, const uint8_t sha256[32], const ch
 /**
  * The enrollment of this device with this provider; a provider that has none gets the one recorded before
  * providers were (its provider is ""). An enrollment on its way counts: where the newest live certificate is
- * still an intent, the owner is who asked for it. @p now in seconds. Device ids compare ASCII
- * case-insensitively. PKE_NOT_FOUND.
+ * still an intent of an enrollment, the owner is who asked for it. One that was blocked before it ever
+ * enrolled has no owner. @p template_name is what live_template asks about; NULL: any. @p now in seconds.
+ * Device ids compare ASCII case-insensitively. PKE_NOT_FOUND.
  */
 enum pke_err ledger_find_device(struct ledger *l, const char *tenant, const char *provider,
-                                const char *device_id, int64_t now, struct pke_arena *arena,
-                                struct ledger_device *ret, struct pke_fail *fail);
+                                const char *device_id, const char *template_name, int64_t now,
+                                struct pke_arena *arena, struct ledger_device *ret, struct pke_fail *fail);
 
 /** Whose devices to count: by @p user_id where both have one, else by @p principal. */
 struct ledger_owner {
@@ -211,8 +223,10 @@ enum pke_err ledger_count_devices(struct ledger *l, const struct ledger_owner *o
                                   unsigned *n, struct pke_fail *fail);
 
 /**
- * An operator's change of a device, audited. @p provider NULL: the only one that this device has. @p until
- * (ms) is for the two permissions; ledger_issued() clears the one that was used.
+ * An operator's change of a device, audited. @p provider NULL: the only one that this device has; a provider
+ * that has none means the one recorded before providers were. @p until (ms) is for the two permissions;
+ * ledger_issued() clears the one that was used. Blocking a device that nobody enrolled records it, if the
+ * provider is named.
  * @return PKE_OK; PKE_NOT_FOUND; PKE_EXISTS when it is so already ("device-blocked", "device-not-blocked",
  * "device-released") or when the device has several providers ("device-ambiguous"); PKE_STORE_DOWN.
  */
@@ -228,6 +242,11 @@ enum pke_err ledger_device_change(struct ledger *l, const char *tenant, const ch
 enum pke_err ledger_admission_find(struct ledger *l, const struct ledger_request *req, int64_t now,
                                    struct pke_arena *arena, struct ledger_admission *ret,
                                    struct pke_fail *fail);
+
+/** How many questions of this identity (by @p user_id where both have one, else by @p principal) are pending.
+ */
+enum pke_err ledger_admission_open(struct ledger *l, const char *tenant, const char *principal,
+                                   const char *user_id, unsigned *n, struct pke_fail *fail);
 
 /**
  * An attempt that has to wait for an operator. The first is recorded as a refused request for the reason @p

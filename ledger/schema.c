@@ -116,6 +116,7 @@ static const char tables_2[] =
     "ALTER TABLE certificate ADD COLUMN confirmed_at INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE certificate ADD COLUMN superseded_at INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE certificate ADD COLUMN revoked_at INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE certificate ADD COLUMN released_at INTEGER NOT NULL DEFAULT 0;"
     "CREATE INDEX certificate_renewed ON certificate (renewed_from) WHERE renewed_from IS NOT NULL;"
     /* each certificate costs one index as before: those that count, instead of all of a device */
     "DROP INDEX certificate_device;"

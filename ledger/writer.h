@@ -10,39 +10,40 @@
 #include "ledger/store.h"
 
 /* Issued certificates: looked up, confirmed, superseded. */
-#define WRITER_CERTIFICATES(X)                                                                               \
-    X(FIND_CERTIFICATE,                                                                                      \
-      "SELECT r.request_id, c.serial, c.tenant, c.provider, c.principal, c.user_id,"                         \
-      " coalesce(c.template_name, r.template_name), c.device_id, r.hwdev_id,"                                \
-      " coalesce(c.enrollment_type, r.enrollment_type), c.subject, c.san_uri, c.ent_dmid, r.endpoint, "      \
-      "c.der,"                                                                                               \
-      " c.issuer_id, c.spki_sha256, r.attributes, c.not_before, c.not_after, r.finished_at, c.confirmed_at," \
-      " c.superseded_at, c.revoked_at FROM certificate c JOIN request r ON r.id = c.request"                 \
-      " WHERE c.sha256 = ?")                                                                                 \
-    X(CERT_BY_SHA256, "SELECT sha256 FROM certificate WHERE sha256 = ?")                                     \
-    X(CERT_BY_SHA1, "SELECT sha256 FROM certificate WHERE sha1 = ? LIMIT 2")                                 \
-    X(CERT_BY_SERIAL, "SELECT sha256 FROM certificate WHERE serial = ? AND sha256 IS NOT NULL LIMIT 2")      \
-    X(CERT_BY_REQUEST, "SELECT c.sha256 FROM request r JOIN certificate c ON c.request = r.id"               \
-                       " WHERE r.request_id = ? AND c.sha256 IS NOT NULL")                                   \
-    X(FIND_RENEWED, "SELECT c.request FROM certificate c WHERE c.sha256 = ? AND c.tenant = ?"                \
-                    " AND c.revoked_at = 0")                                                                 \
-    X(FIND_UNCONFIRMED, "SELECT c.request, r.request_id, c.serial, c.confirmed_at FROM certificate c"        \
-                        " JOIN request r ON r.id = c.request WHERE c.sha256 = ?")                            \
-    X(CONFIRM, "UPDATE certificate SET confirmed_at = ?2 WHERE request = ?1")                                \
-    X(NEXT_OLDER,                                                                                            \
-      "SELECT c.request, r.request_id, c.serial FROM certificate n CROSS JOIN certificate c"                 \
-      " CROSS JOIN request r ON r.id = c.request WHERE n.request = ? AND c.device_id = n.device_id"          \
-      " AND c.tenant = n.tenant AND c.provider = n.provider AND c.superseded_at = 0 AND c.revoked_at = 0"    \
-      " AND c.sha256 IS NOT NULL AND +c.request < n.request LIMIT 1")                                        \
-    X(NEXT_OF_DEVICE,                                                                                        \
-      "SELECT c.request, r.request_id, c.serial FROM device n CROSS JOIN certificate c"                      \
-      " CROSS JOIN request r ON r.id = c.request WHERE n.id = ? AND c.device_id = n.device_id"               \
-      " AND c.tenant = n.tenant AND c.provider = n.provider AND c.superseded_at = 0 AND c.revoked_at = 0"    \
-      " AND c.sha256 IS NOT NULL LIMIT 1")                                                                   \
-    X(IF_RELEASED,                                                                                           \
-      "SELECT c.request, r.request_id, c.serial FROM certificate c JOIN request r ON r.id = c.request"       \
-      " JOIN device d ON d.tenant = c.tenant AND d.device_id = c.device_id AND d.provider = c.provider"      \
-      " WHERE c.request = ? AND c.superseded_at = 0 AND d.released_at <> 0")                                 \
+#define WRITER_CERTIFICATES(X)                                                                              \
+    X(FIND_CERTIFICATE,                                                                                     \
+      "SELECT r.request_id, c.serial, c.tenant, c.provider, c.principal, c.user_id,"                        \
+      " coalesce(c.template_name, r.template_name), c.device_id,"                                           \
+      " coalesce(c.enrollment_type, r.enrollment_type), c.subject, c.san_uri, c.ent_dmid, c.der,"           \
+      " c.issuer_id, r.attributes, c.not_before, c.not_after, r.finished_at, c.confirmed_at,"               \
+      " c.superseded_at, c.revoked_at, c.released_at FROM certificate c JOIN request r ON r.id = c.request" \
+      " WHERE c.sha256 = ?")                                                                                \
+    X(CERT_BY_SHA256, "SELECT sha256 FROM certificate WHERE sha256 = ?")                                    \
+    X(CERT_BY_SHA1, "SELECT sha256 FROM certificate WHERE sha1 = ? LIMIT 2")                                \
+    X(CERT_BY_SERIAL, "SELECT sha256 FROM certificate WHERE serial = ? AND sha256 IS NOT NULL LIMIT 2")     \
+    X(CERT_BY_REQUEST, "SELECT c.sha256 FROM request r JOIN certificate c ON c.request = r.id"              \
+                       " WHERE r.request_id = ? AND c.sha256 IS NOT NULL")                                  \
+    X(FIND_RENEWED, "SELECT c.request, c.superseded_at, c.released_at FROM certificate c WHERE c.sha256 = " \
+                    "? AND c.tenant = ?"                                                                    \
+                    " AND c.revoked_at = 0")                                                                \
+    X(FIND_UNCONFIRMED, "SELECT c.request, r.request_id, c.serial, c.confirmed_at FROM certificate c"       \
+                        " JOIN request r ON r.id = c.request WHERE c.sha256 = ?")                           \
+    X(CONFIRM, "UPDATE certificate SET confirmed_at = ?2 WHERE request = ?1")                               \
+    X(NEXT_OLDER,                                                                                           \
+      "SELECT c.request, r.request_id, c.serial FROM certificate n CROSS JOIN certificate c"                \
+      " CROSS JOIN request r ON r.id = c.request WHERE n.request = ? AND c.device_id = n.device_id"         \
+      " AND c.tenant = n.tenant AND c.provider = n.provider AND c.superseded_at = 0 AND c.revoked_at = 0"   \
+      " AND c.sha256 IS NOT NULL AND +c.request < n.request LIMIT 1")                                       \
+    X(NEXT_OF_DEVICE,                                                                                       \
+      "SELECT c.request, r.request_id, c.serial FROM device n CROSS JOIN certificate c"                     \
+      " CROSS JOIN request r ON r.id = c.request WHERE n.id = ? AND c.device_id = n.device_id"              \
+      " AND c.tenant = n.tenant AND c.provider = n.provider AND c.superseded_at = 0 AND c.revoked_at = 0"   \
+      " AND c.sha256 IS NOT NULL LIMIT 1")                                                                  \
+    X(RELEASE_CERTIFICATES,                                                                                 \
+      "UPDATE certificate SET released_at = ?2 WHERE released_at = 0 AND sha256 IS NOT NULL AND request IN" \
+      " (SELECT c.request FROM device n CROSS JOIN request r ON r.device_id = n.device_id"                  \
+      " CROSS JOIN certificate c ON c.request = r.id WHERE n.id = ?1 AND c.tenant = n.tenant"               \
+      " AND c.provider = n.provider)")                                                                      \
     X(SUPERSEDE, "UPDATE certificate SET superseded_at = ?2 WHERE request = ?1")
 
 #define WRITER_DEVICES(X)                                                                                    \
@@ -50,10 +51,28 @@
                    " WHERE d.tenant = ? AND d.device_id = ? AND d.provider = ?")                             \
     X(FIND_LIVE, "SELECT c.tenant, c.provider, c.device_id, c.principal, c.user_id,"                         \
                  " coalesce(c.enrollment_type, r.enrollment_type), c.ent_dmid, r.device_name, r.hwdev_id,"   \
-                 " r.state = 'intent' FROM certificate c JOIN request r ON r.id = c.request"                 \
+                 " r.state = 'intent', c.renewed_from IS NOT NULL FROM certificate c JOIN request r ON "     \
+                 "r.id = c.request"                                                                          \
                  " WHERE c.tenant = ? AND c.device_id = ? AND c.provider = ? AND c.not_after >= ?"           \
                  " AND c.superseded_at = 0 AND c.revoked_at = 0 AND r.state IN ('intent','issued')"          \
                  " ORDER BY +c.request DESC LIMIT 1")                                                        \
+    X(LIVE_OF_TEMPLATE, "SELECT 1 FROM certificate c JOIN request r ON r.id = c.request"                     \
+                        " WHERE c.tenant = ? AND c.device_id = ? AND c.provider = ? AND c.not_after >= ?"    \
+                        " AND c.superseded_at = 0 AND c.revoked_at = 0 AND r.state IN ('intent','issued')"   \
+                        " AND coalesce(c.template_name, r.template_name) = ? LIMIT 1")                       \
+    X(GATE_INTENT,                                                                                           \
+      "SELECT d.blocked_at, d.released_at, CASE WHEN d.principal IS NULL AND d.user_id IS NULL THEN 1"       \
+      " WHEN d.user_id IS NOT NULL AND ?5 IS NOT NULL THEN d.user_id = ?5 ELSE d.principal = ?4 END"         \
+      " FROM device d WHERE d.id = coalesce("                                                                \
+      "(SELECT id FROM device WHERE tenant = ?1 AND device_id = ?2 AND provider = ?3),"                      \
+      "(SELECT id FROM device WHERE tenant = ?1 AND device_id = ?2 AND provider = ''))")                     \
+    X(GATE_ISSUED, "SELECT d.blocked_at, d.released_at OR coalesce(o.released_at, 0) FROM certificate c"     \
+                   " JOIN device d ON d.id = coalesce("                                                      \
+                   "(SELECT x.id FROM device x WHERE x.tenant = c.tenant AND x.device_id = c.device_id AND " \
+                   "x.provider = c.provider),"                                                               \
+                   "(SELECT x.id FROM device x WHERE x.tenant = c.tenant AND x.device_id = c.device_id AND " \
+                   "x.provider = ''))"                                                                       \
+                   " LEFT JOIN certificate o ON o.request = c.renewed_from WHERE c.request = ?1")            \
     X(COUNT_DEVICES,                                                                                         \
       "SELECT count(*) FROM (SELECT d.provider, d.device_id FROM device d WHERE d.user_id = ?3"              \
       " AND d.tenant = ?1 AND d.released_at = 0 AND " STORE_DEVICE_LIVE(                                     \
@@ -82,9 +101,10 @@
       " AND NOT EXISTS (SELECT 1 FROM device x WHERE x.tenant = c.tenant AND x.device_id = c.device_id"      \
       " AND x.provider = c.provider))")                                                                      \
     X(ADOPT_CERTIFICATES,                                                                                    \
-      "UPDATE certificate SET provider = n.provider FROM certificate n WHERE n.request = ?1"                 \
-      " AND certificate.device_id = n.device_id AND certificate.tenant = n.tenant"                           \
-      " AND certificate.provider = '' AND certificate.superseded_at = 0 AND certificate.revoked_at = 0")     \
+      "UPDATE certificate SET provider = (SELECT provider FROM certificate WHERE request = ?1)"              \
+      " WHERE provider = '' AND request IN (SELECT c.request FROM certificate n"                             \
+      " CROSS JOIN request r ON r.device_id = n.device_id CROSS JOIN certificate c ON c.request = r.id"      \
+      " WHERE n.request = ?1 AND c.tenant = n.tenant)")                                                      \
     X(UPSERT_DEVICE,                                                                                         \
       "INSERT INTO device (tenant, provider, device_id, principal, user_id, enrollment_type, ent_dmid,"      \
       " device_name, hwdev_id, first_at, last_at) SELECT c.tenant, c.provider, c.device_id, c.principal,"    \
@@ -92,16 +112,28 @@
       " JOIN request r ON r.id = c.request WHERE c.request = ?1 AND c.device_id IS NOT NULL"                 \
       " ON CONFLICT (tenant, device_id, provider) DO UPDATE SET last_at = excluded.last_at,"                 \
       " enrollment_type = coalesce(excluded.enrollment_type, enrollment_type),"                              \
-      " ent_dmid = coalesce(excluded.ent_dmid, ent_dmid),"                                                   \
+      " ent_dmid = CASE WHEN ?3 THEN coalesce(ent_dmid, excluded.ent_dmid)"                                  \
+      " ELSE coalesce(excluded.ent_dmid, ent_dmid) END,"                                                     \
       " device_name = coalesce(excluded.device_name, device_name),"                                          \
-      " hwdev_id = coalesce(excluded.hwdev_id, hwdev_id),"                                                   \
+      " hwdev_id = CASE WHEN ?3 THEN coalesce(hwdev_id, excluded.hwdev_id)"                                  \
+      " ELSE coalesce(excluded.hwdev_id, hwdev_id) END,"                                                     \
       " principal = CASE WHEN ?3 THEN principal ELSE excluded.principal END,"                                \
-      " user_id = CASE WHEN ?3 THEN user_id ELSE excluded.user_id END,"                                      \
+      " user_id = CASE WHEN ?3 OR (excluded.user_id IS NULL AND principal = excluded.principal) THEN "       \
+      "user_id"                                                                                              \
+      " ELSE excluded.user_id END,"                                                                          \
+      " first_at = CASE WHEN first_at = 0 THEN excluded.first_at ELSE first_at END,"                         \
       " released_at = CASE WHEN ?3 THEN released_at ELSE 0 END,"                                             \
       " recovery_until = CASE WHEN ?4 & 1 THEN 0 ELSE recovery_until END,"                                   \
       " renewal_until = CASE WHEN ?4 & 2 THEN 0 ELSE renewal_until END")                                     \
-    X(NAME_DEVICE, "SELECT id, provider, blocked_at, released_at, principal, user_id FROM device"            \
-                   " WHERE tenant = ?1 AND device_id = ?2 AND (?3 IS NULL OR provider = ?3) LIMIT 2")        \
+    X(NAME_DEVICE,                                                                                           \
+      "SELECT d.id, d.provider, d.blocked_at, d.released_at, d.principal, d.user_id, d.first_at"             \
+      " FROM device d WHERE d.tenant = ?1 AND d.device_id = ?2 AND (?3 IS NULL OR d.provider = ?3"           \
+      " OR (d.provider = '' AND NOT EXISTS (SELECT 1 FROM device x WHERE x.tenant = ?1"                      \
+      " AND x.device_id = ?2 AND x.provider = ?3))) LIMIT 2")                                                \
+    X(ADD_BLOCKED,                                                                                           \
+      "INSERT INTO device (tenant, provider, device_id, first_at, last_at, blocked_at, blocked_by)"          \
+      " VALUES (?,?,?,0,0,?,?)")                                                                             \
+    X(FORGET_DEVICE, "DELETE FROM device WHERE id = ? AND first_at = 0")                                     \
     X(BLOCK_DEVICE, "UPDATE device SET blocked_at = ?2, blocked_by = ?3 WHERE id = ?1")                      \
     X(FREE_DEVICE, "UPDATE device SET principal = NULL, user_id = NULL, ent_dmid = NULL, released_at = ?2,"  \
                    " recovery_until = 0, renewal_until = 0 WHERE id = ?1")                                   \
@@ -116,6 +148,9 @@
     X(OPEN_ADMISSION, "SELECT a.id, f.request_id FROM " STORE_ADMISSION_FROM " WHERE a.tenant = ?"          \
                       " AND a.principal = ? AND a.provider = ? AND a.device_id = ? AND a.template_name = ?" \
                       " AND a.state IN ('pending','granted')")                                              \
+    X(COUNT_PENDING, "SELECT count(*) FROM admission a WHERE a.state = 'pending' AND +a.tenant = ?1"        \
+                     " AND CASE WHEN a.user_id IS NOT NULL AND ?3 IS NOT NULL THEN a.user_id = ?3"          \
+                     " ELSE a.principal = ?2 END")                                                          \
     X(ADD_ADMISSION,                                                                                        \
       "INSERT INTO admission (tenant, principal, user_id, provider, device_id, template_name, request,"     \
       " state, attempts, first_at, last_at) SELECT tenant, principal, user_id, coalesce(provider, ''),"     \
@@ -189,14 +224,15 @@
     X(ADD_AUDIT, "INSERT INTO audit (seq, at, event, actor, request_id, serial, digest, detail, hash)"       \
                  " VALUES (?,?,?,?,?,?,?,?,?)")                                                              \
     X(FIND_KEY,                                                                                              \
-      "SELECT r.request_id, r.state, c.ent_dmid, c.subject, c.serial, r.principal, c.der,"                   \
+      "SELECT r.request_id, c.ent_dmid, c.subject, c.serial, r.principal, c.der,"                            \
       " r.finished_at, c.superseded_at, c.revoked_at, c.not_after FROM request r JOIN certificate c ON "     \
       "c.request = r.id"                                                                                     \
       " WHERE r.idempotency_key = ? AND r.state IN ('intent','issued') ORDER BY r.id DESC LIMIT 1")          \
-    X(FIND_SPKI, "SELECT c.device_id, c.principal, c.user_id FROM certificate c JOIN request r"              \
-                 " ON r.id = c.request WHERE c.spki_sha256 = ? AND c.tenant = ? AND c.not_after >= ?"        \
-                 " AND c.superseded_at = 0 AND c.revoked_at = 0"                                             \
-                 " AND r.state IN ('intent','issued') ORDER BY c.request DESC LIMIT 1")                      \
+    X(FIND_SPKI,                                                                                             \
+      "SELECT c.device_id, c.principal, c.user_id, c.revoked_at FROM certificate c JOIN request r"           \
+      " ON r.id = c.request WHERE c.spki_sha256 = ?1"                                                        \
+      " AND (c.revoked_at <> 0 OR (c.tenant = ?2 AND c.not_after >= ?3))"                                    \
+      " AND r.state IN ('intent','issued') ORDER BY c.revoked_at <> 0 DESC, c.request DESC LIMIT 1")         \
     WRITER_CERTIFICATES(X)                                                                                   \
     WRITER_DEVICES(X)                                                                                        \
     WRITER_ADMISSIONS(X)
@@ -253,6 +289,20 @@ enum pke_err device_issued(struct ledger *l, int64_t id, bool renewal, int64_t g
  */
 enum pke_err supersede_all(struct ledger *l, enum writer_statement next, int64_t id, const char *actor,
                            int64_t at, struct pke_fail *fail);
+
+/**
+ * Inside the change that records an intent, and before anything else of it: may it be, as things are now?
+ * *renewed is the row of the certificate that it renews, 0: none. PKE_DENIED, PKE_RENEW_INELIGIBLE.
+ */
+enum pke_err gate_intent(struct ledger *l, const struct ledger_intent *in, int64_t *renewed,
+                         struct pke_fail *fail);
+
+/** The same for the certificate of request @p id. PKE_DENIED. */
+enum pke_err gate_issued(struct ledger *l, int64_t id, bool renewal, struct pke_fail *fail);
+
+/** ledger_confirm() inside a change. */
+enum pke_err change_confirm(struct ledger *l, const uint8_t sha256[32], const char *actor, int64_t at,
+                            struct pke_fail *fail);
 
 /** ledger_refused() inside a change. */
 enum pke_err change_refused(struct ledger *l, const struct ledger_request *req, const struct pke_fail *why,

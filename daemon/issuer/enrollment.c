@@ -31,10 +31,11 @@ static enum pke_err check_in_flight(struct request *req)
 static enum pke_err check_key_owner(struct request *req)
 {
     const char *device = NULL, *principal = NULL, *user_id = NULL;
+    bool revoked = false;
     struct pke_fail fail;
-    enum pke_err err = ledger_find_spki(req->issuer->ledger, req->who.tenant,
-                                        PKE_BYTES(req->csr.spki_sha256, sizeof req->csr.spki_sha256),
-                                        req->now_ms / 1000, req->arena, &device, &principal, &user_id, &fail);
+    enum pke_err err = ledger_find_spki(
+        req->issuer->ledger, req->who.tenant, PKE_BYTES(req->csr.spki_sha256, sizeof req->csr.spki_sha256),
+        req->now_ms / 1000, req->arena, &device, &principal, &user_id, &revoked, &fail);
 
     if (err == PKE_NOT_FOUND)
         return PKE_OK;
@@ -42,7 +43,7 @@ static enum pke_err check_key_owner(struct request *req)
         req->fail = fail;
         return err;
     }
-    if (strcasecmp(device ? device : "", req->device_id) != 0 ||
+    if (revoked || strcasecmp(device ? device : "", req->device_id) != 0 ||
         !policy_same_identity(principal, user_id, &req->identity))
         return pke_fail_set(&req->fail, PKE_CSR_BAD, "csr-key-reused", "one key per device",
                             "this public key is already certified for another device or user");
@@ -56,7 +57,7 @@ static enum pke_err find_device(struct request *req)
     enum pke_err err;
 
     req->known = req->own = false;
-    err = ledger_find_device(req->issuer->ledger, req->who.tenant, req->provider, req->device_id,
+    err = ledger_find_device(req->issuer->ledger, req->who.tenant, req->provider, req->device_id, NULL,
                              req->now_ms / 1000, req->arena, &req->device, &fail);
     if (err == PKE_NOT_FOUND)
         return PKE_OK;

@@ -91,7 +91,7 @@ static enum pke_err find_enrollment(struct request *req)
 {
     struct pke_fail fail;
     enum pke_err err = ledger_find_device(req->issuer->ledger, req->who.tenant, req->provider, req->device_id,
-                                          req->now_ms / 1000, req->arena, &req->device, &fail);
+                                          NULL, req->now_ms / 1000, req->arena, &req->device, &fail);
 
     req->known = err == PKE_OK;
     if (err == PKE_OK || err == PKE_NOT_FOUND)
@@ -195,7 +195,7 @@ enum pke_err renew_visible(struct issuer *is, const struct conf_endpoint *ep, st
         return pke_fail_set(fail, PKE_UNAUTHENTICATED, "renew-unknown", "MS-MDE2 3.5",
                             "the certificate of the connection was not issued here");
     if (err == PKE_OK && c.device_id)
-        err = ledger_find_device(is->ledger, c.tenant, c.provider ? c.provider : "", c.device_id,
+        err = ledger_find_device(is->ledger, c.tenant, c.provider ? c.provider : "", c.device_id, NULL,
                                  role_wall_ms() / 1000, arena, &d, fail);
     if (err != PKE_OK && err != PKE_NOT_FOUND)
         return err;

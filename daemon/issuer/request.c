@@ -267,14 +267,8 @@ static enum pke_err apply_intent(struct issuer *is, struct batch_op *op, struct 
                                .not_after = req->decision.not_after};
 
     memcpy(in.idempotency_key, req->key, sizeof in.idempotency_key);
-    if (req->op == OP_RENEW) {
-        enum pke_err err =
-            ledger_confirm(is->ledger, req->cms.certificate_sha256, "renewal", req->now_ms, fail);
-
-        if (err != PKE_OK)
-            return err;
+    if (req->op == OP_RENEW)
         in.renews_sha256 = PKE_BYTES(req->cms.certificate_sha256, sizeof req->cms.certificate_sha256);
-    }
     return ledger_intent(is->ledger, &in, fail);
 }
 

@@ -291,15 +291,50 @@ static void test_an_attempt_must_say_what_is_asked(void **state)
     assert_audit_whole(f, 0);
 }
 
+static unsigned pending(struct fixture *f, const char *tenant, const char *principal, const char *user_id)
+{
+    unsigned n = 99;
+
+    assert_int_equal(ledger_admission_open(f->l, tenant, principal, user_id, &n, &f->fail), PKE_OK);
+    return n;
+}
+
+static void test_pending_questions_of_an_identity(void **state)
+{
+    struct fixture *f = *state;
+    struct sample a, b, c;
+
+    assert_int_equal(pending(f, "default", "ada@corp.example", "uid-ada"), 0);
+    attempt_sample(&a, 60);
+    ask(f, &a);
+    ask(f, &a); /* folds */
+    attempt_sample(&b, 61);
+    snprintf(b.device, sizeof b.device, "e");
+    b.in.request.principal = "ada.new@corp.example"; /* renamed, the same person */
+    ask(f, &b);
+    attempt_sample(&c, 62);
+    snprintf(c.device, sizeof c.device, "g");
+    c.in.request.user_id = NULL;
+    ask(f, &c);
+    assert_int_equal(pending(f, "default", "ADA@corp.example", "uid-ada"), 3);
+    assert_int_equal(pending(f, "default", "ada@corp.example", NULL), 2);
+    assert_int_equal(pending(f, "default", "ada@corp.example", "uid-other"), 1);
+    assert_int_equal(pending(f, "other", "ada@corp.example", "uid-ada"), 0);
+    assert_int_equal(decide(f, a.request_id, true, T0 + HOUR), PKE_OK);
+    assert_int_equal(decide(f, c.request_id, false, T0 + HOUR), PKE_OK);
+    assert_int_equal(pending(f, "default", "ada@corp.example", "uid-ada"), 1);
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_attempts_fold_into_one_question), T(test_a_grant_is_used_once),
-        T(test_a_crash_releases_the_grant),      T(test_a_grant_is_for_nobody_else),
-        T(test_an_expired_grant_is_asked_again), T(test_a_denial_answers_for_its_time),
-        T(test_a_name_given_to_somebody_else),   T(test_an_attempt_must_say_what_is_asked),
+        T(test_attempts_fold_into_one_question),  T(test_a_grant_is_used_once),
+        T(test_a_crash_releases_the_grant),       T(test_a_grant_is_for_nobody_else),
+        T(test_an_expired_grant_is_asked_again),  T(test_a_denial_answers_for_its_time),
+        T(test_a_name_given_to_somebody_else),    T(test_an_attempt_must_say_what_is_asked),
+        T(test_pending_questions_of_an_identity),
     };
 
     return cmocka_run_group_tests_name("ledger_admission", tests, NULL, NULL);

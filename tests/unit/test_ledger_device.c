@@ -9,7 +9,7 @@ static struct ledger_device look(struct fixture *f, const char *provider, const 
 {
     struct ledger_device d;
 
-    if (ledger_find_device(f->l, "default", provider, id, now, f->arena, &d, &f->fail) != PKE_OK)
+    if (ledger_find_device(f->l, "default", provider, id, NULL, now, f->arena, &d, &f->fail) != PKE_OK)
         fail_msg("%s", f->fail.text);
     return d;
 }
@@ -72,7 +72,7 @@ static void test_an_issuance_makes_the_device(void **state)
     struct sample s;
 
     sample_of(&s, 1, "ada@corp.example", "uid-ada", PROV, "DEV-1");
-    assert_int_equal(ledger_find_device(f->l, "default", PROV, "dev-1", NOW, f->arena, &d, &f->fail),
+    assert_int_equal(ledger_find_device(f->l, "default", PROV, "dev-1", NULL, NOW, f->arena, &d, &f->fail),
                      PKE_NOT_FOUND);
     do_intent(f, &s); /* on its way: it has an owner, and no row yet */
     d = look(f, PROV, "dev-1", NOW);
@@ -101,11 +101,11 @@ static void test_an_issuance_makes_the_device(void **state)
     assert_int_equal(d.blocked_at + d.released_at + d.recovery_until + d.renewal_until, 0);
     assert_true(look(f, PROV, "dev-1", NOW + 86400).live); /* RFC 5280 4.1.2.5: notAfter is inclusive */
     assert_false(look(f, PROV, "dev-1", NOW + 86401).live);
-    assert_int_equal(ledger_find_device(f->l, "other", PROV, "dev-1", NOW, f->arena, &d, &f->fail),
+    assert_int_equal(ledger_find_device(f->l, "other", PROV, "dev-1", NULL, NOW, f->arena, &d, &f->fail),
                      PKE_NOT_FOUND);
-    assert_int_equal(ledger_find_device(f->l, "default", "Other", "dev-1", NOW, f->arena, &d, &f->fail),
+    assert_int_equal(ledger_find_device(f->l, "default", "Other", "dev-1", NULL, NOW, f->arena, &d, &f->fail),
                      PKE_NOT_FOUND);
-    assert_int_equal(ledger_find_device(f->l, "default", "", "dev-1", NOW, f->arena, &d, &f->fail),
+    assert_int_equal(ledger_find_device(f->l, "default", "", "dev-1", NULL, NOW, f->arena, &d, &f->fail),
                      PKE_NOT_FOUND);
     assert_audit_whole(f, 2);
 }
@@ -155,28 +155,28 @@ static void test_a_device_without_provider_is_adopted(void **state)
     struct sample s;
 
     enroll(f, 6, "ada@corp.example", NULL, NULL, "d");
-    assert_int_equal(change(f, NULL, "d", LEDGER_DEVICE_BLOCK, 0), PKE_OK);
+    assert_int_equal(change(f, PROV, "d", LEDGER_DEVICE_ALLOW_RENEWAL, T0 + 9000), PKE_OK);
     d = look(f, PROV, "d", NOW);
     assert_string_equal(d.provider, "");
     assert_string_equal(d.principal, "ada@corp.example");
     assert_true(d.live);
     sample_of(&s, 7, "eve@corp.example", NULL, PROV, "D");
     do_intent(f, &s);
-    d = look(f, PROV, "d", NOW); /* an enrollment on its way does not hide that it is blocked */
+    d = look(f, PROV, "d", NOW); /* an enrollment on its way does not hide what is recorded */
     assert_string_equal(d.principal, "eve@corp.example");
-    assert_int_equal(d.blocked_at, T0 + 5000);
+    assert_int_equal(d.renewal_until, T0 + 9000);
     begin(f);
     assert_int_equal(ledger_issued(f->l, s.request_id, der_of(&s), T0, &f->fail), PKE_OK);
     commit(f);
     d = look(f, PROV, "d", NOW);
     assert_string_equal(d.provider, PROV);
     assert_int_equal(d.first_at, T0 + 56);
-    assert_int_equal(d.blocked_at, T0 + 5000);
-    assert_int_equal(ledger_find_device(f->l, "default", "", "d", NOW, f->arena, &d, &f->fail),
+    assert_int_equal(d.renewal_until, T0 + 9000);
+    assert_int_equal(ledger_find_device(f->l, "default", "", "d", NULL, NOW, f->arena, &d, &f->fail),
                      PKE_NOT_FOUND);
     enroll(f, 8, "bob@corp.example", NULL, "Linked", "d"); /* there is nothing left to adopt */
     assert_string_equal(look(f, "Linked", "d", NOW).principal, "bob@corp.example");
-    assert_int_equal(look(f, "Linked", "d", NOW).blocked_at, 0);
+    assert_int_equal(look(f, "Linked", "d", NOW).renewal_until, 0);
 }
 
 static void test_block_and_unblock(void **state)
@@ -189,7 +189,7 @@ static void test_block_and_unblock(void **state)
     enroll(f, 9, "ada@corp.example", NULL, PROV, "d");
     assert_int_equal(change(f, NULL, "d", LEDGER_DEVICE_UNBLOCK, 0), PKE_EXISTS);
     assert_string_equal(f->fail.reason, "device-not-blocked");
-    assert_int_equal(change(f, "Other", "d", LEDGER_DEVICE_BLOCK, 0), PKE_NOT_FOUND);
+    assert_int_equal(change(f, "Other", "d", LEDGER_DEVICE_UNBLOCK, 0), PKE_NOT_FOUND);
     assert_int_equal(change(f, PROV, "D", LEDGER_DEVICE_BLOCK, 0), PKE_OK);
     d = look(f, PROV, "d", NOW);
     assert_int_equal(d.blocked_at, T0 + 5000);
@@ -197,13 +197,137 @@ static void test_block_and_unblock(void **state)
     assert_true(d.live);
     assert_int_equal(change(f, NULL, "d", LEDGER_DEVICE_BLOCK, 0), PKE_EXISTS);
     assert_string_equal(f->fail.reason, "device-blocked");
-    enroll(f, 10, "ada@corp.example", NULL, PROV, "d"); /* who may enroll is the issuer's decision */
-    assert_int_equal(look(f, PROV, "d", NOW).blocked_at, T0 + 5000);
     assert_int_equal(change(f, NULL, "d", LEDGER_DEVICE_UNBLOCK, 0), PKE_OK);
     d = look(f, PROV, "d", NOW);
     assert_int_equal(d.blocked_at, 0);
     assert_null(d.blocked_by);
-    assert_audit_whole(f, 6); /* two intents, two issued, blocked, unblocked: refusals change nothing */
+    assert_audit_whole(f, 4); /* intent, issued, blocked, unblocked: refusals change nothing */
+}
+
+/* One that was stolen before it enrolled. */
+static void test_blocking_an_unknown_device(void **state)
+{
+    struct fixture *f = *state;
+    struct ledger_device d;
+    struct sample s;
+
+    assert_int_equal(change(f, PROV, "stolen", LEDGER_DEVICE_BLOCK, 0), PKE_OK);
+    d = look(f, PROV, "STOLEN", NOW);
+    assert_int_equal(d.blocked_at, T0 + 5000);
+    assert_string_equal(d.blocked_by, "uid=0(root)");
+    assert_null(d.principal);
+    assert_null(d.user_id);
+    assert_false(d.live);
+    assert_int_equal(d.first_at + d.last_at + d.released_at, 0);
+    assert_int_equal(change(f, PROV, "stolen", LEDGER_DEVICE_BLOCK, 0), PKE_EXISTS);
+    assert_int_equal(change(f, PROV, "stolen", LEDGER_DEVICE_RELEASE, 0), PKE_NOT_FOUND);
+    assert_int_equal(change(f, PROV, "stolen", LEDGER_DEVICE_ALLOW_RECOVERY, T0 + 9000), PKE_NOT_FOUND);
+    sample_of(&s, 40, "eve@corp.example", NULL, PROV, "stolen");
+    begin(f);
+    assert_int_equal(ledger_intent(f->l, &s.in, &f->fail), PKE_DENIED);
+    assert_string_equal(f->fail.reason, "device-blocked");
+    commit(f);
+    assert_int_equal(change(f, NULL, "stolen", LEDGER_DEVICE_UNBLOCK, 0), PKE_OK);
+    assert_int_equal(ledger_find_device(f->l, "default", PROV, "stolen", NULL, NOW, f->arena, &d, &f->fail),
+                     PKE_NOT_FOUND); /* nothing is left of it */
+    enroll(f, 41, "ada@corp.example", NULL, PROV, "stolen");
+    assert_int_equal(look(f, PROV, "stolen", NOW).first_at, T0 + 41 + 50);
+    assert_audit_whole(f, 4);
+}
+
+/* It is a device of before providers were: the block must not hide its owner behind a new row. */
+static void test_a_block_finds_the_device_without_provider(void **state)
+{
+    struct fixture *f = *state;
+    struct ledger_device d;
+
+    enroll(f, 42, "ada@corp.example", NULL, NULL, "d");
+    assert_int_equal(change(f, PROV, "d", LEDGER_DEVICE_BLOCK, 0), PKE_OK);
+    d = look(f, PROV, "d", NOW);
+    assert_string_equal(d.provider, "");
+    assert_string_equal(d.principal, "ada@corp.example");
+    assert_int_equal(d.blocked_at, T0 + 5000);
+    assert_int_equal(change(f, PROV, "d", LEDGER_DEVICE_UNBLOCK, 0), PKE_OK);
+    assert_string_equal(look(f, PROV, "d", NOW).principal, "ada@corp.example");
+}
+
+static void test_the_owner_keeps_a_recorded_user_id(void **state)
+{
+    struct fixture *f = *state;
+    struct ledger_device d;
+    struct sample s;
+
+    enroll(f, 43, "ada@corp.example", "uid-ada", PROV, "d");
+    sample_of(&s, 44, "ADA@corp.example", NULL, PROV, "d");
+    s.in.request.hwdev_id = "HW-2";
+    s.in.ent_dmid = "22222222-2222-4333-8444-555555555555";
+    do_intent(f, &s);
+    assert_string_equal(look(f, PROV, "d", NOW).user_id, "uid-ada");
+    begin(f);
+    assert_int_equal(ledger_issued(f->l, s.request_id, der_of(&s), T0 + 900, &f->fail), PKE_OK);
+    commit(f);
+    d = look(f, PROV, "d", NOW);
+    assert_string_equal(d.principal, "ADA@corp.example");
+    assert_string_equal(d.user_id, "uid-ada");
+    assert_string_equal(d.hwdev_id, "HW-2"); /* an enrollment says anew what the device is */
+    assert_string_equal(d.ent_dmid, s.in.ent_dmid);
+    enroll(f, 45, "ada@corp.example", "uid-new", PROV, "d"); /* somebody else of that name */
+    assert_string_equal(look(f, PROV, "d", NOW).user_id, "uid-new");
+    enroll(f, 46, "eve@corp.example", NULL, PROV, "d");
+    assert_null(look(f, PROV, "d", NOW).user_id);
+}
+
+static bool live_template(struct fixture *f, const char *template_name, int64_t now)
+{
+    struct ledger_device d;
+
+    assert_int_equal(
+        ledger_find_device(f->l, "default", PROV, "d", template_name, now, f->arena, &d, &f->fail), PKE_OK);
+    assert_int_equal(d.live, now <= NOW + 86400);
+    return d.live_template;
+}
+
+static void test_live_of_a_template(void **state)
+{
+    struct fixture *f = *state;
+    struct sample s;
+
+    enroll(f, 47, "ada@corp.example", NULL, NULL, "d"); /* of before providers were: found all the same */
+    assert_true(live_template(f, NULL, NOW));
+    assert_true(live_template(f, "device", NOW));
+    assert_false(live_template(f, "vpn", NOW));
+    sample_of(&s, 48, "ada@corp.example", NULL, PROV, "d");
+    s.in.request.template_name = "vpn";
+    do_intent(f, &s); /* on its way counts, as for live */
+    assert_true(live_template(f, "vpn", NOW));
+    assert_true(live_template(f, "device", NOW));
+    assert_false(live_template(f, "vpn", NOW + 86401));
+    assert_false(live_template(f, NULL, NOW + 86401));
+}
+
+static void test_adoption_takes_every_certificate(void **state)
+{
+    struct fixture *f = *state;
+    struct ledger_certificate c;
+    struct sample a, b, other;
+
+    sample_of(&a, 49, "ada@corp.example", NULL, NULL, "d");
+    sample_of(&b, 50, "ada@corp.example", NULL, NULL, "D");
+    sample_of(&other, 51, "ada@corp.example", NULL, NULL, "e");
+    do_issue(f, &a);
+    do_issue(f, &b);
+    do_issue(f, &other);
+    begin(f);
+    assert_int_equal(ledger_confirm(f->l, thumbprint(f, &b).p, "issuer", T0 + 500, &f->fail), PKE_OK);
+    commit(f);
+    enroll(f, 52, "ada@corp.example", NULL, PROV, "d");
+    assert_int_equal(ledger_find_certificate(f->l, thumbprint(f, &a).p, f->arena, &c, &f->fail), PKE_OK);
+    assert_int_equal(c.superseded_at, T0 + 500);
+    assert_string_equal(c.provider, PROV);
+    assert_int_equal(ledger_find_certificate(f->l, thumbprint(f, &b).p, f->arena, &c, &f->fail), PKE_OK);
+    assert_string_equal(c.provider, PROV);
+    assert_int_equal(ledger_find_certificate(f->l, thumbprint(f, &other).p, f->arena, &c, &f->fail), PKE_OK);
+    assert_string_equal(c.provider, "");
 }
 
 static void test_release_forgets_owner_and_certificates(void **state)
@@ -228,6 +352,7 @@ static void test_release_forgets_owner_and_certificates(void **state)
     assert_int_equal(d.recovery_until, 0);
     assert_int_equal(ledger_find_certificate(f->l, thumbprint(f, &a).p, f->arena, &c, &f->fail), PKE_OK);
     assert_int_equal(c.superseded_at, T0 + 5000);
+    assert_int_equal(c.released_at, T0 + 5000);
     assert_int_equal(ledger_find_certificate(f->l, thumbprint(f, &b).p, f->arena, &c, &f->fail), PKE_OK);
     assert_int_equal(c.superseded_at, T0 + 5000);
     assert_int_equal(count(f, "squatter@corp.example", "uid-s", NULL), 0);
@@ -236,6 +361,7 @@ static void test_release_forgets_owner_and_certificates(void **state)
     assert_int_equal(change(f, NULL, "d", LEDGER_DEVICE_ALLOW_RENEWAL, T0 + 9000), PKE_EXISTS);
     assert_int_equal(change(f, NULL, "d", LEDGER_DEVICE_BLOCK, 0), PKE_OK); /* its id can be blocked */
     assert_audit_whole(f, 9); /* 2 intents, 2 issued, recovery, released, 2 superseded, blocked */
+    assert_int_equal(change(f, NULL, "d", LEDGER_DEVICE_UNBLOCK, 0), PKE_OK);
     enroll(f, 13, "ada@corp.example", NULL, PROV, "d");
     d = look(f, PROV, "d", NOW);
     assert_true(d.live);
@@ -356,6 +482,11 @@ int main(void)
         T(test_providers_are_apart),
         T(test_a_device_without_provider_is_adopted),
         T(test_block_and_unblock),
+        T(test_blocking_an_unknown_device),
+        T(test_a_block_finds_the_device_without_provider),
+        T(test_the_owner_keeps_a_recorded_user_id),
+        T(test_live_of_a_template),
+        T(test_adoption_takes_every_certificate),
         T(test_release_forgets_owner_and_certificates),
         T(test_quota_counts_the_owners_live_devices),
         T(test_expired_and_unprovided_devices_in_the_quota),

@@ -100,8 +100,8 @@ static void test_devices_follow_the_old_certificates(void **state)
 
     put_old(f);
     open_both(f);
-    assert_int_equal(ledger_find_device(f->l, "default", "Contoso", "dev-a", NOW, f->arena, &d, &f->fail),
-                     PKE_OK);
+    assert_int_equal(
+        ledger_find_device(f->l, "default", "Contoso", "dev-a", NULL, NOW, f->arena, &d, &f->fail), PKE_OK);
     assert_string_equal(d.provider, "");
     assert_string_equal(d.principal, "eve@corp.example");
     assert_null(d.user_id);
@@ -112,9 +112,10 @@ static void test_devices_follow_the_old_certificates(void **state)
     assert_int_equal(d.first_at, T0 + 51);
     assert_int_equal(d.last_at, T0 + 53);
     assert_true(d.live);
-    assert_int_equal(ledger_find_device(f->l, "default", "", "dev-B", NOW, f->arena, &d, &f->fail), PKE_OK);
+    assert_int_equal(ledger_find_device(f->l, "default", "", "dev-B", NULL, NOW, f->arena, &d, &f->fail),
+                     PKE_OK);
     assert_string_equal(d.principal, "bob@corp.example");
-    assert_int_equal(ledger_find_device(f->l, "default", "", "dev-20", NOW, f->arena, &d, &f->fail),
+    assert_int_equal(ledger_find_device(f->l, "default", "", "dev-20", NULL, NOW, f->arena, &d, &f->fail),
                      PKE_NOT_FOUND);
     assert_int_equal(ledger_count_devices(f->l, &owner, NOW, &n, &f->fail), PKE_OK);
     assert_int_equal(n, 1); /* dev-24, on its way; dev-A is eve's */
@@ -175,8 +176,8 @@ static void test_work_goes_on_after_the_conversion(void **state)
     s.in.request.device_id = "DEV-B";
     s.in.renews_sha256 = PKE_BYTES(sha256, sizeof sha256);
     do_issue(f, &s);
-    assert_int_equal(ledger_find_device(f->l, "default", "Contoso", "dev-b", NOW, f->arena, &d, &f->fail),
-                     PKE_OK);
+    assert_int_equal(
+        ledger_find_device(f->l, "default", "Contoso", "dev-b", NULL, NOW, f->arena, &d, &f->fail), PKE_OK);
     assert_string_equal(d.provider, "Contoso"); /* adopted */
     assert_int_equal(d.first_at, T0 + 52);
     assert_int_equal(EVP_Digest(s.der, s.der_n, sha256, NULL, EVP_sha256(), NULL), 1);
@@ -184,7 +185,7 @@ static void test_work_goes_on_after_the_conversion(void **state)
     assert_int_equal(ledger_confirm(f->l, sha256, "issuer", T0 + 500, &f->fail), PKE_OK);
     commit(f);
     assert_int_equal(number(f->path, "SELECT count(*) FROM certificate WHERE superseded_at <> 0"), 1);
-    assert_audit_whole(f, 20);
+    assert_audit_whole(f, 21);
 }
 
 /* Whatever stops the conversion leaves a file that the older program still takes. */
