@@ -47,7 +47,7 @@ static enum pke_err check_device(struct request *req, const struct ledger_certif
     if (!c->device_id)
         return PKE_OK;
     err = ledger_find_device(req->issuer->ledger, c->tenant, c->provider ? c->provider : "", c->device_id,
-                             req->now_ms / 1000, req->arena, &device, &fail);
+                             NULL, req->now_ms / 1000, req->arena, &device, &fail);
     if (err == PKE_NOT_FOUND)
         return refuse(req, "certificate-device-unknown", "the certificate's device is not known any more");
     if (err != PKE_OK) {
