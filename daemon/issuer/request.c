@@ -501,7 +501,9 @@ void request_commit(struct issuer *is, const struct ipc_frame *f)
     if (req->fail.err != PKE_OK) {
         refuse(req);
     } else if (!replay(req)) {
-        if ((req->op != OP_RENEW || renew_again(req) == PKE_OK) && check_ownership(req) == PKE_OK)
+        enum pke_err again = req->op == OP_RENEW ? renew_again(req) : check_certificate_credential(req);
+
+        if (again == PKE_OK && check_ownership(req) == PKE_OK)
             proceed(req);
         else
             refuse(req);
