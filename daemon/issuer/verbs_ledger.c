@@ -116,6 +116,20 @@ static void done_device(struct issuer *is, struct batch_op *op, enum pke_err err
                   until_text(c, until)));
 }
 
+/* A device can be blocked before it enrolls; a provider that nobody serves is a slip of the pen. */
+static enum pke_err check_provider(const struct issuer *is, const struct change *c, struct pke_fail *fail)
+{
+    const struct conf *conf = is->setup->conf;
+
+    if (c->device->change != LEDGER_DEVICE_BLOCK || !c->provider || !*c->provider)
+        return PKE_OK;
+    for (size_t i = 0; i < conf->n_provisionings; i++)
+        if (strcmp(conf->provisionings[i].provider_id, c->provider) == 0)
+            return PKE_OK;
+    return pke_fail_set(fail, PKE_NOT_FOUND, "provider-unknown", "provisioning provider-id",
+                        "the configuration has no provider of this id");
+}
+
 static void change_device(struct issuer *is, uint64_t id, const struct msg_verb *v,
                           const struct device_verb *d)
 {
@@ -123,7 +137,7 @@ static void change_device(struct issuer *is, uint64_t id, const struct msg_verb 
     struct pke_fail fail;
 
     c->device = d;
-    if (d->has_until && read_hours(c, v, &fail) != PKE_OK)
+    if ((d->has_until && read_hours(c, v, &fail) != PKE_OK) || check_provider(is, c, &fail) != PKE_OK)
         end(is, c, fail.err, &fail, NULL);
     else
         batch_add(is, apply_device, done_device, c);

@@ -75,7 +75,7 @@ def mistakes_are_told():
     tap.equal(ctl("device", "block", mine.lower())["state"], "blocked", "a device id in any case")
     refused(ctl("device", "block", mine), "exists", "device-blocked", "block twice")
     refused(ctl("device", "allow-recovery", mine, "--hours", "8761"), "malformed", "hours", "more than a year")
-    refused(ctl("device", "block", mine, "--provider", "Other"), "not-found", "device-unknown", "another provider's")
+    refused(ctl("device", "block", mine, "--provider", "Other"), "not-found", "provider-unknown", "a provider that nobody serves")
     tap.equal(ctl("device", "release", mine)["state"], "released", "a blocked device can be released")
     refused(ctl("device", "release", mine), "exists", "device-released", "release twice")
     refused(ctl("device", "allow-renewal", mine), "exists", "device-released", "nothing to renew")
