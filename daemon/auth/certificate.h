@@ -17,29 +17,42 @@ struct certificates;
 enum pke_err certificates_open(const struct conf *conf, struct certificates **ret, struct pke_fail *fail);
 void certificates_close(struct certificates *c); /* accepts NULL */
 
-/** Read each credential-crl again that changed; one that cannot be read leaves the old state, which ends by
- * itself at its nextUpdate, and is logged. Blocks on disk. */
+/** Read each credential-crl again that changed, and nothing else: the CAs are as they were. One that cannot
+ * be read leaves the old state, which ends by itself at its nextUpdate, and is logged. Blocks on disk. */
 void certificates_refresh(struct certificates *c);
+
+/** The CA that signed a certificate. */
+struct certificate_issuer {
+    bool known; /* false: the certificate itself is the anchor */
+    uint8_t spki_sha256[32];
+};
 
 /**
  * May @p der authenticate at @p endpoint at @p now (seconds)? It must be one whole certificate below
  * credential-ca, in force, with a key of at least 112 bits of security, for TLS clients by its extended key
- * usage, for signatures if it has a key usage, no CA, and not on credential-crl.
+ * usage, for signatures if it has a key usage, no CA; and neither it nor a CA above it may be on
+ * credential-crl. The self-signed certificates of credential-ca are the anchors, the others CAs below them;
+ * in a file without self-signed ones each is an anchor.
+ * @param issuer  set with PKE_OK
  * @return PKE_OK; PKE_UNAUTHENTICATED; PKE_STORE_DOWN (the endpoint has credential-crl, and there is none in
  * force).
  */
 enum pke_err certificate_trust(const struct certificates *c, const struct conf_endpoint *endpoint,
-                               struct pke_bytes der, int64_t now, struct pke_fail *fail);
+                               struct pke_bytes der, int64_t now, struct certificate_issuer *issuer,
+                               struct pke_fail *fail);
 
 /**
  * Who it stands for. The principal is what certificate-principal says, one text of 1 to 320 characters. The
- * id is "x509:" and the SHA-256, in hexadecimal, over the DER of issuer and subject (and, when the subject is
- * empty, the subject alternative name): a CA gives a name to one subject, so the id stays when the
- * certificate is renewed with another key, and is another one below another CA. Attributes:
- * certificate-sha256, and upn when it has one UPN.
+ * id is "x509:" and the SHA-256, in hexadecimal, over the DER of the issuer's name, the kind of principal as
+ * the configuration spells it, a NUL, the principal, a NUL, and for subject-cn the DER of the subject's name.
+ * So it stays when the CA certifies the same principal again, with another key or, unless that is the
+ * principal, another subject; and it is another one below another CA, for another principal, and where the
+ * configuration takes another kind. Attributes: ASSERTION_CERTIFICATE_SHA256, ASSERTION_ISSUER_SHA256 unless
+ * the certificate itself is the anchor, and upn when it has one UPN.
  * @return PKE_OK or PKE_UNAUTHENTICATED.
  */
 enum pke_err certificate_identity(const struct conf_endpoint *endpoint, struct pke_bytes der,
-                                  struct pke_arena *arena, struct auth_identity *ret, struct pke_fail *fail);
+                                  const struct certificate_issuer *issuer, struct pke_arena *arena,
+                                  struct auth_identity *ret, struct pke_fail *fail);
 
 #endif

@@ -48,14 +48,18 @@ struct auth_identity {
 /**
  * Verify a credential at @p now.
  *
- * An unknown user, a wrong password, an impossible one and a blocked user or source get the same answer, with
- * the same text, after the same work: one yescrypt hash. The worker never sleeps.
+ * Kind username: an unknown user, a wrong password, an impossible one and a blocked user or source get the
+ * same answer, with the same text, after the same work: one yescrypt hash. A certificate or token may cost up
+ * to a few signature checks, each after what is cheaper has passed. Reads the files of the credential that
+ * changed (disk). The worker never sleeps.
  *
  * @param assertion  initialised by the caller; gets the MACed assertion
  * @param ret        zeroed by the caller; in @p arena
  * @return PKE_OK; PKE_UNAUTHENTICATED; PKE_UNSUPPORTED (unknown kind); PKE_DENIED (the endpoint does not take
  *         this kind, tenant or stage); PKE_STALE (unknown endpoint: another configuration); PKE_MALFORMED;
- *         PKE_DEADLINE; PKE_STORE_DOWN (the user file cannot be used).
+ *         PKE_DEADLINE; PKE_STORE_DOWN (the user file, the keys of a token issuer or the revocation list
+ * cannot be used). Of a signed header also PKE_INVALID_SECURITY (its signature, its times, another request,
+ * used before) and what soap_request_parse() and wstep_request_read() refuse in the document.
  */
 enum pke_err auth_core_verify(struct auth_core *core, const struct msg_auth *m, const struct auth_now *now,
                               struct pke_arena *arena, struct pke_buf *assertion, struct auth_identity *ret,

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "daemon/auth/certificate.h"
 #include "daemon/auth/userfile.h"
+#include "daemon/common/assertion.h"
 
 #define UPN_OID "1.3.6.1.4.1.311.20.2.3"
 
@@ -99,41 +100,73 @@ static const char *hash_text(const char *prefix, struct pke_bytes b, struct pke_
     return pke_arena_printf(arena, "%s%s", prefix, hex);
 }
 
-/* Names are self-delimiting DER, so that their concatenation is unambiguous. */
-static const char *id_of(const X509 *x, struct pke_arena *arena)
+/* As the configuration spells them: they are in ids that the ledger keeps. */
+static const char *const kinds[] = {[CONF_PRINCIPAL_CN] = "subject-cn",
+                                    [CONF_PRINCIPAL_UPN] = "san-upn",
+                                    [CONF_PRINCIPAL_EMAIL] = "san-email",
+                                    [CONF_PRINCIPAL_SHA256] = "sha256"};
+
+/* Unambiguous: names are self-delimiting DER, and no text has a NUL. Where the principal is not of the
+ * subject, people of one subject are told apart by it, and the subject may change. */
+static const char *id_of(const X509 *x, int kind, const char *principal, struct pke_arena *arena)
 {
-    struct pke_buf names;
+    struct pke_buf b;
     const char *id;
 
-    pke_buf_init(&names, 1u << 20); /* the certificate's own bound */
-    add_name(&names, X509_get_issuer_name(x));
-    add_name(&names, X509_get_subject_name(x));
-    if (X509_NAME_entry_count(X509_get_subject_name(x)) == 0) {
-        int at = X509_get_ext_by_NID(x, NID_subject_alt_name, -1);
-        const ASN1_STRING *san = at >= 0 ? X509_EXTENSION_get_data(X509_get_ext(x, at)) : NULL;
-
-        if (san)
-            pke_buf_add(&names, ASN1_STRING_get0_data(san), (size_t)ASN1_STRING_length(san));
-    }
-    id = hash_text("x509:", pke_buf_bytes(&names), arena);
-    pke_buf_done(&names);
+    pke_buf_init(&b, 1u << 20); /* the certificate's own bound */
+    add_name(&b, X509_get_issuer_name(x));
+    pke_buf_add(&b, kinds[kind], strlen(kinds[kind]) + 1);
+    pke_buf_add(&b, principal, strlen(principal) + 1);
+    if (kind == CONF_PRINCIPAL_CN)
+        add_name(&b, X509_get_subject_name(x));
+    id = hash_text("x509:", pke_buf_bytes(&b), arena);
+    pke_buf_done(&b);
     return id;
 }
 
+static const char *principal_of(X509 *x, int kind, const char *hash, struct pke_arena *arena)
+{
+    switch (kind) {
+    case CONF_PRINCIPAL_CN:
+        return common_name(x, arena);
+    case CONF_PRINCIPAL_UPN:
+        return alternative_name(x, true, arena);
+    case CONF_PRINCIPAL_EMAIL:
+        return alternative_name(x, false, arena);
+    default:
+        return hash;
+    }
+}
+
+static void add_attributes(X509 *x, const char *hash, const struct certificate_issuer *issuer,
+                           struct pke_arena *arena, struct pke_pairs *ret)
+{
+    const char *upn = alternative_name(x, true, arena);
+    char hex[65];
+
+    pke_pairs_add(ret, arena, ASSERTION_CERTIFICATE_SHA256, hash);
+    if (issuer->known) {
+        pke_hex(PKE_BYTES(issuer->spki_sha256, sizeof issuer->spki_sha256), false, hex);
+        pke_pairs_add(ret, arena, ASSERTION_ISSUER_SHA256, hex);
+    }
+    if (upn)
+        pke_pairs_add(ret, arena, "upn", upn);
+}
+
 enum pke_err certificate_identity(const struct conf_endpoint *endpoint, struct pke_bytes der,
-                                  struct pke_arena *arena, struct auth_identity *ret, struct pke_fail *fail)
+                                  const struct certificate_issuer *issuer, struct pke_arena *arena,
+                                  struct auth_identity *ret, struct pke_fail *fail)
 {
     const unsigned char *p = der.p;
     X509 *x = d2i_X509(NULL, &p, (long)der.n);
-    const char *upn = x ? alternative_name(x, true, arena) : NULL, *hash = hash_text("", der, arena);
+    int kind = endpoint->certificate_principal;
+    const char *hash = hash_text("", der, arena);
 
-    if (x) {
-        ret->principal = endpoint->certificate_principal == CONF_PRINCIPAL_CN    ? common_name(x, arena)
-                         : endpoint->certificate_principal == CONF_PRINCIPAL_UPN ? upn
-                         : endpoint->certificate_principal == CONF_PRINCIPAL_EMAIL
-                             ? alternative_name(x, false, arena)
-                             : hash;
-        ret->user_id = id_of(x, arena);
+    if (x)
+        ret->principal = principal_of(x, kind, hash, arena);
+    if (ret->principal) {
+        ret->user_id = id_of(x, kind, ret->principal, arena);
+        add_attributes(x, hash, issuer, arena, &ret->attributes);
     }
     X509_free(x);
     ERR_clear_error();
@@ -141,8 +174,5 @@ enum pke_err certificate_identity(const struct conf_endpoint *endpoint, struct p
         return pke_fail_set(fail, PKE_UNAUTHENTICATED, "certificate-principal",
                             "pkienrolld.conf(5) certificate-principal",
                             "the certificate has not exactly one usable name of the configured kind");
-    pke_pairs_add(&ret->attributes, arena, "certificate-sha256", hash);
-    if (upn)
-        pke_pairs_add(&ret->attributes, arena, "upn", upn);
     return PKE_OK;
 }

@@ -15,13 +15,14 @@ struct judge {
     const struct auth_core *core;
     const struct conf_endpoint *endpoint;
     int64_t now;
+    struct certificate_issuer issuer; /* of the certificate that was judged */
 };
 
 static enum pke_err judge_certificate(void *arg, struct pke_bytes certificate, struct pke_fail *fail)
 {
-    const struct judge *j = arg;
+    struct judge *j = arg;
 
-    return certificate_trust(j->core->certificates, j->endpoint, certificate, j->now, fail);
+    return certificate_trust(j->core->certificates, j->endpoint, certificate, j->now, &j->issuer, fail);
 }
 
 static enum pke_err missing(struct pke_fail *fail, const char *what)
@@ -69,7 +70,8 @@ enum pke_err verify_signed_header(struct auth_core *core, const struct msg_auth 
                                   const struct auth_now *now, struct pke_arena *arena,
                                   struct auth_identity *ret, struct pke_fail *fail)
 {
-    struct judge judge = {core, conf_find_endpoint(core->conf, m->endpoint), now->wall_seconds};
+    struct judge judge = {
+        .core = core, .endpoint = conf_find_endpoint(core->conf, m->endpoint), .now = now->wall_seconds};
     struct xmlsig_rules rules = {.skew_seconds = XMLSIG_SKEW_SECONDS,
                                  .life_seconds = XMLSIG_LIFE_SECONDS,
                                  .trust = judge_certificate,
@@ -84,7 +86,7 @@ enum pke_err verify_signed_header(struct auth_core *core, const struct msg_auth 
     if (err == PKE_OK)
         err = check_signed_request(&r.request, m, arena, fail);
     if (err == PKE_OK)
-        err = certificate_identity(judge.endpoint, r.certificate, arena, ret, fail);
+        err = certificate_identity(judge.endpoint, r.certificate, &judge.issuer, arena, ret, fail);
     if (err == PKE_OK && strcmp(m->stage, "enroll") == 0)
         err = check_replay(core, &r, now->wall_seconds, fail);
     return err;
@@ -95,13 +97,14 @@ enum pke_err verify_client_certificate(struct auth_core *core, const struct msg_
                                        struct auth_identity *ret, struct pke_fail *fail)
 {
     const struct conf_endpoint *e = conf_find_endpoint(core->conf, m->endpoint);
+    struct certificate_issuer issuer = {0};
     enum pke_err err;
 
     if (m->client_certificate.n == 0)
         return missing(fail, "the client certificate is missing");
     certificates_refresh(core->certificates);
-    err = certificate_trust(core->certificates, e, m->client_certificate, now->wall_seconds, fail);
+    err = certificate_trust(core->certificates, e, m->client_certificate, now->wall_seconds, &issuer, fail);
     if (err == PKE_OK)
-        err = certificate_identity(e, m->client_certificate, arena, ret, fail);
+        err = certificate_identity(e, m->client_certificate, &issuer, arena, ret, fail);
     return err;
 }

@@ -12,6 +12,12 @@
 #define ASSERTION_KEY_SIZE    32
 #define ASSERTION_LIFETIME_MS 60000
 
+/** Attributes of the kinds signed-header and client-certificate: which certificate it was, in lower-case
+ * hexadecimal. */
+#define ASSERTION_CERTIFICATE_SHA256 "certificate-sha256" /* of the whole certificate */
+/* of the SubjectPublicKeyInfo of the CA that signed it; absent: the certificate itself is what is trusted */
+#define ASSERTION_ISSUER_SHA256 "certificate-issuer-sha256"
+
 struct assertion {
     const char *tenant;
     const char *principal;

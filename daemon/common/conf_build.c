@@ -148,23 +148,40 @@ bool conf_given(const struct conf_impl *ci, enum conf_section_id section, size_t
     return n && !n->bad;
 }
 
-void conf_bad(struct conf_impl *ci, enum conf_section_id section, size_t index, const char *option,
-              const char *fmt, ...)
+static void bad(const struct conf_impl *ci, struct conf_report *report, enum conf_section_id section,
+                size_t index, const char *option, const char *fmt, va_list ap)
 {
     const struct conf_node *object = ci->nodes[section][index];
     const struct conf_node *n = option_node(ci, section, index, option);
     struct conf_mark mark = section == CONF_GLOBAL ? object->mark : object->kept;
     char message[400];
     char path[256];
-    va_list ap;
 
     if (object->bad || (n && n->bad))
         return; /* told already, with a better reason */
-    va_start(ap, fmt);
     vsnprintf(message, sizeof message, fmt, ap);
-    va_end(ap);
     snprintf(path, sizeof path, "%s%s%s", object->path, *object->path ? "." : "", option);
-    conf_report_add(ci->report, n ? n->mark : mark, path, "%s", message);
+    conf_report_add(report, n ? n->mark : mark, path, "%s", message);
+}
+
+void conf_bad(struct conf_impl *ci, enum conf_section_id section, size_t index, const char *option,
+              const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    bad(ci, ci->report, section, index, option, fmt, ap);
+    va_end(ap);
+}
+
+void conf_bad_in(const struct conf_impl *ci, struct conf_report *report, enum conf_section_id section,
+                 size_t index, const char *option, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    bad(ci, report, section, index, option, fmt, ap);
+    va_end(ap);
 }
 
 void conf_bad_item(struct conf_impl *ci, enum conf_section_id section, size_t index, const char *option,

@@ -73,7 +73,7 @@ struct conf_impl {
     const char *dir;                                /* resolves relative paths */
     struct conf_node *root;                         /* the file */
     const struct conf_node **nodes[CONF__SECTIONS]; /* per section: the mapping of each object */
-    struct conf_report *report;                     /* where errors go now; NULL between runs */
+    struct conf_report *report;                     /* where errors of reading it go; NULL afterwards */
 };
 
 extern const struct pke_option conf_global_options[], conf_key_options[], conf_issuer_options[],
@@ -110,6 +110,11 @@ void conf_check_tokens(struct conf_impl *ci);
 /** Report a value: at the option when it is in the file, else at its object. */
 void conf_bad(struct conf_impl *ci, enum conf_section_id section, size_t index, const char *option,
               const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/** The same into @p report: of a configuration that is read already, and may be in use. */
+void conf_bad_in(const struct conf_impl *ci, struct conf_report *report, enum conf_section_id section,
+                 size_t index, const char *option, const char *fmt, ...)
+    __attribute__((format(printf, 6, 7)));
 
 /** Report one element of a list: at the element when it is in the file. */
 void conf_bad_item(struct conf_impl *ci, enum conf_section_id section, size_t index, const char *option,

@@ -73,7 +73,29 @@ enum pke_err conf_load(const char *file, struct pke_buf *bytes, struct conf **re
     return err;
 }
 
-static void need_file(struct conf_impl *ci, enum conf_section_id section, size_t i, const char *option,
+/* A look at a configuration that may be in use: it is not changed, what is found goes to the report. */
+struct look {
+    const struct conf_impl *ci;
+    struct pke_arena *scratch;
+    struct conf_report report;
+};
+
+static void look_begin(struct look *k, const struct conf *conf)
+{
+    k->ci = (const struct conf_impl *)conf;
+    k->scratch = pke_arena_new();
+    conf_report_init(&k->report, conf->file, k->scratch);
+}
+
+static enum pke_err look_end(struct look *k, struct conf_errors *errors)
+{
+    enum pke_err err = conf_report_done(&k->report, errors);
+
+    pke_arena_free(k->scratch);
+    return err;
+}
+
+static void need_file(struct look *k, enum conf_section_id section, size_t i, const char *option,
                       const char *path)
 {
     struct stat st;
@@ -81,129 +103,118 @@ static void need_file(struct conf_impl *ci, enum conf_section_id section, size_t
     if (!path)
         return;
     if (access(path, R_OK) != 0)
-        conf_bad(ci, section, i, option, "%s: %s", path, strerror(errno));
+        conf_bad_in(k->ci, &k->report, section, i, option, "%s: %s", path, strerror(errno));
     else if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
-        conf_bad(ci, section, i, option, "%s: not a regular file", path);
+        conf_bad_in(k->ci, &k->report, section, i, option, "%s: not a regular file", path);
 }
 
-static void need_secret(struct conf_impl *ci, enum conf_section_id section, size_t i, const char *option,
+static void need_secret(struct look *k, enum conf_section_id section, size_t i, const char *option,
                         const char *path)
 {
     struct stat st;
 
-    need_file(ci, section, i, option, path);
+    need_file(k, section, i, option, path);
     if (path && stat(path, &st) == 0 && (st.st_mode & 077))
-        conf_bad(ci, section, i, option, "%s: may be used by group or others: chmod 0600", path);
+        conf_bad_in(k->ci, &k->report, section, i, option, "%s: may be used by group or others: chmod 0600",
+                    path);
 }
 
-static void need_folder(struct conf_impl *ci, enum conf_section_id section, size_t i, const char *option,
+static void need_folder(struct look *k, enum conf_section_id section, size_t i, const char *option,
                         const char *path)
 {
     struct stat st;
 
     if (stat(path, &st) != 0)
-        conf_bad(ci, section, i, option, "%s: %s", path, strerror(errno));
+        conf_bad_in(k->ci, &k->report, section, i, option, "%s: %s", path, strerror(errno));
     else if (!S_ISDIR(st.st_mode))
-        conf_bad(ci, section, i, option, "%s: not a directory", path);
+        conf_bad_in(k->ci, &k->report, section, i, option, "%s: not a directory", path);
     else if (access(path, W_OK | X_OK) != 0)
-        conf_bad(ci, section, i, option, "%s: %s", path, strerror(errno));
+        conf_bad_in(k->ci, &k->report, section, i, option, "%s: %s", path, strerror(errno));
 }
 
 /* Something will be made there: its folder must be writable. */
-static void need_folder_of(struct conf_impl *ci, enum conf_section_id section, size_t i, const char *option,
+static void need_folder_of(struct look *k, enum conf_section_id section, size_t i, const char *option,
                            const char *path)
 {
     const char *slash = strrchr(path, '/');
 
-    need_folder(ci, section, i, option,
+    need_folder(k, section, i, option,
                 !slash          ? "."
                 : slash == path ? "/"
-                                : pke_arena_str(ci->conf.arena, PKE_BYTES(path, (size_t)(slash - path))));
+                                : pke_arena_str(k->scratch, PKE_BYTES(path, (size_t)(slash - path))));
 }
 
-static void check_named_files(struct conf_impl *ci)
+static void check_named_files(struct look *k)
 {
-    const struct conf *c = &ci->conf;
+    const struct conf *c = &k->ci->conf;
 
     for (size_t i = 0; i < c->n_keys; i++) {
-        need_file(ci, CONF_KEYS, i, "module", c->keys[i].module);
-        need_secret(ci, CONF_KEYS, i, "pin-file", c->keys[i].pin_file);
+        need_file(k, CONF_KEYS, i, "module", c->keys[i].module);
+        need_secret(k, CONF_KEYS, i, "pin-file", c->keys[i].pin_file);
         if (c->keys[i].backend == CONF_BACKEND_FILE)
-            need_secret(ci, CONF_KEYS, i, "uri", c->keys[i].uri);
+            need_secret(k, CONF_KEYS, i, "uri", c->keys[i].uri);
     }
     for (size_t i = 0; i < c->n_issuers; i++) {
-        need_file(ci, CONF_ISSUERS, i, "certificate", c->issuers[i].certificate);
-        need_file(ci, CONF_ISSUERS, i, "root", c->issuers[i].root);
+        need_file(k, CONF_ISSUERS, i, "certificate", c->issuers[i].certificate);
+        need_file(k, CONF_ISSUERS, i, "root", c->issuers[i].root);
     }
     for (size_t i = 0; i < c->n_templates; i++)
         if (c->templates[i].attestation != POLICY_ATTESTATION_OFF)
-            need_file(ci, CONF_TEMPLATES, i, "attestation-roots", c->templates[i].attestation_roots);
+            need_file(k, CONF_TEMPLATES, i, "attestation-roots", c->templates[i].attestation_roots);
     for (size_t i = 0; i < c->n_listeners; i++) {
-        need_file(ci, CONF_LISTENERS, i, "tls-certificate", c->listeners[i].tls_certificate);
-        need_secret(ci, CONF_LISTENERS, i, "tls-key", c->listeners[i].tls_key);
-        need_file(ci, CONF_LISTENERS, i, "client-ca", c->listeners[i].client_ca);
+        need_file(k, CONF_LISTENERS, i, "tls-certificate", c->listeners[i].tls_certificate);
+        need_secret(k, CONF_LISTENERS, i, "tls-key", c->listeners[i].tls_key);
+        need_file(k, CONF_LISTENERS, i, "client-ca", c->listeners[i].client_ca);
         if (c->listeners[i].unix_path)
-            need_folder_of(ci, CONF_LISTENERS, i, "unix", c->listeners[i].unix_path);
+            need_folder_of(k, CONF_LISTENERS, i, "unix", c->listeners[i].unix_path);
     }
     for (size_t i = 0; i < c->n_endpoints; i++) {
-        need_file(ci, CONF_ENDPOINTS, i, "credential-ca", c->endpoints[i].credential_ca);
-        need_file(ci, CONF_ENDPOINTS, i, "credential-crl", c->endpoints[i].credential_crl);
+        need_file(k, CONF_ENDPOINTS, i, "credential-ca", c->endpoints[i].credential_ca);
+        need_file(k, CONF_ENDPOINTS, i, "credential-crl", c->endpoints[i].credential_crl);
     }
     for (size_t i = 0; i < c->n_token_issuers; i++)
-        need_file(ci, CONF_TOKEN_ISSUERS, i, "keys-file", c->token_issuers[i].keys_file);
+        need_file(k, CONF_TOKEN_ISSUERS, i, "keys-file", c->token_issuers[i].keys_file);
     for (size_t i = 0; i < c->n_provisionings; i++) {
-        need_secret(ci, CONF_PROVISIONING, i, "client-secret-file", c->provisionings[i].client_secret_file);
-        need_secret(ci, CONF_PROVISIONING, i, "server-secret-file", c->provisionings[i].server_secret_file);
-        need_file(ci, CONF_PROVISIONING, i, "fragment-file", c->provisionings[i].fragment_file);
+        need_secret(k, CONF_PROVISIONING, i, "client-secret-file", c->provisionings[i].client_secret_file);
+        need_secret(k, CONF_PROVISIONING, i, "server-secret-file", c->provisionings[i].server_secret_file);
+        need_file(k, CONF_PROVISIONING, i, "fragment-file", c->provisionings[i].fragment_file);
     }
 }
 
 /* The section and object are known: the caller has them from @p conf. */
-static void bad_by_name(struct conf_impl *ci, const char *section, const char *name, const char *option,
+static void bad_by_name(struct look *k, const char *section, const char *name, const char *option,
                         const char *text)
 {
     for (unsigned s = CONF_GLOBAL + 1; s < CONF__SECTIONS; s++)
-        for (size_t i = 0; strcmp(conf_sections[s].name, section) == 0 && i < conf_object_count(&ci->conf, s);
-             i++)
-            if (strcmp(conf_object_name(&ci->conf, s, i), name) == 0)
-                conf_bad(ci, s, i, option, "%s", text);
+        for (size_t i = 0;
+             strcmp(conf_sections[s].name, section) == 0 && i < conf_object_count(&k->ci->conf, s); i++)
+            if (strcmp(conf_object_name(&k->ci->conf, s, i), name) == 0)
+                conf_bad_in(k->ci, &k->report, s, i, option, "%s", text);
 }
 
 enum pke_err conf_errors_add(const struct conf *conf, const char *section, const char *name,
                              const char *option, const char *text, struct conf_errors *errors)
 {
-    struct conf_impl *ci = (struct conf_impl *)(uintptr_t)conf; /* marks and messages only */
-    struct pke_arena *scratch = pke_arena_new();
-    struct conf_report report;
+    struct look k;
 
-    conf_report_init(&report, conf->file, scratch);
-    ci->report = &report;
-    bad_by_name(ci, section, name, option, text);
-    (void)conf_report_done(&report, errors);
-    ci->report = NULL;
-    pke_arena_free(scratch);
+    look_begin(&k, conf);
+    bad_by_name(&k, section, name, option, text);
+    (void)look_end(&k, errors);
     return PKE_CONFIG;
 }
 
 enum pke_err conf_check_files(const struct conf *conf, struct conf_errors *errors)
 {
-    struct conf_impl *ci = (struct conf_impl *)(uintptr_t)conf; /* marks and messages only */
-    struct pke_arena *scratch = pke_arena_new();
+    struct look k;
     const struct conf_global *g = &conf->global;
-    struct conf_report report;
-    enum pke_err err;
 
-    conf_report_init(&report, conf->file, scratch);
-    ci->report = &report;
-    need_folder(ci, CONF_GLOBAL, 0, "state-directory", g->state_directory);
-    need_folder_of(ci, CONF_GLOBAL, 0, "control-socket", g->control_socket);
+    look_begin(&k, conf);
+    need_folder(&k, CONF_GLOBAL, 0, "state-directory", g->state_directory);
+    need_folder_of(&k, CONF_GLOBAL, 0, "control-socket", g->control_socket);
     if (access(g->user_file, F_OK) == 0)
-        need_secret(ci, CONF_GLOBAL, 0, "user-file", g->user_file);
-    check_named_files(ci);
-    err = conf_report_done(&report, errors);
-    ci->report = NULL;
-    pke_arena_free(scratch);
-    return err;
+        need_secret(&k, CONF_GLOBAL, 0, "user-file", g->user_file);
+    check_named_files(&k);
+    return look_end(&k, errors);
 }
 
 static bool same_value(const struct pke_option *opt, const void *a, const void *b, struct pke_arena *arena)
@@ -222,47 +233,40 @@ static bool same_value(const struct pke_option *opt, const void *a, const void *
     return s && t ? strcmp(s, t) == 0 : s == t;
 }
 
-static void compare_options(struct conf_impl *ci, enum conf_section_id section, size_t i, const void *old)
+static void compare_options(struct look *k, enum conf_section_id section, size_t i, const void *old)
 {
-    const void *fresh = conf_object(&ci->conf, section, i);
+    const void *fresh = conf_object(&k->ci->conf, section, i);
 
     for (const struct pke_option *o = conf_sections[section].options; o->name; o++)
-        if (o->reload == PKE_RELOAD_RESTART && !same_value(o, old, fresh, ci->report->arena))
-            conf_bad(ci, section, i, o->name, "a change needs a restart of the daemon");
+        if (o->reload == PKE_RELOAD_RESTART && !same_value(o, old, fresh, k->scratch))
+            conf_bad_in(k->ci, &k->report, section, i, o->name, "a change needs a restart of the daemon");
 }
 
 /* Processes are made for keys at start, so that their set is fixed until the next one. */
-static void compare_keys(struct conf_impl *ci, const struct conf *old)
+static void compare_keys(struct look *k, const struct conf *old)
 {
-    const struct conf *fresh = &ci->conf;
+    const struct conf *fresh = &k->ci->conf;
 
     for (size_t i = 0; i < fresh->n_keys; i++) {
         const struct conf_key *was = conf_find_key(old, fresh->keys[i].name);
         if (was)
-            compare_options(ci, CONF_KEYS, i, was);
+            compare_options(k, CONF_KEYS, i, was);
         else
-            conf_report_add(ci->report, ci->nodes[CONF_KEYS][i]->kept, ci->nodes[CONF_KEYS][i]->path,
+            conf_report_add(&k->report, k->ci->nodes[CONF_KEYS][i]->kept, k->ci->nodes[CONF_KEYS][i]->path,
                             "a new key needs a restart of the daemon");
     }
     for (size_t i = 0; i < old->n_keys; i++)
         if (!conf_find_key(fresh, old->keys[i].name))
-            conf_report_add(ci->report, ci->root->mark, "keys", "removing %s needs a restart of the daemon",
-                            old->keys[i].name);
+            conf_report_add(&k->report, k->ci->root->mark, "keys",
+                            "removing %s needs a restart of the daemon", old->keys[i].name);
 }
 
 enum pke_err conf_check_reload(const struct conf *old, const struct conf *fresh, struct conf_errors *errors)
 {
-    struct conf_impl *ci = (struct conf_impl *)(uintptr_t)fresh; /* marks and messages only */
-    struct pke_arena *scratch = pke_arena_new();
-    struct conf_report report;
-    enum pke_err err;
+    struct look k;
 
-    conf_report_init(&report, fresh->file, scratch);
-    ci->report = &report;
-    compare_options(ci, CONF_GLOBAL, 0, &old->global);
-    compare_keys(ci, old);
-    err = conf_report_done(&report, errors);
-    ci->report = NULL;
-    pke_arena_free(scratch);
-    return err;
+    look_begin(&k, fresh);
+    compare_options(&k, CONF_GLOBAL, 0, &old->global);
+    compare_keys(&k, old);
+    return look_end(&k, errors);
 }

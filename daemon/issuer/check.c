@@ -147,6 +147,8 @@ enum pke_err check_credential(struct request *req)
     if (!pke_strings_has(&req->endpoint->credentials, req->who.kind))
         return pke_fail_set(&req->fail, PKE_UNAUTHENTICATED, "credential-kind", "MS-MDE2 3.4.4.1.1.1",
                             "this kind of credential is not enabled here");
+    if (check_certificate_credential(req) != PKE_OK)
+        return req->fail.err;
     return take_jti(req);
 }
 

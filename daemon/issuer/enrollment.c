@@ -10,6 +10,8 @@
 #include "daemon/issuer/issuer.h"
 #include "policy/renew.h"
 
+#define MAX_OPEN_QUESTIONS 20 /* devices of one identity that wait for an operator */
+
 /* The same questions for requests that are not in the ledger yet: two at once must not both pass. */
 static enum pke_err check_in_flight(struct request *req)
 {
@@ -57,8 +59,9 @@ static enum pke_err find_device(struct request *req)
     enum pke_err err;
 
     req->known = req->own = false;
-    err = ledger_find_device(req->issuer->ledger, req->who.tenant, req->provider, req->device_id, NULL,
-                             req->now_ms / 1000, req->arena, &req->device, &fail);
+    err =
+        ledger_find_device(req->issuer->ledger, req->who.tenant, req->provider, req->device_id,
+                           req->endpoint->template_name, req->now_ms / 1000, req->arena, &req->device, &fail);
     if (err == PKE_NOT_FOUND)
         return PKE_OK;
     if (err != PKE_OK) {
@@ -161,6 +164,23 @@ static enum pke_err check_quota(struct request *req)
     return policy_quota_check(req->tmpl->policy, n + count_on_their_way(req), &req->fail);
 }
 
+/* Nobody may ask an operator about any number of devices. */
+static enum pke_err check_open_questions(struct request *req)
+{
+    struct pke_fail fail;
+    unsigned n = 0;
+
+    if (ledger_admission_open(req->issuer->ledger, req->who.tenant, req->who.principal, req->who.user_id, &n,
+                              &fail) != PKE_OK) {
+        req->fail = fail;
+        return fail.err;
+    }
+    return n < MAX_OPEN_QUESTIONS
+               ? PKE_OK
+               : pke_fail_set(&req->fail, PKE_QUOTA, "approvals-open", "template: approval",
+                              "as many devices of this user as may wait for approval do so");
+}
+
 /* MDM knows no pending answer: the attempt is refused, and the next one is admitted once (mdm.md 1). */
 static enum pke_err check_approval(struct request *req)
 {
@@ -169,7 +189,7 @@ static enum pke_err check_approval(struct request *req)
     struct pke_fail fail;
     enum pke_err err;
 
-    if (req->tmpl->policy->approval == POLICY_APPROVAL_NONE || (req->own && req->device.live))
+    if (req->tmpl->policy->approval == POLICY_APPROVAL_NONE || (req->own && req->device.live_template))
         return PKE_OK;
     req->asks_operator = true;
     err = ledger_admission_find(req->issuer->ledger, &r, req->now_ms, req->arena, &a, &fail);
@@ -184,6 +204,8 @@ static enum pke_err check_approval(struct request *req)
     if (err == PKE_OK && strcmp(a.state, "denied") == 0 && a.expires_at > req->now_ms)
         return pke_fail_set(&req->fail, PKE_CUSTOM, "approval-denied", "template: approval", "%s",
                             req->tmpl->policy->denial_text);
+    if (err == PKE_NOT_FOUND && check_open_questions(req) != PKE_OK)
+        return req->fail.err;
     return pke_fail_set(&req->fail, PKE_PENDING, "approval-pending", "template: approval", "%s",
                         req->tmpl->policy->approval_text);
 }

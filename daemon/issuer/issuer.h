@@ -235,6 +235,10 @@ enum pke_err check_identity(struct request *req);
 enum pke_err check_request(struct request *req);
 /** The credential beside the body: assertion of auth or one-time token, into req->who. */
 enum pke_err check_credential(struct request *req);
+/** credential.c, part of check_credential(): a certificate that is in the ledger is judged by its record, and
+ * req->who becomes whom it was issued to; one of our CAs that is not in the ledger is refused. May be asked
+ * again; of a renewal not, whose req->who is the old certificate's. */
+enum pke_err check_certificate_credential(struct request *req);
 /** A renewal's part of check_identity(): its CMS, the certificate that it renews, what no replay passes by.
  */
 enum pke_err renew_identity(struct request *req);

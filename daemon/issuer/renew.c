@@ -119,7 +119,7 @@ static struct policy_renewal facts(const struct request *req)
         .owner = old->principal,
         .owner_id = old->user_id,
         .blocked = req->known && req->device.blocked_at,
-        .released = req->known && req->device.released_at,
+        .released = old->released_at || (req->known && req->device.released_at),
         .granted = req->known && req->device.renewal_until > req->now_ms,
         .identity = req->has_applicant ? &req->applicant : NULL,
         .asked_device_id = pke_pairs_get(&req->msg.context, "DeviceID"),
@@ -210,7 +210,7 @@ enum pke_err renew_visible(struct issuer *is, const struct conf_endpoint *ep, st
                                 .has_tls = true,
                                 .same_tls = true,
                                 .blocked = d.blocked_at != 0,
-                                .released = d.released_at != 0};
+                                .released = c.released_at || d.released_at};
     ok->principal = c.principal;
     ok->upn = pke_pairs_get(&c.attributes, "upn");
     return policy_renewal_holds(ep->template_ref, &r, fail);

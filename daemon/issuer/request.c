@@ -267,6 +267,7 @@ static enum pke_err apply_intent(struct issuer *is, struct batch_op *op, struct 
                                .not_after = req->decision.not_after};
 
     memcpy(in.idempotency_key, req->key, sizeof in.idempotency_key);
+    in.allow_superseded = req->old.superseded_at != 0; /* policy said: within renew-overlap */
     if (req->op == OP_RENEW)
         in.renews_sha256 = PKE_BYTES(req->cms.certificate_sha256, sizeof req->cms.certificate_sha256);
     return ledger_intent(is->ledger, &in, fail);
@@ -500,7 +501,9 @@ void request_commit(struct issuer *is, const struct ipc_frame *f)
     if (req->fail.err != PKE_OK) {
         refuse(req);
     } else if (!replay(req)) {
-        if ((req->op != OP_RENEW || renew_again(req) == PKE_OK) && check_ownership(req) == PKE_OK)
+        enum pke_err again = req->op == OP_RENEW ? renew_again(req) : check_certificate_credential(req);
+
+        if (again == PKE_OK && check_ownership(req) == PKE_OK)
             proceed(req);
         else
             refuse(req);

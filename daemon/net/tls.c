@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/net/tls.h"
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <string.h>
 
 #include "base/mem.h"
 
-#define VERIFY_DEPTH 4
+#define VERIFY_DEPTH     4
+#define CLIENT_CHAIN_MAX 32768 /* bytes of what a client sends as its chain */
+#define CLIENT_RSA_MAX   8192  /* bits of its key */
+#define CLIENT_RSA_E_MAX 64
 
 /* TLS 1.2: forward secrecy and AEAD only; the three suites of TLS 1.3 are all fine. */
 static const char ciphers_12[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
@@ -81,13 +85,37 @@ static enum pke_err load_own(SSL_CTX *ctx, const struct conf_listener *l, struct
     return PKE_OK;
 }
 
-/* Optional: a client that answers with some other certificate of its store is served as one without. Whether
- * it proves to hold the key is checked all the same. */
-static int any_chain(int ok, X509_STORE_CTX *store)
+/* What the handshake's own proof of possession may cost: the exponent is the client's choice, too. */
+static bool is_cheap_key(X509 *x)
 {
-    (void)ok;
-    (void)store;
-    return 1;
+    EVP_PKEY *key = X509_get0_pubkey(x);
+    BIGNUM *e = NULL;
+    bool cheap = false;
+
+    if (key && EVP_PKEY_is_a(key, "EC"))
+        cheap = true; /* the curves of TLS are bounded */
+    else if (key && EVP_PKEY_is_a(key, "RSA") && EVP_PKEY_get_bits(key) <= CLIENT_RSA_MAX)
+        cheap =
+            EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &e) == 1 && BN_num_bits(e) <= CLIENT_RSA_E_MAX;
+    BN_free(e);
+    return cheap;
+}
+
+/* Optional: a client that answers with some other certificate of its store is served as one without. Whether
+ * it proves to hold the key is checked all the same. No chain is built: its keys and signatures would be the
+ * client's to choose, and the verdict says nothing; auth judges the certificate where it is a credential. */
+static int any_certificate(X509_STORE_CTX *store, void *arg)
+{
+    X509 *x = X509_STORE_CTX_get0_cert(store);
+
+    (void)arg;
+    if (x && is_cheap_key(x)) {
+        X509_STORE_CTX_set_error(store, X509_V_OK);
+        return 1;
+    }
+    X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
+    ERR_clear_error();
+    return 0;
 }
 
 static enum pke_err load_clients(SSL_CTX *ctx, const struct conf_listener *l, struct pke_fail *fail)
@@ -105,7 +133,10 @@ static enum pke_err load_clients(SSL_CTX *ctx, const struct conf_listener *l, st
     SSL_CTX_set_client_CA_list(ctx, names);
     if (l->client_cert == CONF_CLIENT_CERT_REQUIRE)
         mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-    SSL_CTX_set_verify(ctx, mode, l->client_cert == CONF_CLIENT_CERT_OPTIONAL ? any_chain : NULL);
+    SSL_CTX_set_verify(ctx, mode, NULL);
+    if (l->client_cert == CONF_CLIENT_CERT_OPTIONAL)
+        SSL_CTX_set_cert_verify_callback(ctx, any_certificate, NULL);
+    SSL_CTX_set_max_cert_list(ctx, CLIENT_CHAIN_MAX);
     SSL_CTX_set_verify_depth(ctx, VERIFY_DEPTH);
     return PKE_OK;
 }

@@ -10,12 +10,13 @@
 #include "daemon/net/txn_impl.h"
 #include "policy/decide.h"
 
-#define STALE_PAUSE    100  /* ms: the other half of a configuration switch is under way */
-#define TOKEN_MAX      512  /* a one-time token */
-#define JWT_MAX        8192 /* as auth takes it */
-#define KIND_ONE_TIME  "one-time-token"
-#define KIND_JWT       "jwt"
-#define KIND_ENTRA_JWT "entra-jwt"
+#define STALE_PAUSE      100  /* ms: the other half of a configuration switch is under way */
+#define TOKEN_MAX        512  /* a one-time token */
+#define JWT_MAX          8192 /* as auth takes it */
+#define KIND_ONE_TIME    "one-time-token"
+#define KIND_JWT         "jwt"
+#define KIND_ENTRA_JWT   "entra-jwt"
+#define KIND_CERTIFICATE "client-certificate"
 
 static enum step_result done(enum pke_err err)
 {
@@ -46,26 +47,29 @@ static enum step_result step_admit(struct txn *t)
 }
 
 /* What the header says comes first; without a token in it, the certificate of the connection can be the
- * credential. */
-static bool has_client_certificate(const struct txn *t)
+ * credential, or of a renewal its CMS. */
+static bool is_without_token(const struct txn *t)
 {
-    return (t->soap.credential.kind == SOAP_CRED_NONE || t->soap.credential.kind == SOAP_CRED_EMPTY) &&
-           t->client_certificate.n > 0 && pke_strings_has(&t->ep->conf->credentials, "client-certificate");
+    return t->soap.credential.kind == SOAP_CRED_NONE || t->soap.credential.kind == SOAP_CRED_EMPTY;
 }
 
 /* No header at all and a header without a usable token are different faults (MS-MDE2 2.2.10). */
-static enum step_result step_security(struct txn *t)
+static enum step_result refuse_without_token(struct txn *t)
 {
-    t->principal = t->soap.credential.username;
-    if (has_client_certificate(t))
-        return STEP_NEXT;
     if (t->soap.credential.kind == SOAP_CRED_NONE)
         return done(pke_fail_set(&t->fail, PKE_INVALID_SECURITY, "security-missing",
                                  "MS-MDE2 3.1.1 wsse:Security", "the Security header is missing"));
-    if (t->soap.credential.kind == SOAP_CRED_EMPTY)
-        return done(pke_fail_set(&t->fail, PKE_UNAUTHENTICATED, "credential-missing",
-                                 "MS-MDE2 3.1.1 wsse:Security",
-                                 "the Security header holds no token that is known"));
+    return done(pke_fail_set(&t->fail, PKE_UNAUTHENTICATED, "credential-missing",
+                             "MS-MDE2 3.1.1 wsse:Security",
+                             "the Security header holds no token that is known"));
+}
+
+/* Which of the two a certificate would be for is known when the body is read: see step_credential(). */
+static enum step_result step_security(struct txn *t)
+{
+    t->principal = t->soap.credential.username;
+    if (is_without_token(t) && t->client_certificate.n == 0)
+        return refuse_without_token(t);
     return STEP_NEXT;
 }
 
@@ -105,8 +109,8 @@ static enum step_result step_read_token(struct txn *t)
 }
 
 static const char *const kind_names[] = {
-    [SOAP_CRED_NONE] = "client-certificate", /* step_security() let nothing else of these two pass */
-    [SOAP_CRED_EMPTY] = "client-certificate",  [SOAP_CRED_USERNAME] = "username",
+    [SOAP_CRED_NONE] = KIND_CERTIFICATE, /* step_security() let nothing else of these two pass */
+    [SOAP_CRED_EMPTY] = KIND_CERTIFICATE,      [SOAP_CRED_USERNAME] = "username",
     [SOAP_CRED_USERNAME_EMPTY] = KIND_RENEWAL, [SOAP_CRED_JWT] = KIND_ENTRA_JWT,
     [SOAP_CRED_DEVICE_TOKEN] = KIND_ONE_TIME, /* or KIND_JWT */
     [SOAP_CRED_CERTIFICATE] = "signed-header",
@@ -160,16 +164,27 @@ static bool is_renewal(const struct txn *t)
     return t->ep->conf->stage == CONF_STAGE_POLICY ? tpl && tpl->renew : t->rst.operation == WSTEP_RENEW;
 }
 
+/* MS-MDE2 4.4: of a renewal the CMS is the credential, and issuer verifies it. A certificate of the
+ * connection is then compared with the signer's, and need not be one of credential-ca. */
+static bool is_renewal_by_cms(const struct txn *t)
+{
+    if (t->soap.credential.kind == SOAP_CRED_USERNAME_EMPTY)
+        return is_renewal(t);
+    return is_without_token(t) && t->rst.operation == WSTEP_RENEW;
+}
+
 static enum step_result step_credential(struct txn *t)
 {
     enum soap_credential_kind kind = t->soap.credential.kind;
     enum pke_err err = PKE_OK, decoded = PKE_OK;
 
-    t->kind = kind_names[kind];
+    t->kind = is_renewal_by_cms(t) ? KIND_RENEWAL : kind_names[kind];
     if (kind == SOAP_CRED_JWT || kind == SOAP_CRED_DEVICE_TOKEN)
         decoded = decode_token(t);
-    if (kind == SOAP_CRED_USERNAME_EMPTY && is_renewal(t))
-        return STEP_NEXT; /* MS-MDE2 4.4: the CMS is the credential, and issuer verifies it */
+    if (is_renewal_by_cms(t))
+        return STEP_NEXT;
+    if (is_without_token(t) && !pke_strings_has(&t->ep->conf->credentials, t->kind))
+        return refuse_without_token(t);
     if (kind == SOAP_CRED_USERNAME_EMPTY)
         err = pke_fail_set(&t->fail, PKE_UNAUTHENTICATED, "password-empty", "MS-MDE2 3.4.4.1.1.1",
                            "an empty password is only for renewal");
@@ -218,7 +233,7 @@ static enum step_result ask_auth(struct txn *t)
         .username = c->username,
         .password = c->password,
         .document = c->kind == SOAP_CRED_CERTIFICATE ? t->input : PKE_BYTES(NULL, 0),
-        .client_certificate = has_client_certificate(t) ? t->client_certificate : PKE_BYTES(NULL, 0),
+        .client_certificate = is_without_token(t) ? t->client_certificate : PKE_BYTES(NULL, 0),
         .token = pke_buf_bytes(&t->token),
         .source = t->source,
         .request_hash = PKE_BYTES(t->request_hash, t->has_hash ? sizeof t->request_hash : 0),
@@ -250,14 +265,9 @@ static enum step_result authenticate_renewal(struct txn *t)
 
 static enum step_result step_authenticate(struct txn *t)
 {
-    switch (t->soap.credential.kind) {
-    case SOAP_CRED_USERNAME_EMPTY:
+    if (strcmp(t->kind, KIND_RENEWAL) == 0)
         return t->ep->conf->stage == CONF_STAGE_POLICY ? authenticate_renewal(t) : STEP_NEXT;
-    case SOAP_CRED_DEVICE_TOKEN:
-        return strcmp(t->kind, KIND_JWT) == 0 ? ask_auth(t) : authenticate_token(t);
-    default:
-        return ask_auth(t);
-    }
+    return strcmp(t->kind, KIND_ONE_TIME) == 0 ? authenticate_token(t) : ask_auth(t);
 }
 
 /* MS-XCEP 3.1.4.1.3.24: only policies that the client may use; the same rule decides again at enrollment. */

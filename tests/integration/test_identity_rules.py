@@ -3,10 +3,13 @@
 releases, quota, operating systems, licences, approval (MS-MDE2 checklist 47, 69, 71, 75, 80; attacks A30, A37)."""
 import json
 import os
+import signal
 import sys
 import threading
+import time
 
 sys.path.insert(0, os.path.join(os.environ["top_srcdir"], "tests", "lib"))
+import ledgerdb  # noqa: E402
 import mdm  # noqa: E402
 import tap  # noqa: E402
 from mdmlab import MdmLab, USER  # noqa: E402
@@ -182,6 +185,57 @@ def approval():
     option("approval", "none")
 
 
+def approval_is_of_the_template():
+    """A certificate of a template that asks nobody does not spare the question of one that does."""
+    for name, value in {"issuer": "lab", "common-name": "Guarded", "allow": '["*@lab.example"]', "validity": "90d",
+                        "approval": "operator", "recovery": "yes"}.items():
+        LAB.set_option(("templates", "guarded", name), value)
+    for name, value in {"listeners": "[main]", "path": "/Guarded/Enrollment.svc", "stage": "enroll", "template": "guarded",
+                        "provisioning": "lab"}.items():
+        LAB.set_option(("endpoints", "guarded-enroll", name), value)
+    LAB.ctl("reload", check=True)
+    c, mine = LAB.client(), mdm.device_id()
+    tap.equal(enroll(c, mine).status, 200, "a device of the template that asks nobody")
+    guarded = mdm.Client(c.host, c.port, LAB.ca_file, c.user, c.password, enroll_path="/Guarded/Enrollment.svc")
+    refused(enroll(guarded, mine), "approval-pending", "the other template asks all the same", "s:EnrollmentServer",
+            "CustomServerError")
+    refused(enroll(guarded, mine, request_type="Recovery"), "approval-pending", "in Recovery, too", "s:EnrollmentServer",
+            "CustomServerError")
+    LAB.add_user("eager@lab.example")
+    eager = mdm.Client(c.host, c.port, LAB.ca_file, "eager@lab.example", c.password,
+                       enroll_path="/Guarded/Enrollment.svc")
+    answers = [enroll(eager, mdm.device_id()) for _ in range(21)]
+    tap.equal([a.error_type for a in answers], ["CustomServerError"] * 20 + ["DeviceCapReached"],
+              "a user has twenty questions open at a time")
+
+
+def blocked_while_the_key_works():
+    """A block that an operator got acknowledged counts, also for the certificate that is being signed."""
+    d, mine = mdm.Device(LAB.client()), []
+    key = LAB.pids("key")[0]
+    os.kill(key, signal.SIGSTOP)
+    try:
+        t = threading.Thread(target=lambda: mine.append(d.renew(keep=True)))
+        t.start()
+        while t.is_alive() and not ledgerdb.open_intents(LAB.ledger):
+            time.sleep(0.02)
+        tap.ok(t.is_alive(), "the renewal waits for the key")
+        device("block", d.id)
+    finally:
+        os.kill(key, signal.SIGCONT)
+    t.join()
+    tap.ok(mine[0].certificate() is None, "no certificate leaves for a device that was blocked meanwhile", mine[0].describe())
+    device("unblock", d.id)
+    tap.equal(d.renew().status, 200, "unblocked, it renews")
+
+
+def block_before_enrollment():
+    mine = mdm.device_id()
+    tap.ok(LAB.ctl("device", "block", mine).status != 0, "an unknown device is blocked with its provider alone")
+    LAB.ctl("device", "block", mine, "--provider", "PkienrollLab", check=True)
+    refused(enroll(LAB.client(), mine), "device-blocked", "a stolen device that was never enrolled")
+
+
 def listing():
     mine = mdm.device_id()
     mdm.Device(LAB.client(), device=mine)
@@ -197,7 +251,8 @@ def main():
     with MdmLab() as LAB:
         LAB.add_user(BOB)
         tap.run(c47_one_owner, a_name_is_no_identity, a_squatter_does_not_lock_the_owner_out, blocked, quota, platform,
-                licence, approval, listing)
+                licence, approval, approval_is_of_the_template,
+                blocked_while_the_key_works, block_before_enrollment, listing)
 
 
 if __name__ == "__main__":

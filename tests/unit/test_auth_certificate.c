@@ -199,12 +199,14 @@ static void refused(const struct msg_auth *m, int64_t now, enum pke_err err, con
 
 static void test_23_examples(void **state)
 {
-    static const char id[] = "x509:59856bee549989a920e5dbb96d6c25e88b8f32adda26195485b6c537bf03808c";
+    static const char id[] = "x509:73d1611bc386b3cae19fffc199740a118fc5c1e28cd1322652ccaa548144b7be";
     static const char hash[] = "eb5e5bc3a55c51414b78558f5baa0fea57bed86c140bfee2a8ecfa9b2f4882f4";
+    static const char issuer[] = "d055054e75a9dbe42f88afef0f12d5e846949d56e62c5c9a355c820e51de9b7a";
     struct msg_auth m = enroll(), p = policy();
 
     (void)state;
     assert_int_equal(ask(&m, NOW), PKE_OK);
+    assert_string_equal(pke_pairs_get(&assertion.attributes, ASSERTION_ISSUER_SHA256), issuer);
     assert_string_equal(assertion.principal, "bulk-enroll@corp.example");
     assert_string_equal(assertion.user_id, id);
     assert_string_equal(assertion.kind, "signed-header");
@@ -280,6 +282,7 @@ static void test_other_ca(void **state)
     reopen("", CREDENTIALS);
     refused(&m, NOW + YEAR / 2, PKE_INVALID_SECURITY, "sig-timestamp-expired");
     assert_int_equal(ask(&m, NOW), PKE_OK); /* pinned: the certificate is its own anchor */
+    assert_null(pke_pairs_get(&assertion.attributes, ASSERTION_ISSUER_SHA256));
     write_ca("mdm/pki/device.der", "root.pem");
     reopen("", CREDENTIALS);
     refused(&m, NOW, PKE_UNAUTHENTICATED, "certificate-untrusted");
