@@ -217,6 +217,22 @@ static enum pke_err for_verifying(const json_t *jwk, bool *ret, struct pke_fail 
     return PKE_OK;
 }
 
+/* Not registered by RFC 7517; without it a key of one tenant signs for all (mdm.md 4.2). */
+static enum pke_err read_issuer(const json_t *jwk, struct jwk *out, struct pke_fail *fail)
+{
+    const char *issuer;
+    enum pke_err err = text_member(jwk, "issuer", &issuer, fail);
+
+    if (err != PKE_OK || !issuer)
+        return err;
+    if (strlen(issuer) > JOSE_ISSUER_MAX)
+        return pke_fail_set(fail, PKE_CONFIG, "jwks-key", "limits: keys of a token issuer",
+                            "the issuer of a key is longer than %d bytes", JOSE_ISSUER_MAX);
+    snprintf(out->issuer, sizeof out->issuer, "%s", issuer);
+    out->key.issuer = out->issuer;
+    return PKE_OK;
+}
+
 static enum pke_err read_kid(const json_t *jwk, struct jwk *out, struct pke_fail *fail)
 {
     const char *kid;
@@ -256,6 +272,8 @@ enum pke_err jwk_read(const json_t *jwk, unsigned algorithms, struct jwk *out, b
         err = for_verifying(jwk, used, fail);
     if (err == PKE_OK)
         err = read_kid(jwk, out, fail);
+    if (err == PKE_OK)
+        err = read_issuer(jwk, out, fail);
     if (err == PKE_OK && !kty)
         err = refused(fail, "jwks-key", "RFC 7517 4.1", "a key has no kty");
     if (err != PKE_OK)

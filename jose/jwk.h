@@ -14,14 +14,17 @@ struct jwk {
     struct jose_key key;
     char kid[JOSE_KID_MAX + 1];
     char detail[16];
+    char issuer[JOSE_ISSUER_MAX + 1];
     EVP_PKEY *pkey;
+    bool doubled; /* another key has the same kid: none of them is used */
 };
 
 PKE_DEFINE_CLEANUP(EVP_PKEY, EVP_PKEY_free);
 
 /**
  * @return PKE_OK and *used: whether the key can be used; false when it is one of those that are skipped.
- * PKE_CONFIG when the file must be refused. *out is zeroed by the caller; out->pkey is the caller's to free.
+ * PKE_CONFIG when the key is unfit, jwks-private when the file must be refused. *out is zeroed by the caller;
+ * out->pkey is the caller's to free.
  */
 enum pke_err jwk_read(const json_t *jwk, unsigned algorithms, struct jwk *out, bool *used,
                       struct pke_fail *fail);

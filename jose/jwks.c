@@ -16,7 +16,9 @@
 
 struct jose_keys {
     unsigned refs;
-    size_t n, skipped;
+    size_t n, skipped, unfit;
+    size_t listed;       /* in the file, of whatever kind */
+    struct pke_fail why; /* the first that is unfit */
     struct jwk *v[JOSE_KEYS_MAX];
 };
 
@@ -25,11 +27,21 @@ static enum pke_err refused(struct pke_fail *fail, const char *reason, const cha
     return pke_fail_set(fail, PKE_CONFIG, reason, rule, "%s", text);
 }
 
+/* A key of a set is the first member of its struct jwk. */
+static struct jwk *jwk_of(const struct jose_key *key)
+{
+    return (struct jwk *)(uintptr_t)key;
+}
+
 static void jwk_free(struct jwk *k)
 {
-    if (k)
+    while (k) {
+        struct jwk *also = jwk_of(k->key.also);
+
         EVP_PKEY_free(k->pkey);
-    free(k);
+        free(k);
+        k = also;
+    }
 }
 PKE_DEFINE_CLEANUP(struct jwk, jwk_free);
 
@@ -58,6 +70,16 @@ size_t jose_keys_skipped(const struct jose_keys *keys)
     return keys->skipped;
 }
 
+size_t jose_keys_unfit(const struct jose_keys *keys)
+{
+    return keys->unfit;
+}
+
+const struct pke_fail *jose_keys_unfit_why(const struct jose_keys *keys)
+{
+    return &keys->why;
+}
+
 const struct jose_key *jose_keys_at(const struct jose_keys *keys, size_t i)
 {
     return i < keys->n ? &keys->v[i]->key : NULL;
@@ -71,20 +93,87 @@ const struct jose_key *jose_keys_find(const struct jose_keys *keys, const char *
     return NULL;
 }
 
-/* Takes @p k over. Which of two keys of a name a token means would be chance. */
-static enum pke_err add_key(struct jose_keys *keys, struct jwk *k, struct pke_fail *fail)
+static void pass_over(struct jose_keys *keys, const struct pke_fail *why)
 {
-    if (k->key.kid && jose_keys_find(keys, k->key.kid)) {
-        jwk_free(k);
-        return refused(fail, "jwks-kid", "RFC 7517 4.5", "two keys have the same kid");
+    if (keys->unfit++ == 0)
+        keys->why = *why;
+}
+
+/* The key @p k once more, @p again: for another issuer than those of which it is known? */
+static bool adds_issuer(const struct jwk *k, const struct jwk *again)
+{
+    const char *issuer = again->key.issuer;
+
+    for (const struct jose_key *have = &k->key; have; have = have->also)
+        if (issuer && have->issuer ? strcmp(issuer, have->issuer) == 0 : issuer == have->issuer)
+            return false;
+    return true;
+}
+
+static bool same_key(const struct jwk *a, const struct jwk *b)
+{
+    bool same = a->key.alg == b->key.alg && EVP_PKEY_eq(a->pkey, b->pkey) == 1;
+
+    ERR_clear_error();
+    return same;
+}
+
+/* Takes @p k over. Which of two keys of a name a token means would be chance: neither. */
+static void add_key(struct jose_keys *keys, struct jwk *k)
+{
+    struct jwk *fresh PKE_CLEANUP(jwk_free_p) = k;
+    struct jwk *have = k->key.kid ? jwk_of(jose_keys_find(keys, k->key.kid)) : NULL;
+    struct pke_fail why = {0};
+
+    if (!have) {
+        keys->v[keys->n++] = PKE_TAKE(fresh);
+    } else if (!have->doubled && same_key(have, fresh)) {
+        if (adds_issuer(have, fresh)) {
+            fresh->key.also = have->key.also;
+            have->key.also = &PKE_TAKE(fresh)->key;
+        }
+    } else {
+        refused(&why, "jwks-kid", "RFC 7517 4.5", "two different keys have the same kid");
+        if (!have->doubled)
+            pass_over(keys, &why);
+        pass_over(keys, &why);
+        have->doubled = true; /* it stays, until the last one is read, for a third of that name */
     }
-    keys->v[keys->n++] = k;
+}
+
+static void drop_doubled(struct jose_keys *keys)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < keys->n; i++) {
+        if (keys->v[i]->doubled)
+            jwk_free(keys->v[i]);
+        else
+            keys->v[n++] = keys->v[i];
+    }
+    keys->n = n;
+}
+
+/* What became of one key of the file; takes @p k over. Only a key that should be secret refuses all. */
+static enum pke_err take_key(struct jose_keys *keys, struct jwk *k, enum pke_err err, bool used,
+                             const struct pke_fail *why, struct pke_fail *fail)
+{
+    struct jwk *taken PKE_CLEANUP(jwk_free_p) = k;
+
+    if (err != PKE_OK && strcmp(why->reason, "jwks-private") == 0)
+        return pke_fail_set(fail, err, why->reason, why->rule, "%s", why->text);
+    if (err != PKE_OK)
+        pass_over(keys, why);
+    else if (used)
+        add_key(keys, PKE_TAKE(taken));
+    else
+        keys->skipped++;
     return PKE_OK;
 }
 
-static enum pke_err check_room(const struct jose_keys *keys, struct pke_fail *fail)
+static enum pke_err check_room(struct jose_keys *keys, struct pke_fail *fail)
 {
-    if (keys->n + keys->skipped < JOSE_KEYS_MAX)
+    if (keys->listed++ < JOSE_KEYS_MAX)
         return PKE_OK;
     return pke_fail_set(fail, PKE_CONFIG, "jwks-size", "limits: keys of a token issuer",
                         "the file holds more than %d keys", JOSE_KEYS_MAX);
@@ -106,15 +195,14 @@ static enum pke_err read_jwks(struct pke_bytes file, unsigned algorithms, struct
     json_array_foreach(list, i, item)
     {
         struct jwk *k PKE_CLEANUP(jwk_free_p) = pke_calloc(1, sizeof *k);
+        struct pke_fail odd = {0};
         bool used = false;
 
         err = check_room(keys, fail);
-        if (err == PKE_OK)
-            err = jwk_read(item, algorithms, k, &used, fail);
-        if (err == PKE_OK && used)
-            err = add_key(keys, PKE_TAKE(k), fail);
-        else if (err == PKE_OK)
-            keys->skipped++;
+        if (err == PKE_OK) {
+            enum pke_err got = jwk_read(item, algorithms, k, &used, &odd);
+            err = take_key(keys, PKE_TAKE(k), got, used, &odd, fail);
+        }
         if (err != PKE_OK)
             break;
     }
@@ -139,6 +227,7 @@ static enum pke_err read_block(const char *type, const uint8_t *der, long n, uns
 {
     struct jwk *k PKE_CLEANUP(jwk_free_p) = pke_calloc(1, sizeof *k);
     const uint8_t *at = der;
+    struct pke_fail odd = {0};
     EVP_PKEY *pkey;
     bool used = false;
     enum pke_err err = check_room(keys, fail);
@@ -155,11 +244,8 @@ static enum pke_err read_block(const char *type, const uint8_t *der, long n, uns
         EVP_PKEY_free(pkey);
         return refused(fail, "jwks-pem", "RFC 7468 13", "a PEM block holds no public key");
     }
-    err = jwk_of_pkey(pkey, algorithms, k, &used, fail);
-    if (err == PKE_OK && used)
-        return add_key(keys, PKE_TAKE(k), fail);
-    keys->skipped += err == PKE_OK;
-    return err;
+    err = jwk_of_pkey(pkey, algorithms, k, &used, &odd);
+    return take_key(keys, PKE_TAKE(k), err, used, &odd, fail);
 }
 
 static enum pke_err read_pem(struct pke_bytes file, unsigned algorithms, struct jose_keys *keys,
@@ -180,9 +266,20 @@ static enum pke_err read_pem(struct pke_bytes file, unsigned algorithms, struct 
         OPENSSL_free(type);
     }
     BIO_free(bio);
-    if (err == PKE_OK && keys->n + keys->skipped == 0)
+    if (err == PKE_OK && keys->listed == 0)
         return refused(fail, "jwks-form", "RFC 7517 5", "the file is neither a JWKS nor PEM public keys");
     return err;
+}
+
+static enum pke_err check_usable(const struct jose_keys *keys, struct pke_fail *fail)
+{
+    if (keys->n > 0)
+        return PKE_OK;
+    if (keys->unfit > 0)
+        return pke_fail_set(fail, PKE_CONFIG, keys->why.reason, keys->why.rule,
+                            "the file has no key that can be used: %s", keys->why.text);
+    return pke_fail_set(fail, PKE_CONFIG, "jwks-empty", "RFC 7517 5",
+                        "the file has no key that can be used (%zu are for something else)", keys->skipped);
 }
 
 enum pke_err jose_keys_parse(struct pke_bytes file, unsigned algorithms, struct jose_keys **ret,
@@ -202,10 +299,9 @@ enum pke_err jose_keys_parse(struct pke_bytes file, unsigned algorithms, struct 
         blank++;
     err = blank < file.n && file.p[blank] == '{' ? read_jwks(file, algorithms, keys, fail)
                                                  : read_pem(file, algorithms, keys, fail);
-    if (err == PKE_OK && keys->n == 0)
-        err =
-            pke_fail_set(fail, PKE_CONFIG, "jwks-empty", "RFC 7517 5",
-                         "the file has no key that can be used (%zu are for something else)", keys->skipped);
+    drop_doubled(keys);
+    if (err == PKE_OK)
+        err = check_usable(keys, fail);
     if (err == PKE_OK)
         *ret = keys;
     else
@@ -255,7 +351,7 @@ static bool digest_verify(const struct jwk *k, const EVP_MD *md, bool pss, struc
 
 bool jose_key_verify(const struct jose_key *key, struct pke_bytes data, struct pke_bytes signature)
 {
-    const struct jwk *k = (const struct jwk *)(const void *)key; /* its first member */
+    const struct jwk *k = jwk_of(key);
     uint8_t *der = NULL;
     bool good;
     int n = 0;

@@ -42,14 +42,11 @@ static bool split(struct pke_bytes token, struct parts *p)
 static enum pke_err check_members(const json_t *header, const struct jws_rules *rules, struct pke_fail *fail)
 {
     static const char *const refuse[] = {HINTS, "jwk", "x5u", "crit", "zip", "enc", "b64"};
-    const json_t *typ = json_object_get(header, "typ");
 
     for (size_t i = rules->pass_hints ? HINTS_N : 0; i < PKE_LEN(refuse); i++)
         if (json_object_get(header, refuse[i]))
             return pke_fail_set(fail, PKE_UNAUTHENTICATED, "jws-header-member", "RFC 8725 3.10",
                                 "the header of the token has the member %s", refuse[i]);
-    if (typ && (!json_is_string(typ) || strcasecmp(json_string_value(typ), "JWT") != 0))
-        return refused(fail, "jws-type", "RFC 8725 3.11", "the token is not of the type JWT");
     return PKE_OK;
 }
 
@@ -62,6 +59,16 @@ static enum pke_err read_kid(const json_t *header, struct jws_facts *facts, stru
         return pke_fail_set(fail, PKE_UNAUTHENTICATED, "jws-kid", "RFC 7515 4.1.4",
                             "the kid of the token is not a text of 1 to %d bytes", JOSE_KID_MAX);
     snprintf(facts->kid, sizeof facts->kid, "%s", kid ? json_string_value(kid) : "");
+    return PKE_OK;
+}
+
+static enum pke_err read_type(const json_t *header, struct jws_facts *facts, struct pke_fail *fail)
+{
+    const json_t *typ = json_object_get(header, "typ");
+
+    if (typ && json_string_length(typ) == 0)
+        return refused(fail, "jws-type", "RFC 7515 4.1.9", "the type of the token is not a text of some length");
+    snprintf(facts->typ, sizeof facts->typ, "%s", typ ? json_string_value(typ) : "");
     return PKE_OK;
 }
 
@@ -83,6 +90,8 @@ static enum pke_err read_header(struct pke_bytes encoded, const struct jws_rules
     else
         err = check_members(header, rules, fail);
     pke_buf_done(&text);
+    if (err == PKE_OK)
+        err = read_type(header, facts, fail);
     if (err == PKE_OK)
         err = read_kid(header, facts, fail);
     if (err != PKE_OK)
@@ -117,6 +126,24 @@ static enum pke_err select_key(const struct jose_keys *keys, const struct jws_ru
     return PKE_OK;
 }
 
+/* RFC 8725 3.11; RFC 7515 4.1.9: in any letter case, with or without "application/". After the key was found:
+ * for whom does not have it the token is not meant, whatever its type. */
+static enum pke_err check_type(const struct jws_facts *facts, const char *wanted, struct pke_fail *fail)
+{
+    static const char media[] = "application/";
+    const char *got = facts->typ;
+
+    if (!*got && !wanted)
+        return PKE_OK;
+    wanted = wanted ? wanted : "JWT";
+    if (strncasecmp(got, media, strlen(media)) == 0)
+        got += strlen(media);
+    if (strcasecmp(got, wanted) == 0)
+        return PKE_OK;
+    return pke_fail_set(fail, PKE_UNAUTHENTICATED, "jws-type", "RFC 8725 3.11",
+                        "the token is not of the type %s", wanted);
+}
+
 static enum pke_err verify(const struct parts *p, const struct jose_key *key, struct pke_fail *fail)
 {
     struct pke_buf signature;
@@ -140,7 +167,7 @@ enum pke_err jws_verify(struct pke_bytes token, const struct jose_keys *keys, co
     struct parts p;
     enum pke_err err;
 
-    *facts = (struct jws_facts){{0}, {0}};
+    *facts = (struct jws_facts){.key = NULL};
     if (token.n > (rules->max ? rules->max : JWS_MAX))
         return refused(fail, "jws-size", "limits: token", "the token is too large");
     if (!split(token, &p))
@@ -148,12 +175,16 @@ enum pke_err jws_verify(struct pke_bytes token, const struct jose_keys *keys, co
     err = read_header(p.header, rules, facts, fail);
     if (err == PKE_OK)
         err = select_key(keys, rules, facts, &key, fail);
+    if (err == PKE_OK)
+        err = check_type(facts, rules->type, fail);
     if (err == PKE_OK && !jose_base64url(p.payload, payload))
         err =
             refused(fail, "jws-base64", "RFC 7515 2", "the payload of the token is not canonical base64url");
     if (err == PKE_OK)
         err = verify(&p, key, fail);
-    if (err != PKE_OK)
+    if (err == PKE_OK)
+        facts->key = key;
+    else
         payload->n = start;
     return err;
 }

@@ -59,7 +59,12 @@ static bool parse_seconds(const char *text, long *ret)
     return text[0] >= '0' && text[0] <= '9' && *end == '\0' && *ret >= 1 && *ret <= 600;
 }
 
-static enum pke_err replace(const struct options *o, size_t *count, struct pke_fail *fail)
+struct result {
+    size_t used, unfit;
+    struct pke_fail why; /* the first is unfit */
+};
+
+static enum pke_err replace(const struct options *o, struct result *ret, struct pke_fail *fail)
 {
     struct jose_keys *keys = NULL;
     struct pke_buf text;
@@ -70,7 +75,9 @@ static enum pke_err replace(const struct options *o, size_t *count, struct pke_f
     if (err == PKE_OK)
         err = jose_keys_parse(pke_buf_bytes(&text), o->algorithms, &keys, fail);
     if (err == PKE_OK) {
-        *count = jose_keys_count(keys);
+        ret->used = jose_keys_count(keys);
+        ret->unfit = jose_keys_unfit(keys);
+        ret->why = *jose_keys_unfit_why(keys);
         err = jwks_store(o->file, pke_buf_bytes(&text), fail);
     }
     jose_keys_unref(keys);
@@ -81,7 +88,7 @@ static enum pke_err replace(const struct options *o, size_t *count, struct pke_f
 static int run(struct options *o)
 {
     struct pke_fail fail = {0};
-    size_t count = 0;
+    struct result got = {0};
 
     if (!o->source.url || !o->file)
         return usage("--url and --file are needed");
@@ -89,12 +96,15 @@ static int run(struct options *o)
         return usage("the URL must begin with https://");
     if (!o->algorithms)
         o->algorithms = JOSE_ALGS_ALL;
-    if (replace(o, &count, &fail) != PKE_OK) {
+    if (replace(o, &got, &fail) != PKE_OK) {
         fprintf(stderr, "pkienroll-jwks: %s: %s [%s]; %s is kept as it was\n", o->source.url, fail.text,
                 fail.reason, o->file);
         return REFUSED;
     }
-    printf("%s: %zu keys from %s\n", o->file, count, o->source.url);
+    printf("%s: %zu keys from %s\n", o->file, got.used, o->source.url);
+    if (got.unfit)
+        fprintf(stderr, "pkienroll-jwks: %s: %zu keys are passed over, the first because %s [%s]\n",
+                o->source.url, got.unfit, got.why.text, got.why.reason);
     return fflush(stdout) == 0 ? DONE : REFUSED;
 }
 

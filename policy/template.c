@@ -409,19 +409,21 @@ static enum pke_err check_ekus(const struct policy_template *t, struct pke_fail 
     return PKE_OK;
 }
 
-/* A pattern that policy_match_principal() would take literally although it looks like a wildcard. */
+bool policy_pattern_valid(const char *p)
+{
+    if (strcmp(p, "*") == 0)
+        return true;
+    return *p && !strchr(p[0] == '*' ? p + 1 : p, '*') &&
+           (p[0] != '*' || (p[1] == '@' && p[2] && !strchr(p + 2, '@')));
+}
+
 static enum pke_err check_patterns(const struct pke_strings *patterns, const char *option,
                                    struct pke_fail *fail)
 {
     for (size_t i = 0; i < patterns->n; i++) {
-        const char *p = patterns->v[i];
-
-        if (!*p)
+        if (!*patterns->v[i])
             return pke_fail_set(fail, PKE_CONFIG, "template-options", RULE, "%s has an empty entry", option);
-        if (strcmp(p, "*") == 0)
-            continue;
-        if (strchr(p[0] == '*' ? p + 1 : p, '*') ||
-            (p[0] == '*' && (p[1] != '@' || !p[2] || strchr(p + 2, '@'))))
+        if (!policy_pattern_valid(patterns->v[i]))
             return pke_fail_set(fail, PKE_CONFIG, "template-options", RULE,
                                 "%s takes exact names, *@domain or *", option);
     }

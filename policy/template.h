@@ -103,6 +103,9 @@ extern const struct pke_enum_name policy_attestation_failures[];
 /** The policyID to advertise: policy_id, or the template's name where it is not set. */
 const char *policy_template_policy_id(const struct policy_template *t);
 
+/** Is @p pattern one of policy_match_principal(): an exact name, "*@domain" or "*"? */
+bool policy_pattern_valid(const char *pattern);
+
 /**
  * Rules across fields, which the option table cannot say. The configuration reader calls it for each template
  * after the last option.

@@ -33,7 +33,7 @@ static const struct row rows[PKE_ERR_MAX] = {
                          "This kind of enrollment is not offered",
                          false},
     [PKE_INVALID_SECURITY] = {{INVALID_SECURITY, NULL, 500}, "Security header could not be processed", false},
-    [PKE_UNAUTHENTICATED] = {{AUTHENTICATION, NULL, 500}, "Unknown user or wrong password", false},
+    [PKE_UNAUTHENTICATED] = {{AUTHENTICATION, NULL, 500}, "The credential was refused", false},
     [PKE_DENIED] = {{AUTHORIZATION, NULL, 500}, "User is not allowed to enroll devices", false},
     [PKE_QUOTA] = {{AUTHORIZATION, "DeviceCapReached", 500}, "Device limit reached", false},
     [PKE_POLICY] = {{AUTHORIZATION, NULL, 500}, "Enrollment is refused by policy", false},

@@ -10,18 +10,16 @@
 
 #include "base/encode.h"
 #include "base/mem.h"
-#include "daemon/auth/tokenkeys.h"
-#include "daemon/common/log.h"
+#include "daemon/auth/tokeniss.h"
 #include "jose/claims.h"
 #include "jose/jws.h"
+#include "policy/decide.h"
 
 #define JTI_MAX         128
-#define UNKNOWN_LOG_MS  60000 /* in which */
-#define UNKNOWN_LOG_MAX 10    /* events tell of unknown keys of one issuer */
-#define TID             "{tid}"
 #define IDTYP_APP       "app"
 #define RULE_ENTRA      "mdm.md 4.2: Entra ID tokens"
 #define RULE_PRINCIPAL  "pkienrolld.conf(5) principal-claim"
+#define RULE_PRINCIPALS "pkienrolld.conf(5) principals"
 #define RULE_ONE_TIME   "pkienrolld.conf(5) one-time"
 
 /* How far a token came with one issuer. */
@@ -42,14 +40,6 @@ static void lower(char *s)
 {
     for (; *s; s++)
         *s = (char)tolower((unsigned char)*s);
-}
-
-static bool has_fold(const struct pke_strings *list, const char *s)
-{
-    for (size_t i = 0; i < list->n; i++)
-        if (strcasecmp(list->v[i], s) == 0)
-            return true;
-    return false;
 }
 
 static void keep(struct auth_identity *ret, struct pke_arena *arena, const char *name, const char *value)
@@ -89,18 +79,8 @@ static enum pke_err guid_claim(const json_t *claims, const char *name, struct pk
 
 /* ---- entra */
 
-/* The template with the token's own tenant in it, exactly (CVE-2026-24899: any tenant's token was taken). */
-static bool issuer_matches(const char *template, const char *iss, const char *tid)
-{
-    const char *at = strstr(template, TID);
-    size_t head = at ? (size_t)(at - template) : 0, n = strlen(tid);
-
-    return at && strncmp(iss, template, head) == 0 && strncmp(iss + head, tid, n) == 0 &&
-           strcmp(iss + head + n, at + strlen(TID)) == 0;
-}
-
 static enum pke_err check_tenant(const struct conf_token_issuer *conf, const json_t *claims, const char *tid,
-                                 struct pke_fail *fail)
+                                 const struct jose_key *key, struct pke_arena *arena, struct pke_fail *fail)
 {
     const char *iss, *own = json_string_value(json_object_get(claims, "tid"));
     enum pke_err err = claims_text(claims, "iss", &iss, fail);
@@ -109,12 +89,13 @@ static enum pke_err check_tenant(const struct conf_token_issuer *conf, const jso
         return err;
     if (!tid)
         return refused(fail, "token-tid", RULE_ENTRA, "the token names no tenant");
-    if (!has_fold(&conf->tenants, tid))
+    if (!token_guid_listed(&conf->tenants, tid))
         return refused(fail, "token-tenant", "pkienrolld.conf(5) tenants", "the tenant is not accepted");
-    for (size_t i = 0; iss && i < conf->issuer.n; i++)
-        if (issuer_matches(conf->issuer.v[i], iss, own))
-            return PKE_OK;
-    return refused(fail, "claims-iss", RULE_ENTRA, "the issuer is not that of the token's tenant");
+    if (!iss || !token_iss_matches(conf, iss, own))
+        return refused(fail, "claims-iss", RULE_ENTRA, "the issuer is not that of the token's tenant");
+    if (!token_key_matches(conf, key, own, arena))
+        return refused(fail, "token-key-issuer", RULE_ENTRA, "the key signs for another tenant");
+    return PKE_OK;
 }
 
 static bool has_scope(const char *scp, const char *wanted)
@@ -161,7 +142,7 @@ static enum pke_err check_app(const struct conf_token_issuer *conf, const json_t
     if (appid && azp && strcmp(appid, azp) != 0)
         return refused(fail, "token-app", RULE_ENTRA, "the token names two client applications");
     appid = appid ? appid : azp;
-    if (conf->app_ids.n && (!appid || !has_fold(&conf->app_ids, appid)))
+    if (conf->app_ids.n && (!appid || !token_guid_listed(&conf->app_ids, appid)))
         return refused(fail, "token-app", "pkienrolld.conf(5) app-ids",
                        "the client application is not accepted");
     keep(ret, arena, "appid", appid);
@@ -169,13 +150,14 @@ static enum pke_err check_app(const struct conf_token_issuer *conf, const json_t
 }
 
 static enum pke_err entra_identity(const struct conf_token_issuer *conf, const json_t *claims,
-                                   struct pke_arena *arena, struct auth_identity *ret, struct pke_fail *fail)
+                                   const struct jose_key *key, struct pke_arena *arena,
+                                   struct auth_identity *ret, struct pke_fail *fail)
 {
     char *tid, *oid;
     enum pke_err err = guid_claim(claims, "tid", arena, &tid, fail);
 
     if (err == PKE_OK)
-        err = check_tenant(conf, claims, tid, fail);
+        err = check_tenant(conf, claims, tid, key, arena, fail);
     if (err == PKE_OK)
         err = check_scope(conf, claims, fail);
     if (err == PKE_OK)
@@ -215,6 +197,26 @@ static enum pke_err keep_jti(const struct conf_token_issuer *conf, const json_t 
     return PKE_OK;
 }
 
+/* "<oid>@<tid>" is a principal of Entra, and "*@<tid>" means nobody else. */
+static bool in_a_tenant(const char *principal)
+{
+    const char *at = strchr(principal, '@');
+
+    return at && pke_uuid_valid(at + 1);
+}
+
+static enum pke_err check_principal(const struct conf_token_issuer *conf, const char *principal,
+                                    struct pke_fail *fail)
+{
+    bool good = conf->principals.n == 0 && !in_a_tenant(principal);
+
+    for (size_t i = 0; i < conf->principals.n; i++)
+        good = good || policy_match_principal(conf->principals.v[i], principal);
+    return good ? PKE_OK
+                : refused(fail, "token-principal", RULE_PRINCIPALS,
+                          "the token issuer may not name this principal");
+}
+
 static enum pke_err custom_identity(const struct conf_token_issuer *conf, const json_t *claims,
                                     const struct claims_times *times, struct pke_arena *arena,
                                     struct auth_identity *ret, struct pke_fail *fail)
@@ -227,6 +229,9 @@ static enum pke_err custom_identity(const struct conf_token_issuer *conf, const 
     if (!principal)
         return pke_fail_set(fail, PKE_UNAUTHENTICATED, "token-principal", RULE_PRINCIPAL,
                             "the token has no claim %s", conf->principal_claim);
+    err = check_principal(conf, principal, fail);
+    if (err != PKE_OK)
+        return err;
     ret->principal = pke_arena_strdup(arena, principal);
     ret->user_id = pke_arena_printf(arena, "%s:%s", conf->name, principal);
     return keep_jti(conf, claims, times, arena, ret, fail);
@@ -234,8 +239,9 @@ static enum pke_err custom_identity(const struct conf_token_issuer *conf, const 
 
 /* ---- both */
 
-static enum pke_err read_identity(const struct conf_token_issuer *conf, struct pke_bytes payload, int64_t now,
-                                  struct pke_arena *arena, struct auth_identity *ret, struct pke_fail *fail)
+static enum pke_err read_identity(const struct conf_token_issuer *conf, struct pke_bytes payload,
+                                  const struct jose_key *key, int64_t now, struct pke_arena *arena,
+                                  struct auth_identity *ret, struct pke_fail *fail)
 {
     bool entra = conf->kind == CONF_TOKENS_ENTRA;
     struct claims_rules rules = {.issuers = entra ? NULL : &conf->issuer,
@@ -249,7 +255,7 @@ static enum pke_err read_identity(const struct conf_token_issuer *conf, struct p
     if (err == PKE_OK)
         err = claims_check(claims, &rules, now, &times, fail);
     if (err == PKE_OK)
-        err = entra ? entra_identity(conf, claims, arena, ret, fail)
+        err = entra ? entra_identity(conf, claims, key, arena, ret, fail)
                     : custom_identity(conf, claims, &times, arena, ret, fail);
     if (err == PKE_OK)
         err = keep_claim(claims, conf->upn_claim, "upn", arena, ret, fail);
@@ -263,7 +269,9 @@ static enum progress try_source(struct token_source *s, struct pke_bytes token, 
                                 struct pke_arena *arena, struct auth_identity *ret, struct jws_facts *facts,
                                 struct pke_fail *fail)
 {
-    struct jws_rules rules = {.allow_no_kid = s->conf->allow_missing_kid};
+    const char *type = s->conf->token_type;
+    struct jws_rules rules = {.allow_no_kid = s->conf->allow_missing_kid,
+                              .type = strcasecmp(type, "JWT") == 0 ? NULL : type};
     enum progress got = BAD_SIGNATURE;
     struct pke_buf payload;
     enum pke_err err;
@@ -277,7 +285,7 @@ static enum progress try_source(struct token_source *s, struct pke_bytes token, 
     pke_buf_init(&payload, JWS_MAX);
     err = jws_verify(token, s->keys, &rules, &payload, facts, fail);
     if (err == PKE_OK) {
-        err = read_identity(s->conf, pke_buf_bytes(&payload), now, arena, ret, fail);
+        err = read_identity(s->conf, pke_buf_bytes(&payload), facts->key, now, arena, ret, fail);
         got = err == PKE_OK ? ACCEPTED : BAD_CLAIMS;
     } else if (strcmp(fail->reason, "jws-key-unknown") == 0) {
         got = UNKNOWN_KEY;
@@ -286,31 +294,16 @@ static enum progress try_source(struct token_source *s, struct pke_bytes token, 
     return got;
 }
 
-/* mdm.md 4.2: keys roll without notice; whoever keeps the file up to date should hear of it. */
-static void tell_unknown(struct token_source *s, const struct jws_facts *facts, uint64_t now_ms)
-{
-    char count[24];
-
-    s->unknown_kids++;
-    if (now_ms - s->unknown_since >= UNKNOWN_LOG_MS) {
-        s->unknown_since = now_ms;
-        s->unknown_logged = 0;
-    }
-    if (s->unknown_logged++ >= UNKNOWN_LOG_MAX)
-        return;
-    snprintf(count, sizeof count, "%" PRIu64, s->unknown_kids);
-    log_event(LOG_WARNING, "a token was signed with a key that its issuer's keys-file does not have",
-              "token_issuer", s->conf->name, "kid", facts->kid, "unknown_kids", count, NULL);
-}
-
 static enum pke_err verify(struct auth_core *core, const struct msg_auth *m, const struct auth_now *now,
                            enum conf_tokens kind, struct pke_arena *arena, struct auth_identity *ret,
                            struct pke_fail *fail)
 {
     const struct conf_endpoint *e = conf_find_endpoint(core->conf, m->endpoint);
-    struct token_source *best = NULL;
+    struct token_source *best = NULL, *unknown[CONF_MAX_ENDPOINT_TOKENS];
+    char kid[JOSE_KID_MAX + 1] = "";
+    size_t n_unknown = 0;
     enum progress furthest = NO_KEYS;
-    struct jws_facts facts;
+    struct jws_facts facts = {.key = NULL};
 
     pke_fail_set(fail, PKE_STORE_DOWN, "token-issuer", "pkienrolld.conf(5) token-issuers",
                  "the endpoint has no token issuer with keys");
@@ -326,6 +319,10 @@ static enum pke_err verify(struct auth_core *core, const struct msg_auth *m, con
             s->accepted++;
             return PKE_OK;
         }
+        if (got == UNKNOWN_KEY) {
+            unknown[n_unknown++] = s;
+            memcpy(kid, facts.kid, sizeof kid);
+        }
         if (!best || got > furthest) {
             furthest = got;
             best = s;
@@ -333,12 +330,8 @@ static enum pke_err verify(struct auth_core *core, const struct msg_auth *m, con
         }
     }
     *ret = (struct auth_identity){0};
-    for (size_t i = 0; furthest == UNKNOWN_KEY && i < e->token_issuers.n; i++) {
-        struct token_source *s = tokenkeys_find(core->tokens, e->token_issuers.v[i]);
-
-        if (s && s->conf->kind == (int)kind)
-            tell_unknown(s, &facts, now->monotonic_ms);
-    }
+    if (furthest == UNKNOWN_KEY) /* else somebody has that key */
+        token_tell_unknown(unknown, n_unknown, m->token, kid, now);
     if (best)
         best->refused++;
     return fail->err;

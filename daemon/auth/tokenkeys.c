@@ -74,6 +74,18 @@ static unsigned algorithms_of(const struct conf_token_issuer *conf)
     return bits;
 }
 
+/* One odd key of many shall not keep the others out, and not stay unnoticed. */
+static void tell_unfit(const struct token_source *s)
+{
+    char unfit[24];
+
+    if (jose_keys_unfit(s->keys) == 0)
+        return;
+    snprintf(unfit, sizeof unfit, "%zu", jose_keys_unfit(s->keys));
+    log_fail(LOG_WARNING, "keys of a token issuer passed over", jose_keys_unfit_why(s->keys), "token_issuer",
+             s->conf->name, "keys", unfit, NULL);
+}
+
 /* Read the file; on success it is in force, else what was in force stays. */
 static enum pke_err load(struct entry *e)
 {
@@ -95,6 +107,7 @@ static enum pke_err load(struct entry *e)
     jose_keys_unref(s->keys);
     s->keys = keys;
     s->file_time = e->seen.st_mtim.tv_sec;
+    tell_unfit(s);
     return PKE_OK;
 }
 
@@ -116,6 +129,9 @@ static void inherit(struct entry *e, struct tokenkeys *old)
     e->source.accepted = from->accepted;
     e->source.refused = from->refused;
     e->source.unknown_kids = from->unknown_kids;
+    memcpy(e->source.unknown_kid, from->unknown_kid, sizeof from->unknown_kid);
+    e->source.unknown_time = from->unknown_time;
+    e->source.unknown_told = from->unknown_told;
     e->source.file_time = from->file_time;
     e->source.keys = from->keys ? jose_keys_ref(from->keys) : NULL;
 }
@@ -183,19 +199,23 @@ void tokenkeys_refresh(struct tokenkeys *t)
 
 static const char *fact(const struct token_source *s, struct pke_arena *arena)
 {
-    char when[PKE_RFC3339_SIZE] = "", *text;
+    char when[PKE_RFC3339_SIZE] = "", unknown[PKE_RFC3339_SIZE] = "", *text;
     const char *copy;
     json_t *j;
 
     if (s->keys)
         pke_time_rfc3339(s->file_time, when);
-    j = json_pack("{s:s, s:I, s:I, s:s?, s:s?, s:I, s:I, s:I}", "kind",
+    if (*s->unknown_kid)
+        pke_time_rfc3339(s->unknown_time, unknown);
+    j = json_pack("{s:s, s:I, s:I, s:I, s:s?, s:s?, s:I, s:I, s:I, s:s?, s:s?}", "kind",
                   s->conf->kind == CONF_TOKENS_ENTRA ? "entra" : "custom", "keys",
                   (json_int_t)(s->keys ? jose_keys_count(s->keys) : 0), "skipped_keys",
-                  (json_int_t)(s->keys ? jose_keys_skipped(s->keys) : 0), "file_time", s->keys ? when : NULL,
+                  (json_int_t)(s->keys ? jose_keys_skipped(s->keys) : 0), "unfit_keys",
+                  (json_int_t)(s->keys ? jose_keys_unfit(s->keys) : 0), "file_time", s->keys ? when : NULL,
                   "error", s->broken.err == PKE_OK ? NULL : s->broken.text, "accepted",
                   (json_int_t)s->accepted, "refused", (json_int_t)s->refused, "unknown_kids",
-                  (json_int_t)s->unknown_kids);
+                  (json_int_t)s->unknown_kids, "unknown_kid", *s->unknown_kid ? s->unknown_kid : NULL,
+                  "unknown_kid_time", *s->unknown_kid ? unknown : NULL);
     text = j ? json_dumps(j, JSON_COMPACT) : NULL;
     if (!text)
         pke_oom();

@@ -20,6 +20,9 @@ struct token_source {
     struct pke_fail broken; /* why the file on disk is not in force; err PKE_OK: it is */
     int64_t file_time;      /* of the file that keys are from, seconds since 1970 */
     uint64_t accepted, refused, unknown_kids;
+    char unknown_kid[JOSE_KID_MAX + 1]; /* the last one; "": none yet */
+    int64_t unknown_time;               /* when, seconds since 1970 */
+    bool unknown_told;                  /* it is in the log */
     /* events about unknown kids since then (CLOCK_MONOTONIC ms): an attacker shall not fill the log */
     uint64_t unknown_since;
     unsigned unknown_logged;

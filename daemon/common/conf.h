@@ -107,10 +107,13 @@ struct conf_token_issuer {
     int kind;        /* enum conf_tokens */
     char *keys_file; /* JWKS or PEM; read again when it changes */
     bool allow_missing_kid;
+    char *token_type; /* typ; "JWT": that or none */
     struct pke_strings algorithms;
     struct pke_strings issuer, audience; /* entra: {tid} in issuer stands for the token's own tenant */
     int64_t leeway, max_lifetime;
     char *principal_claim; /* custom */
+    struct pke_strings
+        principals; /* custom, patterns as in allow; empty: any without a tenant for a domain */
     char *upn_claim;
     bool one_time;              /* custom: jti is good for one certificate */
     struct pke_strings tenants; /* entra, GUIDs in any letter case; never empty */

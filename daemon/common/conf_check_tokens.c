@@ -57,6 +57,7 @@ static void check_kind(struct conf_impl *ci, size_t i)
         {"required-scope", true, t->required_scope != NULL},
         {"app-ids", true, t->app_ids.n > 0},
         {"principal-claim", false, strcmp(t->principal_claim, "sub") != 0},
+        {"principals", false, t->principals.n > 0},
         {"one-time", false, t->one_time},
     };
 
@@ -109,10 +110,44 @@ static void check_guids(struct conf_impl *ci, size_t i, const char *option, cons
             conf_bad_item(ci, CONF_TOKEN_ISSUERS, i, option, list->v[k], "expects a GUID");
 }
 
+/* RFC 9110 8.3.1: a subtype; "application/" is left out, RFC 7515 4.1.9. */
+static void check_type(struct conf_impl *ci, size_t i)
+{
+    static const char token[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$&-^_.+";
+    const char *type = ci->conf.token_issuers[i].token_type;
+
+    if (type && type[strspn(type, token)])
+        conf_bad(ci, CONF_TOKEN_ISSUERS, i, "token-type",
+                 "is a media type without application/, such as at+jwt");
+}
+
+static void check_principals(struct conf_impl *ci, size_t i)
+{
+    const struct conf_token_issuer *t = &ci->conf.token_issuers[i];
+
+    for (size_t k = 0; k < t->principals.n; k++)
+        if (!policy_pattern_valid(t->principals.v[k]))
+            conf_bad_item(ci, CONF_TOKEN_ISSUERS, i, "principals", t->principals.v[k],
+                          "takes exact names, *@domain or *");
+}
+
+/* An id is "NAME:..." for a custom issuer's token and "x509:..." for a certificate. */
+static void check_name(struct conf_impl *ci, size_t i)
+{
+    const struct conf_node *node = ci->nodes[CONF_TOKEN_ISSUERS][i];
+
+    if (strcmp(ci->conf.token_issuers[i].name, "x509") == 0)
+        conf_report_add(ci->report, node->kept, node->path,
+                        "the name is reserved: the ids of certificates begin with it");
+}
+
 static void check_token_issuer(struct conf_impl *ci, size_t i)
 {
     const struct conf_token_issuer *t = &ci->conf.token_issuers[i];
 
+    check_name(ci, i);
+    check_type(ci, i);
+    check_principals(ci, i);
     if (!conf_given(ci, CONF_TOKEN_ISSUERS, i, "kind"))
         return; /* what the others mean depends on it */
     check_kind(ci, i);

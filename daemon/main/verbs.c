@@ -53,6 +53,18 @@ static void add_number(json_t *to, const json_t *from, const char *name)
     json_object_set_new(to, name, json_integer(sum));
 }
 
+/* Of two workers, what the one says that saw an unknown key last. */
+static void keep_later(json_t *to, const json_t *from)
+{
+    const char *mine = json_string_value(json_object_get(to, "unknown_kid_time")),
+               *other = json_string_value(json_object_get(from, "unknown_kid_time"));
+
+    if (!other || (mine && strcmp(mine, other) >= 0)) /* RFC 3339, UTC: as text */
+        return;
+    json_object_set(to, "unknown_kid_time", json_object_get(from, "unknown_kid_time"));
+    json_object_set(to, "unknown_kid", json_object_get(from, "unknown_kid"));
+}
+
 /* Each auth worker counts for itself and reads the keys for itself: sums, and the keys of the one that has an
  * error or fewer of them. */
 static void add_token_issuer(json_t *issuers, const char *name, const char *text)
@@ -72,6 +84,7 @@ static void add_token_issuer(json_t *issuers, const char *name, const char *text
     worse = json_is_string(json_object_get(one, "error")) && !json_is_string(json_object_get(sum, "error"));
     for (size_t i = 0; i < PKE_LEN(counters); i++)
         add_number(worse ? one : sum, worse ? sum : one, counters[i]);
+    keep_later(worse ? one : sum, worse ? sum : one);
     if (worse)
         json_object_set(issuers, name, one);
     json_decref(one);

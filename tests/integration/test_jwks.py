@@ -26,6 +26,9 @@ MAX_EXPOSURE = 2.0
 DIR = tempfile.mkdtemp(prefix="pke-jwks-")
 FILE = os.path.join(DIR, "keys.json")
 KEY = jws.Signer("k1")
+OTHER = jws.Signer("k1")
+ODD_KEYS = (jws.weak_jwk("legacy"), KEY.jwk(kid="k" * 129), KEY.jwk(kid="two"), OTHER.jwk(kid="two"), KEY, KEY)
+ODD = jws.jwks(*ODD_KEYS)
 GOOD = jws.jwks(KEY, {"kty": "RSA", "use": "enc", "n": "AQ", "e": "AQAB"})
 OLD = '{"keys": "before"}'
 ANSWERS = {  # path: status, body, header
@@ -42,7 +45,9 @@ ANSWERS = {  # path: status, body, header
     "/encryption": (200, jws.jwks({"kty": "RSA", "use": "enc"}), {}),
     "/private": (200, jws.jwks(KEY.jwk(d="AQ")), {}),
     "/secret": (200, jws.jwks(KEY, {"kty": "oct", "k": "AQ"}), {}),
-    "/twice": (200, jws.jwks(KEY, KEY), {}),
+    "/twice": (200, jws.jwks(KEY, OTHER), {}),
+    "/odd": (200, ODD, {}),
+    "/odd-private": (200, jws.jwks(*ODD_KEYS, OTHER.jwk(kid="p", d="AQ")), {}),
     "/big": (200, GOOD + " " * 300000, {}),
     "/cut": (200, GOOD, {"Content-Length": str(len(GOOD) + 10)}),
 }
@@ -141,11 +146,18 @@ def main():
         tap.equal((fetch(*at("/good")).status, os.path.exists(FILE + ".new")), (0, False), "what a killed run left goes")
         tap.equal(fetch(*at("/good", "--algorithm", "RS256", "--algorithm", "ES256")).status, 0, "an algorithm that is there")
 
+    def odd_keys():
+        before()
+        r = fetch(*at("/odd"))
+        tap.ok(r.status == 0 and "1 keys" in r.out, "a good key among odd ones", str(r))
+        tap.ok("4 keys are passed over" in r.err and "1024 bits" in r.err and r.err.count("\n") == 1, "and they are told", str(r))
+        tap.equal(content(), ODD, "the file is replaced")
+
     def refused():
         for path, want in (("/redirect", "redirect"), ("/permanent", "redirect"), ("/missing", "status 404"),
                            ("/error", "status 500"), ("/nocontent", "status 204"), ("/empty", "neither a JWKS"),
                            ("/html", "neither a JWKS"), ("/broken", "not JSON"), ("/nokeys", "no key that can be used"),
-                           ("/encryption", "no key that can be used"), ("/private", "private"), ("/secret", "private"),
+                           ("/encryption", "no key that can be used"), ("/private", "private"), ("/odd-private", "private"), ("/secret", "private"),
                            ("/twice", "same kid"), ("/big", "larger than 256 KiB"), ("/cut", "jwks-fetch")):
             kept(path, want, *at(path))
         kept("an algorithm that is not there", "no key", *at("/good", "--algorithm", "ES384"))
@@ -173,7 +185,7 @@ def main():
                    f"Fl Fl {o}" not in page]
         tap.equal((r.status, missing), (0, []), "--help and the manual page tell every option")
 
-    tap.run(replaced, refused, transport, usage, units)
+    tap.run(replaced, odd_keys, refused, transport, usage, units)
 
 
 def units():

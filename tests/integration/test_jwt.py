@@ -22,7 +22,7 @@ from mdmlab import MdmLab, whole_fault, write_text  # noqa: E402
 
 VT_JWT = "urn:ietf:params:oauth:token-type:jwt"
 OTHER_TENANT = "11111111-2222-3333-4444-555555555555"
-REFUSED = "Unknown user or wrong password"  # whatever was wrong
+REFUSED = "The credential was refused"  # whatever was wrong
 LAB = None
 STS, OTHER, ENTRA = jws.Signer("sts-1"), jws.Signer("sts-1"), jws.Signer("entra-1")
 ONCE = jws.Signer("once-1")
@@ -415,6 +415,23 @@ def c18_keys():
     tap.equal(LAB.pids("auth"), pids, "c18 without a restart")
 
 
+def c18_odd_keys():
+    """What an issuer publishes besides does not keep its new key out; what a key is not for it does not sign."""
+    new, twin, consumers = jws.Signer("entra-3"), jws.Signer("legacy"), jws.Signer("consumers")
+    v2 = "https://login.microsoftonline.com/{}/v2.0"
+    replace_keys("entra.json", jws.jwks(
+        jws.weak_jwk("weak"), new.jwk(kid="k" * 129), twin, new.jwk(kid="legacy"), new.jwk(issuer=v2.format("{tenantid}")),
+        consumers.jwk(issuer=v2.format("9188040d-6c67-4c5b-b112-36a304b66dad"))))
+    a = enroll(new.sign(jws.entra()), True)
+    tap.equal(a.status, 200, "c18 a new key among odd ones") or tap.diag(a.describe())
+    wait_issuer("entra", lambda s: (s.get("keys"), s.get("unfit_keys"), s.get("error")) == (2, 4, None), "c18 status counts them")
+    tap.ok("passed over" in LAB.read_log() and "1024 bits" in LAB.read_log(), "c18 and the log tells why")
+    refused(twin.sign(jws.entra()), "jws-key-unknown", "c18 a kid of two keys", True)
+    wait_issuer("entra", lambda s: s.get("unknown_kid") == "legacy" and s.get("unknown_kid_time"), "c18 status names the kid")
+    refused(consumers.sign(jws.entra()), "token-key-issuer", "a key of another tenant", True)
+    refused(STS.sign(jws.custom(sub=f"{jws.OBJECT}@{jws.TENANT}")), "token-principal", "a custom token of an Entra principal")
+
+
 def broken_at_start():
     """A broken key file does not take the daemon down, only its tokens."""
     for name in ("sts.json", "once.json"):
@@ -447,7 +464,7 @@ def main():
         LAB.start()
         tap.run(c14_valid, c14_refused, one_time_tokens_still_work, c15_one_certificate, c15_refusals_use_nothing,
                 c15_renewal_uses_nothing, c15_two_at_once, c15_crash_releases, c16_valid, c17_refused, c19_upn, example_11, example_10,
-                c18_keys, broken_at_start, nothing_leaks)
+                c18_keys, c18_odd_keys, broken_at_start, nothing_leaks)
 
 
 main()

@@ -63,6 +63,12 @@ class Signer:
         return text + "." + b64(signature)
 
 
+def weak_jwk(kid):
+    """An RSA key that is too short to be used."""
+    n = rsa.generate_private_key(65537, 1024).public_key().public_numbers().n
+    return {"kty": "RSA", "use": "sig", "kid": kid, "n": b64(n.to_bytes(128, "big")), "e": b64(b"\1\0\1")}
+
+
 def jwks(*keys):
     return json.dumps({"keys": [k.jwk() if isinstance(k, Signer) else k for k in keys]})
 

@@ -49,9 +49,10 @@ static struct pke_arena *arena;
 static struct pke_fail fail;
 static struct pke_buf out;
 static struct auth_identity who;
+static uint64_t monotonic = 1; /* ms */
 
 static const char endpoints[] = "    credentials: [jwt, entra-jwt]\n"
-                                "    token-issuers: [sts, once, named, entra, strict]\n";
+                                "    token-issuers: [sts, once, named, entra, strict, typed]\n";
 
 static const char issuers[] = "token-issuers:\n"
                               "  sts:\n"
@@ -88,7 +89,14 @@ static const char issuers[] = "token-issuers:\n"
                               "    audience: [https://mdm.corp.example]\n"
                               "    tenants: [" TID "]\n"
                               "    required-scope: \"\"\n"
-                              "    app-ids: [29D9ED98-A469-4536-ADE2-F981BC1D605E]\n";
+                              "    app-ids: [29D9ED98-A469-4536-ADE2-F981BC1D605E]\n"
+                              "  typed:\n"
+                              "    kind: custom\n"
+                              "    keys-file: typed.json\n"
+                              "    token-type: at+jwt\n"
+                              "    issuer: [https://mdm.corp.example/typed]\n"
+                              "    audience: [pkienrolld]\n"
+                              "    principals: [root, \"*@corp.example\", \"*@" TID "\"]\n";
 
 static void put(const char *name, const char *text)
 {
@@ -151,6 +159,7 @@ static int begin(void **state)
     put_keys("named.json", "p256", MINT_P256);
     put_keys("entra.json", "other", MINT_OTHER_RSA);
     put_keys("strict.json", "rsa", MINT_RSA);
+    put_keys("typed.json", "p384", MINT_P384);
     pem = mint_pem(MINT_ED25519, false);
     put("once.pem", pem);
     free(pem);
@@ -186,7 +195,7 @@ static enum pke_err ask(const char *kind, const char *token, int64_t now)
                          .token = pke_bytes_str(token),
                          .request_hash = {hash32, sizeof hash32},
                          .deadline = UINT64_MAX};
-    struct auth_now at = {1, now};
+    struct auth_now at = {monotonic, now};
 
     pke_buf_clear(&out);
     who = (struct auth_identity){0};
@@ -303,6 +312,14 @@ static void test_custom_claims(void **state)
         {"{\"sub\":{\"a\":1}}", "claims-type"},
         {"{\"sub\":\"\"}", "claims-type"},
         {"{\"sub\":\"a\\nb\"}", "claims-type"},
+        /* the namespace of Entra's principals, which allow: "*@tid" means */
+        {"{\"sub\":\"" OID "@" TID "\"}", "token-principal"},
+        {"{\"sub\":\"2B0A5D6E-95E0-4A4F-8F0B-3B0F6A2C77AA@6F0D7C1E-3F0B-4D0C-9A53-1D7F5F1F9A10\"}",
+         "token-principal"},
+        {"{\"sub\":\"eve@" TID "\"}", "token-principal"},
+        {"{\"sub\":\"" OID "\"}", ""},
+        {"{\"sub\":\"" TID "@corp.example\"}", ""},
+        {"{\"sub\":\"ada@corp.example\"}", ""},
         {"{\"upn\":7}", "claims-type"},
         {"{\"upn\":[\"ada@corp.example\"]}", "claims-type"},
         {"{\"upn\":{\"x\":\"ada@corp.example\"}}", "claims-type"},
@@ -350,6 +367,38 @@ static void test_custom_issuers(void **state)
     free(other);
     free(payload);
     free(late);
+}
+
+/* An issuer with a token type and principals of its own. */
+static void test_typed(void **state)
+{
+    static const struct {
+        const char *typ, *sub, *want;
+    } cases[] = {
+        {",\"typ\":\"at+jwt\"", "ada@corp.example", ""},
+        {",\"typ\":\"at+jwt\"", "root", ""},
+        {",\"typ\":\"at+jwt\"", "eve@" TID, ""}, /* as it is configured */
+        {",\"typ\":\"at+jwt\"", "eve@" OTHER, "token-principal"},
+        {",\"typ\":\"at+jwt\"", "ada", "token-principal"},
+        {",\"typ\":\"at+jwt\"", "ada@corp.example.evil", "token-principal"},
+        {",\"typ\":\"JWT\"", "root", "jws-type"},
+        {"", "root", "jws-type"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < PKE_LEN(cases); i++) {
+        char *patch =
+                 pke_asprintf("{\"iss\":\"https://mdm.corp.example/typed\",\"sub\":\"%s\"}", cases[i].sub),
+             *payload = claims(CUSTOM, patch),
+             *header = pke_asprintf("{\"alg\":\"ES384\",\"kid\":\"p384\"%s}", cases[i].typ),
+             *token = mint_jws(MINT_P384, "ES384", header, payload);
+
+        expect(ask("jwt", token, NOW), cases[i].want, patch);
+        free(patch);
+        free(payload);
+        free(header);
+        free(token);
+    }
 }
 
 static void test_one_time(void **state)
@@ -480,6 +529,51 @@ static void test_entra_strict(void **state)
     assert_text(attribute("token-issuer"), "strict");
 }
 
+/* Storm-0558: a key that signs for consumers signs for no enterprise. */
+static void test_entra_key_issuer(void **state)
+{
+#define MS   "https://login.microsoftonline.com/"
+#define MSA  MS "9188040d-6c67-4c5b-b112-36a304b66dad/v2.0"
+#define ISS2 "{\"iss\":\"" MS TID "/v2.0\"}"
+    static const struct {
+        const char *issuer, *also, *patch, *want;
+    } cases[] = {
+        {MS "{tenantid}/v2.0", NULL, "{}", ""},
+        {MS "{tenantid}/v2.0", NULL, ISS2, ""},
+        {"https://sts.windows.net/{tenantid}/", NULL, "{}", ""},
+        {"https://sts.windows.net/{tenantid}/", NULL, ISS2, ""},
+        {MS TID "/v2.0", NULL, "{}", ""},
+        {"https://sts.windows.net/" TID "/", NULL, ISS2, ""},
+        {MSA, NULL, "{}", "token-key-issuer"},
+        {MSA, NULL, ISS2, "token-key-issuer"},
+        {MS OTHER "/v2.0", NULL, ISS2, "token-key-issuer"},
+        {"https://sts.windows.net/" OTHER "/", NULL, "{}", "token-key-issuer"},
+        {"https://evil.example/{tenantid}/v2.0", NULL, ISS2, "token-key-issuer"},
+        {MS "{tenantid}/v2.0/", NULL, ISS2, "token-key-issuer"},
+        {MS "{tenantid}/{tenantid}/v2.0", NULL, ISS2, "token-key-issuer"},
+        {MS "{tid}/v2.0", NULL, ISS2, "token-key-issuer"},
+        {"", NULL, "{}", "token-key-issuer"},
+        {MSA, MS "{tenantid}/v2.0", "{}", ""}, /* one key, listed for both */
+        {MS "{tenantid}/v2.0", MSA, "{}", ""},
+        {MSA, MS OTHER "/v2.0", "{}", "token-key-issuer"},
+    };
+    const char *key_members = mint_members(MINT_OTHER_RSA);
+
+    (void)state;
+    for (size_t i = 0; i < PKE_LEN(cases); i++) {
+        char *also = cases[i].also ? pke_asprintf(",{\"kid\":\"other\",\"issuer\":\"%s\",%s}", cases[i].also,
+                                                  key_members)
+                                   : pke_strdup("");
+        char *text = pke_asprintf("{\"keys\":[{\"kid\":\"other\",\"issuer\":\"%s\",%s}%s]}", cases[i].issuer,
+                                  key_members, also);
+
+        put("entra.json", text);
+        expect(ask_entra(cases[i].patch, NOW), cases[i].want, text);
+        free(text);
+        free(also);
+    }
+}
+
 /* ---- keys */
 
 static json_t *facts_of(const char *name)
@@ -538,6 +632,127 @@ static void test_counters(void **state)
     expect(ask_custom("{}", NOW), "jws-key-unknown", "the old key is gone");
 }
 
+/* What of @p text was logged since stderr went to @p f. */
+static size_t logged(FILE *f, const char *text)
+{
+    char line[4096];
+    size_t n = 0;
+
+    rewind(f);
+    while (fgets(line, sizeof line, f))
+        n += strstr(line, text) != NULL;
+    return n;
+}
+
+static void ask_unknown(const char *kid, const char *patch, uint64_t ms)
+{
+    char *payload = claims(ENTRA, patch), *header = pke_asprintf("{\"alg\":\"RS256\",\"kid\":\"%s\"}", kid),
+         *token = mint_jws(MINT_RSA, "RS256", header, payload);
+
+    monotonic = ms;
+    expect(ask("entra-jwt", token, NOW + (int64_t)ms / 1000), "jws-key-unknown", kid);
+    monotonic = 1;
+    free(payload);
+    free(header);
+    free(token);
+}
+
+static void assert_unknown_kid(const char *kid, const char *when)
+{
+    json_t *j = facts_of("entra");
+
+    assert_text(json_string_value(json_object_get(j, "unknown_kid")), kid);
+    assert_text(json_string_value(json_object_get(j, "unknown_kid_time")), when);
+    json_decref(j);
+}
+
+/* Junk shall not hide the kid of the key that is really new. */
+static void test_unknown_kids(void **state)
+{
+    static const char *const junk[] = {"{\"iss\":\"https://evil.example/\"}",
+                                       "{\"iss\":null}",
+                                       "{\"iss\":7}",
+                                       "{\"tid\":null}",
+                                       "{\"tid\":\"" OTHER "\",\"iss\":\"https://sts.windows.net/" OTHER
+                                       "/\"}",
+                                       "{\"iss\":\"https://sts.windows.net/" OTHER "/\"}"};
+    char *payload = claims(ENTRA, "{}"), *token;
+    FILE *log = tmpfile();
+    int kept = dup(STDERR_FILENO);
+    json_t *j = facts_of("entra");
+
+    (void)state;
+    assert_true(json_is_null(json_object_get(j, "unknown_kid")));
+    json_decref(j);
+    assert_true(log && kept >= 0 && dup2(fileno(log), STDERR_FILENO) >= 0);
+    log_level(LOG_INFO);
+    ask_unknown("new-1", "{}", 1000);
+    ask_unknown("new-1", "{}", 2000);
+    for (int i = 0; i < 20; i++) {
+        char *kid = pke_asprintf("junk-%d", i);
+
+        ask_unknown(kid, junk[i % (int)PKE_LEN(junk)], 2000);
+        free(kid);
+    }
+    assert_unknown_kid("new-1", "2027-01-15T08:00:02Z");
+    assert_int_equal(number_fact("entra", "unknown_kids"), 2);
+    assert_int_equal(logged(log, "keys-file does not have"), 1);
+    ask_unknown("new-2", "{}", 3000);
+    ask_unknown("new-1", "{}", 3000); /* not the same in a row */
+    assert_int_equal(logged(log, "keys-file does not have"), 3);
+    for (int i = 0; i < 20; i++) {
+        char *kid = pke_asprintf("many-%d", i);
+
+        ask_unknown(kid, "{}", 4000);
+        free(kid);
+    }
+    assert_int_equal(logged(log, "keys-file does not have"), 10);
+    ask_unknown("many-19", "{}", 70000); /* in the next minute: it was never told */
+    assert_int_equal(logged(log, "many-19"), 1);
+    assert_unknown_kid("many-19", "2027-01-15T08:01:10Z");
+    /* a custom issuer is not concerned by tokens of Entra, whatever the kind they come as */
+    token = mint_jws(MINT_RSA, "RS256", "{\"alg\":\"RS256\",\"kid\":\"x\"}", payload);
+    expect(ask("jwt", token, NOW), "jws-key-unknown", "as a custom token");
+    assert_int_equal(number_fact("sts", "unknown_kids"), 0);
+    log_level(-1);
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    fclose(log);
+    free(token);
+    free(payload);
+}
+
+/* A key that cannot be used does not keep a new one out. */
+static void test_unfit_key(void **state)
+{
+    char *text =
+        pke_asprintf("{\"keys\":[{\"kty\":\"RSA\",\"n\":\"AQAB\",\"e\":\"AQAB\"},{\"kid\":\"rsa\",%s},"
+                     "{\"kid\":\"x\",%s},{\"kid\":\"x\",%s}]}",
+                     mint_members(MINT_RSA), mint_members(MINT_P256), mint_members(MINT_P384));
+    FILE *log = tmpfile();
+    int kept = dup(STDERR_FILENO);
+
+    (void)state;
+    put_keys("sts.json", "before", MINT_P256);
+    expect(ask_custom("{}", NOW), "jws-key-unknown", "another key");
+    assert_true(log && kept >= 0 && dup2(fileno(log), STDERR_FILENO) >= 0);
+    log_level(LOG_INFO);
+    put("sts.json", text);
+    expect(ask_custom("{}", NOW), "", "the good key among odd ones");
+    expect(ask_custom("{}", NOW), "", "once more");
+    log_level(-1);
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    assert_int_equal(logged(log, "passed over"), 1);
+    assert_int_equal(logged(log, "jwks-weak"), 1);
+    fclose(log);
+    assert_false(has_error("sts"));
+    assert_int_equal(number_fact("sts", "keys"), 1);
+    assert_int_equal(number_fact("sts", "unfit_keys"), 3);
+    assert_int_equal(number_fact("sts", "skipped_keys"), 0);
+    free(text);
+}
+
 /* Checklist 18: a broken file is told and does not take the good keys away. */
 static void test_last_good(void **state)
 {
@@ -589,6 +804,7 @@ static void test_reconfiguration(void **state)
     expect(ask_custom("{}", NOW), "jws-key-unknown", "the others do not have it");
     put("once.pem", "broken");
     put("named.json", "broken");
+    put("typed.json", "broken");
     assert_int_equal(auth_core_new(conf, key, true, &next, &fail), PKE_OK);
     assert_int_equal(auth_core_open_tokens(next, NULL, &fail), PKE_OK);
     auth_core_free(core);
@@ -633,9 +849,10 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_custom),    TEST(test_custom_claims),   TEST(test_custom_issuers),  TEST(test_one_time),
-        TEST(test_entra),     TEST(test_entra_claims),    TEST(test_entra_strict),    TEST(test_counters),
-        TEST(test_last_good), TEST(test_reconfiguration), TEST(test_algorithm_names),
+        TEST(test_custom),    TEST(test_custom_claims),    TEST(test_custom_issuers),  TEST(test_one_time),
+        TEST(test_entra),     TEST(test_entra_claims),     TEST(test_entra_strict),    TEST(test_counters),
+        TEST(test_typed),     TEST(test_entra_key_issuer), TEST(test_unknown_kids),    TEST(test_unfit_key),
+        TEST(test_last_good), TEST(test_reconfiguration),  TEST(test_algorithm_names),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

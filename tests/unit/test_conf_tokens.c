@@ -77,6 +77,8 @@ static void check_good(const struct conf *c)
     assert_int_equal(sts->leeway, 60000);
     assert_int_equal(sts->max_lifetime, 3600000);
     assert_string_equal(sts->principal_claim, "sub");
+    assert_string_equal(sts->token_type, "JWT");
+    assert_int_equal(sts->principals.n, 0);
     assert_string_equal(sts->upn_claim, "upn");
     assert_int_equal(sts->algorithms.n, 5);
     assert_null(sts->required_scope);
@@ -183,6 +185,16 @@ static void test_one_mistake(void **state)
          "c.yaml:13:14: token-issuers.aad.issuer[0]: must hold {tid} once\n"},
         {"    audience: [b]\n", "    audience: [b]\n    principal-claim: upn\n",
          "c.yaml:13:22: token-issuers.aad.principal-claim: belongs to the kind custom\n"},
+        {"    audience: [b]\n", "    audience: [b]\n    principals: ['*']\n",
+         "c.yaml:13:17: token-issuers.aad.principals: belongs to the kind custom\n"},
+        {"    audience: [a]\n", "    audience: [a]\n    principals: ['*', '*@x', a*]\n",
+         "c.yaml:9:30: token-issuers.sts.principals[2]: takes exact names, *@domain or *\n"},
+        {"    audience: [a]\n", "    audience: [a]\n    token-type: application/at+jwt\n",
+         "c.yaml:9:17: token-issuers.sts.token-type: is a media type without application/, such as at+jwt\n"},
+        {"token-issuers:\n  sts:\n",
+         "token-issuers:\n  x509: {kind: custom, keys-file: k, issuer: [i], audience: "
+         "[a]}\n  sts:\n",
+         "c.yaml:4:3: token-issuers.x509: the name is reserved: the ids of certificates begin with it\n"},
         {"    audience: [b]\n", "    audience: [b]\n    one-time: yes\n",
          "c.yaml:13:15: token-issuers.aad.one-time: belongs to the kind custom\n"},
         {"    audience: [b]\n", "    audience: [b]\n    required-scope: a b\n",

@@ -242,6 +242,103 @@ static void test_key_sets_refuse_keys(void **state)
     free(n);
 }
 
+/* RFC 7517 5: one odd key does not keep the others out. */
+static void test_key_sets_pass_over(void **state)
+{
+    char kid[JOSE_KID_MAX + 2] = "", issuer[JOSE_ISSUER_MAX + 2] = "", *weak = b64_of(0xff, 128, 0xff);
+    const struct {
+        char *member;
+        const char *reason;
+    } cases[] = {
+        {pke_asprintf("{\"kty\":\"RSA\",\"kid\":\"legacy\",\"n\":\"%s\",\"e\":\"AQAB\"}", weak), "jwks-weak"},
+        {pke_asprintf("{\"kid\":\"%s\",%s}", (char *)memset(kid, 'k', sizeof kid - 1),
+                      mint_members(MINT_P256)),
+         "jwks-kid"},
+        {pke_asprintf("{\"issuer\":\"%s\",%s}", (char *)memset(issuer, 'i', sizeof issuer - 1),
+                      mint_members(MINT_P256)),
+         "jwks-key"},
+        {pke_asprintf("{\"issuer\":7,%s}", mint_members(MINT_P256)), "jwks-key"},
+        {pke_strdup("{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AQ\",\"y\":\"AQ\"}"), "jwks-key"},
+        {pke_strdup("{\"kid\":\"x\"}"), "jwks-key"},
+        {pke_strdup("1"), "jwks-form"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < PKE_LEN(cases); i++) {
+        char *text =
+            pke_asprintf("{\"keys\":[%s,{\"kid\":\"good\",%s}]}", cases[i].member, mint_members(MINT_RSA));
+        struct jose_keys *keys = must_parse(text, JOSE_ALGS_ALL);
+
+        assert_int_equal(jose_keys_count(keys), 1);
+        assert_string_equal(jose_keys_at(keys, 0)->kid, "good");
+        assert_int_equal(jose_keys_unfit(keys), 1);
+        assert_int_equal(jose_keys_skipped(keys), 0);
+        assert_string_equal(jose_keys_unfit_why(keys)->reason, cases[i].reason);
+        jose_keys_unref(keys);
+        free(text);
+        /* what should be secret refuses all, wherever it stands */
+        refuse_built(pke_asprintf("{\"keys\":[%s,{%s},{%s,\"d\":\"AQ\"}]}", cases[i].member,
+                                  mint_members(MINT_P256), mint_members(MINT_RSA)),
+                     "jwks-private", cases[i].member);
+        refuse_built(pke_asprintf("{\"keys\":[%s]}", cases[i].member), cases[i].reason, "nothing else");
+        free(cases[i].member);
+    }
+    free(weak);
+}
+
+/* Which of two keys a kid means would be chance; the same key twice is no choice. */
+static void test_doubled_kids(void **state)
+{
+    const char *rsa = mint_members(MINT_RSA), *other = mint_members(MINT_OTHER_RSA),
+               *ec = mint_members(MINT_P256);
+    const struct {
+        const char *a, *b, *c;
+        size_t count, unfit;
+    } cases[] = {{rsa, rsa, rsa, 1, 0},
+                 {rsa, other, rsa, 0, 3},
+                 {rsa, rsa, other, 0, 2},
+                 {rsa, ec, other, 0, 3},
+                 {rsa, other, other, 0, 3}};
+
+    (void)state;
+    for (size_t i = 0; i < PKE_LEN(cases); i++) {
+        char *text = pke_asprintf("{\"keys\":[{\"kid\":\"a\",%s},{\"kid\":\"a\",%s},{\"kid\":\"b\",%s},"
+                                  "{\"kid\":\"a\",%s}]}",
+                                  cases[i].a, cases[i].b, mint_members(MINT_ED25519), cases[i].c);
+        struct jose_keys *keys = must_parse(text, JOSE_ALGS_ALL);
+
+        assert_int_equal(jose_keys_count(keys), cases[i].count + 1);
+        assert_int_equal(jose_keys_unfit(keys), cases[i].unfit);
+        assert_true(!jose_keys_find(keys, "a") == !cases[i].count);
+        assert_non_null(jose_keys_find(keys, "b"));
+        if (cases[i].unfit)
+            assert_string_equal(jose_keys_unfit_why(keys)->reason, "jwks-kid");
+        jose_keys_unref(keys);
+        free(text);
+    }
+}
+
+static void test_issuers_of_a_key(void **state)
+{
+    const char *rsa = mint_members(MINT_RSA);
+    char *text =
+        pke_asprintf("{\"keys\":[{\"kid\":\"a\",\"issuer\":\"i1\",%s},{\"kid\":\"a\",\"issuer\":\"i2\",%s},"
+                     "{\"kid\":\"a\",\"issuer\":\"i1\",%s},{\"kid\":\"b\",%s}]}",
+                     rsa, rsa, rsa, rsa);
+    struct jose_keys *keys = must_parse(text, JOSE_ALGS_ALL);
+    const struct jose_key *a = jose_keys_find(keys, "a");
+
+    (void)state;
+    assert_int_equal(jose_keys_count(keys), 2);
+    assert_string_equal(a->issuer, "i1");
+    assert_string_equal(a->also->issuer, "i2");
+    assert_null(a->also->also);
+    assert_null(jose_keys_find(keys, "b")->issuer);
+    assert_null(jose_keys_find(keys, "b")->also);
+    jose_keys_unref(keys);
+    free(text);
+}
+
 static void test_key_sets_are_bounded(void **state)
 {
     struct pke_buf text;
@@ -283,7 +380,10 @@ static void test_pem(void **state)
     refuse_keys(private, "jwks-private", "private PEM");
     free(text);
     text = pke_asprintf("%s%s", rsa, rsa);
-    refuse_keys(text, "jwks-kid", "one PEM key twice");
+    keys = must_parse(text, JOSE_ALGS_ALL); /* one PEM key twice */
+    assert_int_equal(jose_keys_count(keys), 1);
+    assert_int_equal(jose_keys_unfit(keys), 0);
+    jose_keys_unref(keys);
     free(text);
     free(token);
     free(header);
@@ -604,6 +704,52 @@ static void test_rules(void **state)
     free(jwk);
 }
 
+/* RFC 8725 3.11 */
+static void test_types(void **state)
+{
+    static const struct {
+        const char *wanted, *header, *want;
+    } cases[] = {
+        {NULL, "", ""},
+        {NULL, ",\"typ\":\"jwt\"", ""},
+        {NULL, ",\"typ\":\"application/jwt\"", ""},
+        {NULL, ",\"typ\":\"at+jwt\"", "jws-type"},
+        {NULL, ",\"typ\":null", "jws-type"},
+        {"at+jwt", ",\"typ\":\"at+jwt\"", ""},
+        {"at+jwt", ",\"typ\":\"Application/AT+JWT\"", ""},
+        {"at+jwt", "", "jws-type"},
+        {"at+jwt", ",\"typ\":\"JWT\"", "jws-type"},
+        {"at+jwt", ",\"typ\":\"at+jwt2\"", "jws-type"},
+        {"at+jwt", ",\"typ\":\"application/\"", "jws-type"},
+        {"at+jwt", ",\"typ\":[\"at+jwt\"]", "jws-type"},
+        {NULL, ",\"typ\":\"\"", "jws-type"},
+    };
+    char *jwks = mint_jwks();
+    struct jose_keys *keys = must_parse(jwks, JOSE_ALGS_ALL);
+
+    (void)state;
+    for (size_t i = 0; i < PKE_LEN(cases); i++) {
+        char *header = pke_asprintf("{\"alg\":\"EdDSA\",\"kid\":\"ed\"%s}", cases[i].header),
+             *token = mint_jws(MINT_ED25519, "EdDSA", header, PAYLOAD);
+        struct jws_rules rules = {.type = cases[i].wanted};
+        struct pke_fail why = {0};
+        struct jws_facts facts;
+        struct pke_buf out;
+        enum pke_err err;
+
+        pke_buf_init(&out, JWS_MAX);
+        err = jws_verify(pke_bytes_str(token), keys, &rules, &out, &facts, &why);
+        if (err != (*cases[i].want ? PKE_UNAUTHENTICATED : PKE_OK) || strcmp(why.reason, cases[i].want) != 0)
+            fail_msg("%s: got '%s', want '%s'", header, why.reason, cases[i].want);
+        assert_true(facts.key == (err == PKE_OK ? jose_keys_find(keys, "ed") : NULL));
+        pke_buf_done(&out);
+        free(header);
+        free(token);
+    }
+    jose_keys_unref(keys);
+    free(jwks);
+}
+
 /* ---- claims */
 
 #define TIMES "\"iat\":1799999900,\"nbf\":1799999900,\"exp\":1800000500"
@@ -721,6 +867,10 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_key_sets_pass_over),
+        cmocka_unit_test(test_doubled_kids),
+        cmocka_unit_test(test_issuers_of_a_key),
+        cmocka_unit_test(test_types),
         cmocka_unit_test(test_key_sets),
         cmocka_unit_test(test_key_sets_skip),
         cmocka_unit_test(test_key_sets_refuse),

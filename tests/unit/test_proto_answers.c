@@ -794,7 +794,7 @@ static void test_70_texts(void **state)
         assert_true(*fault_mdm_text(&f));
     }
     f = failure(PKE_UNAUTHENTICATED, "user ada is locked");
-    assert_string_equal(fault_mdm_text(&f), "Unknown user or wrong password");
+    assert_string_equal(fault_mdm_text(&f), "The credential was refused");
 }
 
 /* 72: the prefix a is bound to the dispatcher on that element (it is WS-Addressing around it). */
