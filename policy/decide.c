@@ -197,14 +197,11 @@ static enum pke_err decide_key(const struct policy_template *t, const struct pol
     return PKE_OK;
 }
 
-/* A user of the user file or of a one-time token without a UPN goes by the name that an officer gave it. */
+/* Who was named by somebody of ours (user file, token, sign-in page, CA) goes by that name where there is no
+ * UPN. The principal of a directory's token is an id, and no name. */
 static const char *upn_of(const struct policy_identity *id)
 {
-    if (id->upn)
-        return id->upn;
-    return strcmp(id->credential, "username") == 0 || strcmp(id->credential, "one-time-token") == 0
-               ? id->principal
-               : NULL;
+    return id->upn || strcmp(id->credential, "entra-jwt") == 0 ? id->upn : id->principal;
 }
 
 static enum pke_err decide_subject(int source, const struct policy_request *req, struct pke_arena *arena,

@@ -203,6 +203,12 @@ enum pke_err renew_visible(struct issuer *is, const struct conf_endpoint *ep, st
                                 .tenant = c.tenant,
                                 .endpoint_tenant = is->setup->conf->global.tenant,
                                 .revoked_at = c.revoked_at,
+                                .owner = c.principal,
+                                .owner_id = c.user_id,
+                                .device_owner = d.principal,
+                                .device_owner_id = d.user_id,
+                                .has_tls = true,
+                                .same_tls = true,
                                 .blocked = d.blocked_at != 0,
                                 .released = d.released_at != 0};
     ok->principal = c.principal;

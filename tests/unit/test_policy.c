@@ -588,6 +588,35 @@ static void test_san_uri_is_filled(void **state)
     assert_string_equal(f->d.san_uri, "urn:x:%7Bent-dmid%7D:{ent-dmid}:%7Bent-dmid%7D");
 }
 
+/* Who is named by somebody of ours goes by that name where there is no UPN; an id of a directory is no name.
+ */
+static void test_subject_upn(void **state)
+{
+    static const struct {
+        const char *credential, *upn, *subject;
+    } cases[] = {
+        {"username", NULL, "ada@corp.example"},
+        {"one-time-token", NULL, "ada@corp.example"},
+        {"jwt", NULL, "ada@corp.example"},
+        {"signed-header", NULL, "ada@corp.example"},
+        {"jwt", "upn@corp.example", "upn@corp.example"},
+        {"entra-jwt", "upn@corp.example", "upn@corp.example"},
+    };
+    struct fixture *f = *state;
+    struct policy_decision d;
+
+    for (size_t i = 0; i < PKE_LEN(cases); i++) {
+        f->who.credential = cases[i].credential;
+        f->who.upn = cases[i].upn;
+        assert_int_equal(policy_decide(&f->t, &f->req, 1700000000, f->arena, &d, &f->fail), PKE_OK);
+        assert_string_equal(d.subject_cn, cases[i].subject);
+    }
+    f->who.upn = NULL;
+    f->who.credential = "entra-jwt";
+    assert_int_equal(policy_decide(&f->t, &f->req, 1700000000, f->arena, &d, &f->fail), PKE_DENIED);
+    assert_string_equal(f->fail.reason, "upn-missing");
+}
+
 static void test_times_and_usages(void **state)
 {
     static const char *const validities[] = {"1h", "90d", "365d", "3650d"};
@@ -635,6 +664,7 @@ int main(void)
         T(test_subject_sources),
         T(test_client_data_does_not_change_a_full_subject),
         T(test_san_uri_is_filled),
+        T(test_subject_upn),
         T(test_times_and_usages),
     };
 
