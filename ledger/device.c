@@ -142,20 +142,25 @@ static enum pke_err set(struct ledger *l, const struct named *d, enum ledger_dev
     return query_run(&q, fail);
 }
 
-/* Stolen before it ever enrolled: the row is there for the block alone, and ends with it. */
+/*
+ * Stolen before it ever enrolled: the row is there for the block alone, and ends with it. A device that is
+ * known with another provider is not blocked by a slip of the pen: PKE_NOT_FOUND stays in @p fail.
+ */
 static enum pke_err add_blocked(struct ledger *l, const char *tenant, const char *provider,
                                 const char *device_id, const char *actor, int64_t at, struct named *ret,
                                 struct pke_fail *fail)
 {
     PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_ADD_BLOCKED);
+    enum pke_err err;
 
     query_text(&q, tenant);
     query_text(&q, provider);
     query_text(&q, device_id);
     query_int(&q, at);
     query_text(&q, actor ? actor : "");
+    err = query_run(&q, fail);
     ret->provider = provider;
-    return query_run(&q, fail);
+    return err == PKE_OK && sqlite3_changes(l->store.db) == 0 ? PKE_NOT_FOUND : err;
 }
 
 static enum pke_err forget(struct ledger *l, int64_t id, struct pke_fail *fail)
@@ -216,7 +221,7 @@ enum pke_err ledger_device_change(struct ledger *l, const char *tenant, const ch
 
     if (err == PKE_OK) {
         err = name(l, tenant, provider, device_id, &d, fail);
-        if (err == PKE_NOT_FOUND && change == LEDGER_DEVICE_BLOCK && provider) {
+        if (err == PKE_NOT_FOUND && change == LEDGER_DEVICE_BLOCK && provider && provider[0]) {
             err = add_blocked(l, tenant, provider, device_id, actor, at, &d, fail);
         } else if (err == PKE_OK) {
             err = check_change(&d, change, fail);

@@ -225,8 +225,8 @@ enum pke_err ledger_count_devices(struct ledger *l, const struct ledger_owner *o
 /**
  * An operator's change of a device, audited. @p provider NULL: the only one that this device has; a provider
  * that has none means the one recorded before providers were. @p until (ms) is for the two permissions;
- * ledger_issued() clears the one that was used. Blocking a device that nobody enrolled records it, if the
- * provider is named.
+ * ledger_issued() clears the one that was used. Blocking a device that is not known with any provider records
+ * it, if a provider is named.
  * @return PKE_OK; PKE_NOT_FOUND; PKE_EXISTS when it is so already ("device-blocked", "device-not-blocked",
  * "device-released") or when the device has several providers ("device-ambiguous"); PKE_STORE_DOWN.
  */

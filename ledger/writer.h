@@ -132,7 +132,8 @@
       " AND x.device_id = ?2 AND x.provider = ?3))) LIMIT 2")                                                \
     X(ADD_BLOCKED,                                                                                           \
       "INSERT INTO device (tenant, provider, device_id, first_at, last_at, blocked_at, blocked_by)"          \
-      " VALUES (?,?,?,0,0,?,?)")                                                                             \
+      " SELECT ?1, ?2, ?3, 0, 0, ?4, ?5 WHERE NOT EXISTS"                                                    \
+      " (SELECT 1 FROM device WHERE tenant = ?1 AND device_id = ?3)")                                        \
     X(FORGET_DEVICE, "DELETE FROM device WHERE id = ? AND first_at = 0")                                     \
     X(BLOCK_DEVICE, "UPDATE device SET blocked_at = ?2, blocked_by = ?3 WHERE id = ?1")                      \
     X(FREE_DEVICE, "UPDATE device SET principal = NULL, user_id = NULL, ent_dmid = NULL, released_at = ?2,"  \

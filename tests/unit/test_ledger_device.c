@@ -190,6 +190,8 @@ static void test_block_and_unblock(void **state)
     assert_int_equal(change(f, NULL, "d", LEDGER_DEVICE_UNBLOCK, 0), PKE_EXISTS);
     assert_string_equal(f->fail.reason, "device-not-blocked");
     assert_int_equal(change(f, "Other", "d", LEDGER_DEVICE_UNBLOCK, 0), PKE_NOT_FOUND);
+    assert_int_equal(change(f, "Other", "d", LEDGER_DEVICE_BLOCK, 0), PKE_NOT_FOUND); /* it is known */
+    assert_string_equal(f->fail.reason, "device-unknown");
     assert_int_equal(change(f, PROV, "D", LEDGER_DEVICE_BLOCK, 0), PKE_OK);
     d = look(f, PROV, "d", NOW);
     assert_int_equal(d.blocked_at, T0 + 5000);
@@ -211,6 +213,8 @@ static void test_blocking_an_unknown_device(void **state)
     struct ledger_device d;
     struct sample s;
 
+    assert_int_equal(change(f, NULL, "stolen", LEDGER_DEVICE_BLOCK, 0), PKE_NOT_FOUND);
+    assert_int_equal(change(f, "", "stolen", LEDGER_DEVICE_BLOCK, 0), PKE_NOT_FOUND);
     assert_int_equal(change(f, PROV, "stolen", LEDGER_DEVICE_BLOCK, 0), PKE_OK);
     d = look(f, PROV, "STOLEN", NOW);
     assert_int_equal(d.blocked_at, T0 + 5000);
