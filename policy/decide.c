@@ -103,7 +103,8 @@ bool policy_same_identity(const char *principal, const char *user_id, const stru
 {
     if (user_id && identity->user_id)
         return strcmp(user_id, identity->user_id) == 0;
-    if (user_id && !(identity->credential && strcmp(identity->credential, "one-time-token") == 0))
+    if (user_id && !(identity->credential && (strcmp(identity->credential, "one-time-token") == 0 ||
+                                              strcmp(identity->credential, "jwt") == 0)))
         return false;
     return principal && identity->principal && same_name(principal, identity->principal);
 }

@@ -66,7 +66,8 @@ enum pke_err policy_decide(const struct policy_template *t, const struct policy_
 
 /**
  * Is the recorded owner this identity? By user_id; by name where the record has none (it is older than ids),
- * or where a one-time token names the user, for which an officer vouches.
+ * or where a one-time token or the token of a sign-in page names the user: who vouches for the name vouches
+ * for the user.
  */
 bool policy_same_identity(const char *principal, const char *user_id, const struct policy_identity *identity);
 

@@ -217,6 +217,20 @@ static enum pke_err check_principal(const struct conf_token_issuer *conf, const 
                           "the token issuer may not name this principal");
 }
 
+static enum pke_err read_id(const struct conf_token_issuer *conf, const json_t *claims,
+                            struct pke_arena *arena, const char **ret, struct pke_fail *fail)
+{
+    const char *id = NULL;
+    enum pke_err err = conf->id_claim ? claims_text(claims, conf->id_claim, &id, fail) : PKE_OK;
+
+    if (err == PKE_OK && conf->id_claim && !id)
+        return pke_fail_set(fail, PKE_UNAUTHENTICATED, "token-id", "token-issuers id-claim",
+                            "the token has no claim %s", conf->id_claim);
+    if (err == PKE_OK && id)
+        *ret = pke_arena_printf(arena, "%s:%s", conf->name, id);
+    return err;
+}
+
 static enum pke_err custom_identity(const struct conf_token_issuer *conf, const json_t *claims,
                                     const struct claims_times *times, struct pke_arena *arena,
                                     struct auth_identity *ret, struct pke_fail *fail)
@@ -232,8 +246,10 @@ static enum pke_err custom_identity(const struct conf_token_issuer *conf, const 
     err = check_principal(conf, principal, fail);
     if (err != PKE_OK)
         return err;
+    err = read_id(conf, claims, arena, &ret->user_id, fail);
+    if (err != PKE_OK)
+        return err;
     ret->principal = pke_arena_strdup(arena, principal);
-    ret->user_id = pke_arena_printf(arena, "%s:%s", conf->name, principal);
     return keep_jti(conf, claims, times, arena, ret, fail);
 }
 

@@ -13,7 +13,8 @@
  * Verifiers of core_impl.h. Each token issuer of the endpoint that is of the kind is tried; the refusal is
  * that of the one that came furthest. Its text is for the operator: the fault has one text for all.
  *
- * jwt: principal is the principal-claim, user_id "TOKEN-ISSUER:PRINCIPAL". entra-jwt: both are
+ * jwt: principal is the principal-claim, user_id "TOKEN-ISSUER:" and the id-claim, if
+ * there is one. entra-jwt: both are
  * "<oid>@<tid>" in lower case. Attributes: "token-issuer", "upn", "name"; entra also "tid", "oid",
  * "deviceid", "appid"; with one-time also "jti" and "jti-expires" (seconds since 1970, leeway included): the
  * issuer role takes (token-issuer, jti) at the successful RequestSecurityToken.

@@ -112,6 +112,7 @@ struct conf_token_issuer {
     struct pke_strings issuer, audience; /* entra: {tid} in issuer stands for the token's own tenant */
     int64_t leeway, max_lifetime;
     char *principal_claim; /* custom */
+    char *id_claim;        /* custom; NULL: the name is all that is known */
     struct pke_strings
         principals; /* custom, patterns as in allow; empty: any without a tenant for a domain */
     char *upn_claim;

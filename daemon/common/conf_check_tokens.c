@@ -57,6 +57,7 @@ static void check_kind(struct conf_impl *ci, size_t i)
         {"required-scope", true, t->required_scope != NULL},
         {"app-ids", true, t->app_ids.n > 0},
         {"principal-claim", false, strcmp(t->principal_claim, "sub") != 0},
+        {"id-claim", false, t->id_claim != NULL},
         {"principals", false, t->principals.n > 0},
         {"one-time", false, t->one_time},
     };

@@ -28,6 +28,8 @@ const struct pke_option conf_token_issuer_options[] = {
      .help = "Longest time from a token's iat to its exp; default of entra 28h"},
     {"principal-claim", PKE_OPT_STRING, F(char *, principal_claim), "sub", 1, 64,
      .help = "Custom: claim that names the principal"},
+    {"id-claim", PKE_OPT_STRING, F(char *, id_claim), NULL, 1, 64,
+     .help = "Custom: claim that stays when a principal is given to somebody else"},
     {"principals", PKE_OPT_STRINGS, F(struct pke_strings, principals), NULL, 1, 320,
      .help = "Custom: principals that the issuer may name: exact, *@domain or *"},
     {"upn-claim", PKE_OPT_STRING, F(char *, upn_claim), "upn", 1, 64,

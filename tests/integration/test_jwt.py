@@ -335,11 +335,14 @@ def c19_upn():
     tap.equal(LAB.signatures(), before, "c19 and the key is not used")
 
 
+EXAMPLE_DEVICE = "8090C8B484A0E24EB5C56E806CB4EE5B"
+
+
 def example_10():
     """The published messages of a custom token, theirs and one of today: both stages, extra children, attestation items."""
     folder = os.path.join(os.environ["top_srcdir"], "tests", "data", "mdm")
     c = LAB.client()
-    LAB.ctl("device", "release", "8090C8B484A0E24EB5C56E806CB4EE5B", check=True)  # of example 11, another user's
+    LAB.ctl("device", "release", EXAMPLE_DEVICE, check=True)  # of example 11, another user's
     LAB.set_option(("token-issuers", "sts", "principal-claim"), "upn")
     LAB.ctl("reload", check=True)
     for name, path in (("01-getpolicies-federated-custom.req.xml", c.policy_path),
@@ -348,6 +351,8 @@ def example_10():
                        ("14-rst-issue-v5-attestation-items.req.xml", c.enroll_path)):
         with open(os.path.join(folder, name), encoding="utf-8") as f:
             text = f.read()
+        csr = re.search(r'#PKCS10"[^>]*>([^<]+)<', text)  # all examples have one key: here each has its own
+        text = text.replace(csr[1], mdm.wrap64(mdm.new_csr(EXAMPLE_DEVICE))) if csr else text
         old = re.search(r'DeviceEnrollmentUserToken"[^>]*>([^<]+)<', text)[1]
         body = json.loads(base64.urlsafe_b64decode(base64.b64decode(old).decode().split(".")[1] + "=="))
         a = c.request("POST", path, text)

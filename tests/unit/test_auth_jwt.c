@@ -74,6 +74,7 @@ static const char issuers[] = "token-issuers:\n"
                               "    issuer: [https://mdm.corp.example/sts]\n"
                               "    audience: [pkienrolld]\n"
                               "    principal-claim: login\n"
+                              "    id-claim: number\n"
                               "    upn-claim: mail\n"
                               "    leeway: 0\n"
                               "    max-lifetime: 10m\n"
@@ -281,14 +282,14 @@ static void test_custom(void **state)
     (void)state;
     assert_int_equal(ask_custom("{}", NOW), PKE_OK);
     assert_string_equal(who.principal, "ada");
-    assert_string_equal(who.user_id, "sts:ada");
+    assert_null(who.user_id); /* a name, as long as no claim is an id */
     assert_text(attribute("upn"), "ada@corp.example");
     assert_text(attribute("name"), "Ada L.");
     assert_text(attribute("token-issuer"), "sts");
     assert_null(attribute("jti"));
     assert_int_equal(assertion_read(pke_buf_bytes(&out), key, 2, arena, &a, &fail), PKE_OK);
     assert_string_equal(a.principal, "ada");
-    assert_string_equal(a.user_id, "sts:ada");
+    assert_null(a.user_id);
     assert_string_equal(a.kind, "jwt");
     assert_text(pke_pairs_get(&a.attributes, "upn"), "ada@corp.example");
     assert_int_equal(ask_custom("{\"upn\":null,\"name\":null,\"nbf\":null,\"iat\":null}", NOW), PKE_OK);
@@ -343,14 +344,16 @@ static void test_custom_claims(void **state)
 /* Two issuers that accept the same iss and aud: each token is the business of the one whose key signed it. */
 static void test_custom_issuers(void **state)
 {
-    char *payload = claims(CUSTOM, "{\"login\":\"lovelace\",\"mail\":\"al@corp.example\"}"), *token, *other;
-    char *late = claims(CUSTOM, "{\"login\":\"l\",\"exp\":1800000601}");
+    char *payload =
+             claims(CUSTOM, "{\"login\":\"lovelace\",\"number\":\"4711\",\"mail\":\"al@corp.example\"}"),
+         *token, *other;
+    char *late = claims(CUSTOM, "{\"login\":\"l\",\"number\":\"4\",\"exp\":1800000601}");
 
     (void)state;
     token = mint_jws(MINT_P256, "ES256", "{\"alg\":\"ES256\",\"kid\":\"p256\"}", payload);
     expect(ask("jwt", token, NOW), "", "another claim names the principal");
     assert_string_equal(who.principal, "lovelace");
-    assert_string_equal(who.user_id, "named:lovelace");
+    assert_string_equal(who.user_id, "named:4711"); /* the id stays when the login is given to another */
     assert_text(attribute("upn"), "al@corp.example");
     expect(ask("jwt", token, NOW + 600), "claims-expired", "without leeway");
     expect(ask("entra-jwt", token, NOW), "jws-key-unknown", "a custom token is no Entra token");

@@ -345,6 +345,9 @@ static void test_identity(void **state)
     assert_false(policy_same_identity("ada@corp.example", "id-2", &same));     /* the name of another */
     assert_true(policy_same_identity("ada@corp.example", NULL, &same));
     assert_false(policy_same_identity("ada@corp.example", "id-1", &unknown)); /* a name is no identity */
+    unknown.credential = "jwt";
+    assert_true(
+        policy_same_identity("ada@corp.example", "id-1", &unknown)); /* a sign-in page vouches for it */
     unknown.credential = "one-time-token";
     assert_true(policy_same_identity("ada@corp.example", "id-1", &unknown)); /* but an officer's word is */
     assert_false(policy_same_identity(NULL, NULL, &same));
