@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file What prepare.c and request.c give each other; nobody else includes it. */
+#ifndef DAEMON_ISSUER_REQUEST_H
+#define DAEMON_ISSUER_REQUEST_H
+
+#include "daemon/issuer/issuer.h"
+
+/** Take it off the issuer's list and release it with its arena. Secrets in it are wiped. */
+void request_free(struct request *req);
+
+/** One more frame of net that gets the answer. */
+void request_add_waiter(struct request *req, struct chan *net, uint64_t frame_id);
+
+/** Send @p record to everyone who waits and whose net still lives. */
+void request_answer(struct request *req, uint16_t kind, const struct ipc_field *fields, const void *record);
+
+/** req->fail says why: recorded (at the rate of refusals), then answered, then released. */
+void request_refuse(struct request *req);
+
+/** Answer with req->fail, unrecorded, and release. */
+void request_end_failed(struct request *req);
+
+/** Queue T1; what follows happens by itself. */
+void request_intend(struct request *req);
+
+/** The device trusts the CA of its old certificate; another one comes with the renewal (MS-MDE2 2.2.9.1). */
+bool request_with_ca(const struct request *req, struct pke_bytes old_issuer);
+
+#endif
