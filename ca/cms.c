@@ -242,20 +242,17 @@ enum pke_err ca_cms_renewal_read(struct pke_bytes der, const struct ca_cms_rules
 {
     struct message m = {.arena = arena, .fail = fail};
     struct pke_cursor fields;
-    bool sha1 = false;
     enum pke_err err;
 
     memset(ret, 0, sizeof *ret); /* nothing of a refused message is handed out */
     if ((err = open_message(&m, der, &fields)) || (err = read_fields(&m, fields)) ||
         (err = read_signer(&m)) || (err = check_digests(&m)) || (err = check_crls(&m)) ||
         (err = find_signer(&m)) ||
-        (err = ca_cms_verify(&m.signer, m.content, m.certificate.spki, rules, arena, &sha1, fail)))
+        (err = ca_cms_verify(&m.signer, m.content, m.certificate.spki, rules, arena, fail)))
         return err;
     ret->content = m.content;
     ret->certificate = m.certificate.der;
     memcpy(ret->certificate_sha256, m.certificate.sha256, sizeof ret->certificate_sha256);
     ret->spki = m.certificate.spki;
-    ret->sha1_digest = sha1;
-    ca_digest(CA_SHA256, m.signer.signature, ret->signature_sha256);
     return PKE_OK;
 }

@@ -28,15 +28,13 @@ struct ca_cms_rules {
     bool allow_sha1; /* old clients: the digest and RSA with it */
 };
 
-/** A renewal whose signature was verified. Ranges point into the DER that was given. */
+/** A renewal whose signature was verified. An ECDSA signature has a twin: what is one request is told by
+ * certificate and content. Ranges point into the DER that was given. */
 struct ca_cms_renewal {
     struct pke_bytes content;       /* one DER SEQUENCE: for ca_csr_check() */
     struct pke_bytes certificate;   /* DER of the signer's certificate as embedded */
     uint8_t certificate_sha256[32]; /* of those octets: the key into the ledger */
     struct pke_bytes spki;          /* of that certificate */
-    bool sha1_digest;
-    uint8_t signature_sha256[32]; /* of the signature octets; an ECDSA signature has a twin, so what is one
-                                     request is told by certificate and content, not by this */
 };
 
 /**

@@ -27,10 +27,10 @@ bool ca_cms_take_attribute(struct pke_cursor *list, struct pke_bytes *type, stru
 /** The OBJECT IDENTIFIER of an AlgorithmIdentifier with NULL or without parameters: those of a digest. */
 bool ca_cms_digest_oid(struct pke_cursor *c, struct pke_bytes *oid);
 
-/** Digest, attributes and signature of @p signer over @p content under the key of @p certificate. */
+/** Digest, attributes and signature of @p signer over @p content under the key @p spki. */
 enum pke_err ca_cms_verify(const struct ca_cms_signer *signer, struct pke_bytes content,
                            struct pke_bytes spki, const struct ca_cms_rules *rules, struct pke_arena *arena,
-                           bool *sha1, struct pke_fail *fail);
+                           struct pke_fail *fail);
 
 /** id-data, 1.2.840.113549.1.7.1: content octets. */
 extern const struct pke_bytes ca_cms_id_data;

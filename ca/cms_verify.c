@@ -196,7 +196,7 @@ static enum pke_err signed_octets(const struct ca_cms_signer *s, const struct di
 
 enum pke_err ca_cms_verify(const struct ca_cms_signer *signer, struct pke_bytes content,
                            struct pke_bytes spki, const struct ca_cms_rules *rules, struct pke_arena *arena,
-                           bool *sha1, struct pke_fail *fail)
+                           struct pke_fail *fail)
 {
     PKE_CLEANUP(EVP_PKEY_free_p) EVP_PKEY *evp = NULL;
     const struct digest *digest = NULL;
@@ -212,6 +212,5 @@ enum pke_err ca_cms_verify(const struct ca_cms_signer *signer, struct pke_bytes 
     if (!evp || !ca_verify(evp, digest->which, data, signer->signature))
         return bad(fail, "cms-signature", "RFC 5652 5.6",
                    "the renewal is not signed by the key of the embedded certificate");
-    *sha1 = digest->which == CA_SHA1;
     return PKE_OK;
 }
