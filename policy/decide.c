@@ -99,14 +99,26 @@ bool policy_common_name_valid(const char *name)
     return true;
 }
 
+bool policy_same_owner(const char *principal, const char *user_id, const char *other, const char *other_id)
+{
+    if (user_id && other_id)
+        return strcmp(user_id, other_id) == 0;
+    return principal && other && same_name(principal, other);
+}
+
+/* Who names a user of the user file, whose ids `user add` drew, vouches for him; nobody vouches for another's
+ * id. */
+static bool vouches_for(const struct policy_identity *identity, const char *user_id)
+{
+    return pke_uuid_valid(user_id) && identity->credential &&
+           (strcmp(identity->credential, "one-time-token") == 0 || strcmp(identity->credential, "jwt") == 0);
+}
+
 bool policy_same_identity(const char *principal, const char *user_id, const struct policy_identity *identity)
 {
-    if (user_id && identity->user_id)
-        return strcmp(user_id, identity->user_id) == 0;
-    if (user_id && !(identity->credential && (strcmp(identity->credential, "one-time-token") == 0 ||
-                                              strcmp(identity->credential, "jwt") == 0)))
+    if (user_id && !identity->user_id && !vouches_for(identity, user_id))
         return false;
-    return principal && identity->principal && same_name(principal, identity->principal);
+    return policy_same_owner(principal, user_id, identity->principal, identity->user_id);
 }
 
 static bool matches_any(const struct pke_strings *patterns, const char *principal)

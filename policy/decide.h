@@ -64,10 +64,13 @@ enum pke_err policy_visible(const struct policy_template *t, const struct policy
 enum pke_err policy_decide(const struct policy_template *t, const struct policy_request *req, int64_t now,
                            struct pke_arena *arena, struct policy_decision *ret, struct pke_fail *fail);
 
+/** Are two records of the same owner? By user_id where both have one, else by name. */
+bool policy_same_owner(const char *principal, const char *user_id, const char *other, const char *other_id);
+
 /**
  * Is the recorded owner this identity? By user_id; by name where the record has none (it is older than ids),
- * or where a one-time token or the token of a sign-in page names the user: who vouches for the name vouches
- * for the user.
+ * or where its id is one of the user file (a UUID) and a one-time token or the token of a sign-in page names
+ * the user: who vouches for the name vouches for that user. Ids of other sources are matched by ids alone.
  */
 bool policy_same_identity(const char *principal, const char *user_id, const struct policy_identity *identity);
 

@@ -93,7 +93,7 @@ static enum pke_err check_owner(const struct policy_template *t, const struct po
                           "the template does not allow the certificate's owner any more");
     if (err != PKE_OK)
         return err;
-    if (r->device_owner && !policy_same_identity(r->device_owner, r->device_owner_id, &owner))
+    if (r->device_owner && !policy_same_owner(r->device_owner, r->device_owner_id, r->owner, r->owner_id))
         return ineligible(fail, "renew-owner", RULE_RENEW, "the device belongs to another user now");
     if (r->identity && !policy_same_identity(r->owner, r->owner_id, r->identity))
         return ineligible(fail, "renew-identity", RULE_RENEW, "the certificate belongs to another user");

@@ -39,7 +39,6 @@ static bool is_ours(const struct request *req)
 /* What happened to the device since. */
 static enum pke_err check_device(struct request *req, const struct ledger_certificate *c)
 {
-    struct policy_identity owner = {.principal = c->principal, .user_id = c->user_id};
     struct ledger_device device;
     struct pke_fail fail;
     enum pke_err err;
@@ -58,7 +57,7 @@ static enum pke_err check_device(struct request *req, const struct ledger_certif
         return refuse(req, "certificate-device-blocked", "the certificate's device is blocked");
     if (device.released_at)
         return refuse(req, "certificate-device-released", "the certificate's device was released");
-    if (device.principal && !policy_same_identity(device.principal, device.user_id, &owner))
+    if (device.principal && !policy_same_owner(device.principal, device.user_id, c->principal, c->user_id))
         return refuse(req, "certificate-device-of-another",
                       "the certificate's device belongs to another user now");
     return PKE_OK;

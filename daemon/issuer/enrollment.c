@@ -71,9 +71,12 @@ static enum pke_err find_device(struct request *req)
     req->known = true;
     req->own = !req->device.released_at && req->device.principal &&
                policy_same_identity(req->device.principal, req->device.user_id, &req->identity);
-    if (req->op !=
-        OP_RENEW) /* another user's enrollment, if the template lets it be taken over, is a new one */
-        req->ent_dmid = req->own ? req->device.ent_dmid : NULL;
+    if (req->op == OP_RENEW)
+        return PKE_OK;
+    if (req->own && !req->who.user_id) /* a name that stands for the recorded id */
+        req->who.user_id = req->identity.user_id = req->device.user_id;
+    /* another user's enrollment, if the template lets it be taken over, is a new one */
+    req->ent_dmid = req->own ? req->device.ent_dmid : NULL;
     return PKE_OK;
 }
 

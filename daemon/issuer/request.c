@@ -202,6 +202,8 @@ static void done_issued(struct issuer *is, struct batch_op *op, enum pke_err err
 
     if (err == PKE_DENIED) { /* an operator was faster than the key */
         req->fail = *fail;
+        if (req->op == OP_RENEW)
+            req->fail.err = PKE_RENEW_INELIGIBLE;
         batch_add(is, apply_failed, done_failed, req);
         return;
     }

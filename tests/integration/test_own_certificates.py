@@ -80,7 +80,7 @@ def refused(answer, subcode, reason, name):
     tap.equal((answer.status, answer.subcode), (500, subcode), f"{name}: {subcode}") or tap.diag(answer.describe())
     shown = LAB.request_show(answer.trace_id) or {}
     tap.equal((shown.get("error") or {}).get("reason"), reason, f"{name}: recorded as {reason}")
-    tap.ok(ledgerdb.one(LAB.ledger, "SELECT count(*) FROM audit WHERE detail LIKE ?", (f"%{answer.trace_id}%",)),
+    tap.ok(ledgerdb.one(LAB.ledger, "SELECT count(*) FROM audit WHERE event = 'refused' AND request_id = ?", (answer.trace_id,)),
            f"{name}: audited")
 
 

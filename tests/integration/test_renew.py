@@ -9,6 +9,7 @@ import sys
 import threading
 
 sys.path.insert(0, os.path.join(os.environ["top_srcdir"], "tests", "lib"))
+import jws  # noqa: E402
 import mdm  # noqa: E402
 import tap  # noqa: E402
 from cryptography import x509  # noqa: E402
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402
 from mdmlab import MdmLab, USER, write_text  # noqa: E402
 
 OTHER = "bob@lab.example"
+STS = jws.Signer("sts-1")
 LAB = CLOCK = VICTIM = None
 
 
@@ -38,6 +40,15 @@ class Clock:
 
     def advance(self, seconds):
         self.set(self.offset + seconds)
+
+
+def trust(lab):
+    """A sign-in page of this test beside the lab's."""
+    write_text(os.path.join(lab.etc, "sts.json"), jws.jwks(STS))
+    for name, value in {"kind": "custom", "keys-file": "sts.json", "issuer": f"[{jws.CUSTOM_ISSUER}]",
+                        "audience": f"[{jws.CUSTOM_AUDIENCE}]"}.items():
+        lab.set_option(("token-issuers", "sts", name), value)
+    lab.set_option(("endpoints", "mdm-enroll", "token-issuers"), "[sts]")
 
 
 def load(der):
@@ -478,6 +489,27 @@ def types_and_quota_hold_for_renewals():
     option("max-devices", "0")
 
 
+def every_way_in_renews():
+    """A user comes with a password, an officer's token or one of the sign-in page: the device stays his, and renews."""
+    def token():
+        return {"security": mdm.device_token(LAB.mint(USER)["token"])}
+
+    def jwt():
+        claims = {"iss": jws.CUSTOM_ISSUER, "aud": jws.CUSTOM_AUDIENCE, "sub": USER, **jws.times()}
+        return {"security": mdm.device_token(STS.sign(claims))}
+
+    ways = {"password": dict, "token": token, "jwt": jwt}
+    for first, way in ways.items():
+        for second, again in ways.items():
+            d = mdm.Device(LAB.client(), **way())
+            old = mdm.Device.__new__(mdm.Device)
+            old.__dict__.update(d.__dict__)
+            new = mdm.Device(LAB.client(), device=d.id, **again())
+            tap.equal(old.renew().status, 200, f"{first}, then {second}: the answer got lost, the old certificate renews")
+            answers = [new.renew() for _ in range(2)] + [new.renew(security=LAB.client().security()), new.renew(**jwt())]
+            tap.equal([a.status for a in answers], [200] * 4, f"{first}, then {second}: renewed, also by hand")
+
+
 def template_of_the_certificate():
     """A certificate of one template does not renew into another (A14, A35)."""
     d = mdm.Device(LAB.client())
@@ -498,6 +530,7 @@ def main():
                ("provisioning", "lab", "retry-interval"): None}
     with MdmLab(options, start=False) as LAB:
         CLOCK = Clock(LAB)
+        trust(LAB)
         LAB.start()
         for user in (USER, OTHER):
             LAB.add_user(user)
@@ -506,7 +539,7 @@ def main():
                 policy_before_renewal,
                 c58_layers_and_value_types, c63_renewal_document, c62_names_come_from_the_ledger, parallel_renewals,
                 manual_renewal, c61_absent_items_are_no_mismatch, other_switches, c66_recovery,
-                template_of_the_certificate, an_old_owner_does_not_come_back, answered_renewals, replays_ask_again,
+                template_of_the_certificate, every_way_in_renews, an_old_owner_does_not_come_back, answered_renewals, replays_ask_again,
                 absent_hardware, types_and_quota_hold_for_renewals, c60_blocked_and_released, c65_old_one_is_good_until_the_new_one_is_used,
                 c60_window_and_grant, grace, ten_minutes_twenty_times, c65_replay_gives_the_same_certificate, c60_expired)
 

@@ -18,8 +18,10 @@
 static struct pke_arena *arena;
 static struct policy_template t;
 static struct policy_renewal r;
-static struct policy_identity ada = {
-    .tenant = "default", .principal = "ada@corp.example", .user_id = "id-1", .credential = "username"};
+static struct policy_identity ada = {.tenant = "default",
+                                     .principal = "ada@corp.example",
+                                     .user_id = "5d9a1b2c-0000-4000-8000-000000000001",
+                                     .credential = "username"};
 static struct pke_fail fail;
 
 static int start(void **state)
@@ -39,7 +41,7 @@ static int start(void **state)
                                 .enrollment_type = "Full",
                                 .hwdev_id = "AA",
                                 .owner = "ada@corp.example",
-                                .owner_id = "id-1",
+                                .owner_id = "5d9a1b2c-0000-4000-8000-000000000001",
                                 .asked_device_id = "d1",
                                 .asked_type = "Full",
                                 .asked_hwdev_id = "aa",
@@ -189,7 +191,7 @@ static void test_owner(void **state)
     (void)state;
     r.identity = &ada;
     holds(PKE_OK, NULL);
-    other.user_id = "id-2"; /* a new user of the same name */
+    other.user_id = "5d9a1b2c-0000-4000-8000-000000000002"; /* a new user of the same name */
     r.identity = &other;
     holds(PKE_RENEW_INELIGIBLE, "renew-identity");
     other = (struct policy_identity){
@@ -200,11 +202,11 @@ static void test_owner(void **state)
     holds(PKE_OK, NULL);
     r.identity = NULL;
     r.device_owner = "bob@corp.example"; /* who got the device since */
-    r.device_owner_id = "id-9";
+    r.device_owner_id = "5d9a1b2c-0000-4000-8000-000000000009";
     holds(PKE_RENEW_INELIGIBLE, "renew-owner");
     r.device_owner = "ada@corp.example"; /* a new user of the old name */
     holds(PKE_RENEW_INELIGIBLE, "renew-owner");
-    r.device_owner_id = "id-1";
+    r.device_owner_id = "5d9a1b2c-0000-4000-8000-000000000001";
     holds(PKE_OK, NULL);
     t.unlicensed = t.allow;
     holds(PKE_LICENSE, "principal-unlicensed");
@@ -263,7 +265,7 @@ static void test_recovery(void **state)
     struct policy_identity bob = {.principal = "bob@corp.example", .credential = "username"};
     struct policy_recovery good = {.known = true,
                                    .owner = "ada@corp.example",
-                                   .owner_id = "id-1",
+                                   .owner_id = "5d9a1b2c-0000-4000-8000-000000000001",
                                    .ent_dmid = "E1",
                                    .asked_ent_dmid = "e1",
                                    .identity = &ada},
@@ -341,15 +343,23 @@ static void test_identity(void **state)
     struct policy_identity same = ada, unknown = {.principal = "ADA@corp.example"};
 
     (void)state;
-    assert_true(policy_same_identity("old-name@corp.example", "id-1", &same)); /* renamed */
-    assert_false(policy_same_identity("ada@corp.example", "id-2", &same));     /* the name of another */
+    assert_true(policy_same_identity("old-name@corp.example", "5d9a1b2c-0000-4000-8000-000000000001",
+                                     &same)); /* renamed */
+    assert_false(policy_same_identity("ada@corp.example", "5d9a1b2c-0000-4000-8000-000000000002",
+                                      &same)); /* the name of another */
     assert_true(policy_same_identity("ada@corp.example", NULL, &same));
-    assert_false(policy_same_identity("ada@corp.example", "id-1", &unknown)); /* a name is no identity */
+    assert_false(policy_same_identity("ada@corp.example", "5d9a1b2c-0000-4000-8000-000000000001",
+                                      &unknown)); /* a name is no identity */
     unknown.credential = "jwt";
-    assert_true(
-        policy_same_identity("ada@corp.example", "id-1", &unknown)); /* a sign-in page vouches for it */
+    assert_true(policy_same_identity("ada@corp.example", "5d9a1b2c-0000-4000-8000-000000000001",
+                                     &unknown)); /* a sign-in page vouches for it */
     unknown.credential = "one-time-token";
-    assert_true(policy_same_identity("ada@corp.example", "id-1", &unknown)); /* but an officer's word is */
+    assert_true(policy_same_identity("ada@corp.example", "5d9a1b2c-0000-4000-8000-000000000001",
+                                     &unknown)); /* but an officer's word is */
+    assert_false(policy_same_identity("ada@corp.example", "sts:100", &unknown));   /* not for an id-claim, */
+    assert_false(policy_same_identity("ada@corp.example", "x509:00ff", &unknown)); /* nor a certificate */
+    assert_true(policy_same_owner("ada@corp.example", "id", "ADA@corp.example", NULL));
+    assert_false(policy_same_owner("ada@corp.example", "id", "ada@corp.example", "other"));
     assert_false(policy_same_identity(NULL, NULL, &same));
 }
 
