@@ -394,7 +394,11 @@ def test_soak():
     tap.equal((soak["count"], soak["done"], soak["failed"]), (6, 6, 0), "the summary in JSON")
     tap.ok(0 < soak["median_ms"] <= soak["p95_ms"] <= soak["max_ms"], "with times")
     tap.ok("6 renewals, 0 failed" in result.out, "and for people", result)
-    main_end, end = pty.openpty()
+    try:
+        main_end, end = pty.openpty()
+    except OSError as e:  # no devpts, as in some containers
+        tap.skip("progress on a terminal", e)
+        return
     done = subprocess.run([labs.PROBE, "soak", "--count", "2", "--in", result.folder, "--out", result.folder], stdout=end,
                           stderr=end, check=False, env=dict(os.environ, TERM="xterm", LC_ALL="C.UTF-8"))
     os.close(end)

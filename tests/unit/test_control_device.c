@@ -209,6 +209,9 @@ static void test_changes_are_forwarded(void **state)
         {{"cert", "confirm", "0A"}, "cert-confirm", "key=0A;"},
     };
 
+    /* another user may not reach a build directory that is somebody's own */
+    bool others = geteuid() == 0 && CTL_AS(1, 1, "--version") == 0;
+
     (void)state;
     for (size_t i = 0; i < PKE_LEN(v); i++) {
         const char *argv[8] = {ctl_path()};
@@ -218,6 +221,8 @@ static void test_changes_are_forwarded(void **state)
         assert_string_equal(s.verb, v[i].verb);
         assert_string_equal(s.args, v[i].args);
         s.verb[0] = '\0';
+        if (!others)
+            continue;
         assert_int_equal(CTL_AS(1, 1, v[i].argv[0], v[i].argv[1], v[i].argv[2]), 1);
         has("denied");
         assert_string_equal(s.verb, "");
