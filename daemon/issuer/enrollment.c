@@ -29,6 +29,14 @@ static enum pke_err check_in_flight(struct request *req)
     return PKE_OK;
 }
 
+/* Of a renewal the identity is a record, too. */
+static bool is_owner(const struct request *req, const char *principal, const char *user_id)
+{
+    if (req->op == OP_RENEW)
+        return policy_same_owner(principal, user_id, req->identity.principal, req->identity.user_id);
+    return policy_same_identity(principal, user_id, &req->identity);
+}
+
 /* mdm.md 7.2: a key that is bound to another device or user is refused. */
 static enum pke_err check_key_owner(struct request *req)
 {
@@ -46,7 +54,7 @@ static enum pke_err check_key_owner(struct request *req)
         return err;
     }
     if (revoked || strcasecmp(device ? device : "", req->device_id) != 0 ||
-        !policy_same_identity(principal, user_id, &req->identity))
+        !is_owner(req, principal, user_id))
         return pke_fail_set(&req->fail, PKE_CSR_BAD, "csr-key-reused", "one key per device",
                             "this public key is already certified for another device or user");
     return PKE_OK;
@@ -70,7 +78,7 @@ static enum pke_err find_device(struct request *req)
     }
     req->known = true;
     req->own = !req->device.released_at && req->device.principal &&
-               policy_same_identity(req->device.principal, req->device.user_id, &req->identity);
+               is_owner(req, req->device.principal, req->device.user_id);
     if (req->op == OP_RENEW)
         return PKE_OK;
     if (req->own && !req->who.user_id) /* a name that stands for the recorded id */

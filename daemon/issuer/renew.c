@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "ca/facts.h"
 #include "daemon/common/log.h"
 #include "daemon/issuer/issuer.h"
 #include "policy/renew.h"
@@ -30,6 +31,26 @@ static enum pke_err read_cms(struct request *req)
     return err;
 }
 
+/* Who can write the ledger's file cannot sign: a row of his own making renews nothing. */
+static enum pke_err check_issuer(struct request *req)
+{
+    const struct issuer_ca *by = NULL;
+    struct ca_cert_facts facts;
+    struct pke_fail fail;
+
+    for (size_t i = 0; i < req->setup->n_cas; i++)
+        if (pke_bytes_eq(req->old.issuer_id, PKE_BYTES(req->setup->cas[i].sha1, 20)))
+            by = &req->setup->cas[i];
+    if (!by)
+        return pke_fail_set(&req->fail, PKE_RENEW_INELIGIBLE, "renew-issuer", "issuers of the configuration",
+                            "the certificate's issuer is not in use any more");
+    if (ca_cert_facts_read(req->old.der, req->arena, &facts, &fail) != PKE_OK ||
+        ca_cert_facts_signed_by(&facts, ca_issuer_subject(by->ca), ca_issuer_spki(by->ca), &fail) != PKE_OK)
+        return pke_fail_set(&req->fail, PKE_RENEW_INELIGIBLE, "renew-signature", "RFC 5280 6.1.3",
+                            "the recorded certificate is not signed by its issuer");
+    return PKE_OK;
+}
+
 /* Not the serial number, not the subject: anybody can make a certificate that says the same. */
 static enum pke_err find_old(struct request *req)
 {
@@ -44,11 +65,7 @@ static enum pke_err find_old(struct request *req)
     if (err == PKE_NOT_FOUND || !pke_bytes_eq(req->old.der, req->cms.certificate))
         return pke_fail_set(&req->fail, PKE_RENEW_INELIGIBLE, "renew-unknown", "MS-MDE2 3.5 signer",
                             "the certificate of the signature was not issued here");
-    for (size_t i = 0; i < req->setup->n_cas; i++)
-        if (pke_bytes_eq(req->old.issuer_id, PKE_BYTES(req->setup->cas[i].sha1, 20)))
-            return PKE_OK;
-    return pke_fail_set(&req->fail, PKE_RENEW_INELIGIBLE, "renew-issuer", "issuers of the configuration",
-                        "the certificate's issuer is not in use any more");
+    return check_issuer(req);
 }
 
 /* The recorded identity. Where somebody signs in beside the CMS (manual renewal), who that is is kept apart.
@@ -127,6 +144,7 @@ static struct policy_renewal facts(const struct request *req)
         .asked_hwdev_id = pke_pairs_get(&req->msg.context, "HWDevID"),
         .endpoint_tenant = req->setup->conf->global.tenant,
         .endpoint_provider = req->provider,
+        /* of the CSR, which renew_identity() has not read yet: policy_renewal_holds() does not look at it */
         .same_key = pke_bytes_eq(req->csr.spki, req->cms.spki),
         .has_tls = req->msg.client_certificate.n != 0,
         .same_tls = pke_bytes_eq(req->msg.client_certificate, req->cms.certificate),

@@ -3,8 +3,10 @@
 to 66; attacks A07, A14, A30, A35)."""
 import datetime
 import glob
+import hashlib
 import json
 import os
+import sqlite3
 import sys
 import threading
 
@@ -510,6 +512,21 @@ def every_way_in_renews():
             tap.equal([a.status for a in answers], [200] * 4, f"{first}, then {second}: renewed, also by hand")
 
 
+def the_ledger_is_not_the_ca():
+    """Who can write the ledger's file has no certificate for it: one that no CA signed renews nothing."""
+    d = mdm.Device(LAB.client())
+    der, key = look_alike(d)
+    LAB.stop()
+    with sqlite3.connect(LAB.ledger) as db:
+        n = db.execute("UPDATE certificate SET der = ?, sha1 = ?, sha256 = ? WHERE sha256 = ?",
+                       (der, hashlib.sha1(der).digest(), hashlib.sha256(der).digest(), hashlib.sha256(d.der).digest()))
+        tap.equal(n.rowcount, 1, "the ledger's file is changed")
+    db.close()
+    LAB.start()
+    d.client = LAB.client()
+    refused(d.renew(signed_by(d, der, key)), "renew-signature", "c59 a row of somebody's own making")
+
+
 def template_of_the_certificate():
     """A certificate of one template does not renew into another (A14, A35)."""
     d = mdm.Device(LAB.client())
@@ -539,7 +556,7 @@ def main():
                 policy_before_renewal,
                 c58_layers_and_value_types, c63_renewal_document, c62_names_come_from_the_ledger, parallel_renewals,
                 manual_renewal, c61_absent_items_are_no_mismatch, other_switches, c66_recovery,
-                template_of_the_certificate, every_way_in_renews, an_old_owner_does_not_come_back, answered_renewals, replays_ask_again,
+                template_of_the_certificate, every_way_in_renews, the_ledger_is_not_the_ca, an_old_owner_does_not_come_back, answered_renewals, replays_ask_again,
                 absent_hardware, types_and_quota_hold_for_renewals, c60_blocked_and_released, c65_old_one_is_good_until_the_new_one_is_used,
                 c60_window_and_grant, grace, ten_minutes_twenty_times, c65_replay_gives_the_same_certificate, c60_expired)
 
