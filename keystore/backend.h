@@ -34,6 +34,10 @@ struct ks_backend {
     int (*sign)(struct ks_key *key, const struct ks_hash *hash, struct pke_buf *out, struct ks_error *error);
     /** Climb one rung and read the facts again. */
     int (*recover)(struct ks_key *key, enum ks_rung rung, struct ks_facts *facts, struct ks_error *error);
+    /** As ks_idle; NULL: nothing to give back. */
+    void (*idle)(struct ks_key *key);
+    /** As ks_keep_alive; NULL: there is no session. */
+    int (*keep_alive)(struct ks_key *key, struct ks_error *error);
     /** Release everything. Accepts a key whose open() failed. */
     void (*close)(struct ks_key *key);
 };

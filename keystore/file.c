@@ -109,4 +109,5 @@ static void file_close(struct ks_key *key)
     key->ctx = NULL;
 }
 
-const struct ks_backend ks_backend_file = {"file", file_open, file_sign, file_recover, file_close};
+const struct ks_backend ks_backend_file = {
+    .name = "file", .open = file_open, .sign = file_sign, .recover = file_recover, .close = file_close};

@@ -100,6 +100,7 @@ int ks_open(const struct ks_config *config, struct pke_bytes expect_spki, struct
     key->backend = config->backend == KS_FILE ? &ks_backend_file : &ks_backend_pkcs11;
     key->config = *config;
     key->config.module = config->module ? pke_strdup(config->module) : NULL;
+    key->config.tcti = config->tcti ? pke_strdup(config->tcti) : NULL;
     key->config.uri = pke_strdup(config->uri ? config->uri : "");
     if (key->backend->open(key, &facts, error) != 0 || accept_facts(key, &facts, expect_spki, error) != 0) {
         facts_done(&facts);
@@ -178,6 +179,20 @@ int ks_recover(struct ks_key *key, const struct ks_error *why, struct ks_error *
     return -1;
 }
 
+void ks_idle(struct ks_key *key)
+{
+    if (key->backend->idle)
+        key->backend->idle(key);
+}
+
+int ks_keep_alive(struct ks_key *key, struct ks_error *error)
+{
+    *error = (struct ks_error){.cls = KS_OK};
+    if (key->locked)
+        return refuse_locked(error);
+    return key->backend->keep_alive ? key->backend->keep_alive(key, error) : 0;
+}
+
 struct pke_bytes ks_spki(const struct ks_key *key)
 {
     return PKE_BYTES(key->spki, key->spki_n);
@@ -202,6 +217,7 @@ void ks_close(struct ks_key *key)
     facts_done(&key->facts);
     OPENSSL_free(key->spki);
     free((char *)key->config.module);
+    free((char *)key->config.tcti);
     free((char *)key->config.uri);
     free(key);
 }

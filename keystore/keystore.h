@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file
- * CA keys behind one vtable: PKCS#11 (one configured module, dlopen'ed), a PEM file for tests; a TPM 2.0
- * later. Every call blocks; key role and pkienroll-keytool only. A process opens one key. exec first, load
+ * CA keys behind one vtable: PKCS#11 (one configured module, dlopen'ed), a TPM 2.0 (ESAPI), a PEM file for
+ * tests. Every call blocks; key role and pkienroll-keytool only. A process opens one key. exec first, load
  * the module after: never fork() once a module is loaded.
  */
 #ifndef KEYSTORE_KEYSTORE_H
@@ -15,7 +15,14 @@
 
 struct ks_key;
 
-enum ks_backend_kind { KS_PKCS11, KS_FILE };
+enum ks_backend_kind { KS_PKCS11, KS_TPM2, KS_FILE };
+
+/** How the auth value reaches the TPM (TPM 2.0 part 1, 19): in a session salted to the storage root key whose
+ * parameters are encrypted, or in clear, for a TPM on a local socket. */
+enum ks_tpm_session { KS_TPM_SALTED, KS_TPM_PASSWORD };
+
+/** What the key signs with. Default: PKCS #1 v1.5 for RSA, ECDSA on a curve; the others are asked for. */
+enum ks_signature { KS_SIGNATURE_DEFAULT, KS_SIGNATURE_RSA_PSS, KS_SIGNATURE_ED25519 };
 
 /** What the caller has to do, not what went wrong (keystore error classes). */
 enum ks_class {
@@ -30,15 +37,20 @@ enum ks_class {
 
 struct ks_error {
     enum ks_class cls;
-    uint64_t raw;         /* CKR_* or 0 */
+    uint64_t raw;         /* CKR_* or TSS2_RC; 0: neither */
     struct pke_fail fail; /* PKE_KEY_DOWN, PKE_KEY_LOCKED (KS_AUTH) or PKE_CONFIG */
 };
 
 struct ks_config {
     enum ks_backend_kind backend;
-    const char *module;           /* PKCS#11 module path; never from the URI */
-    const char *uri;              /* RFC 7512 pkcs11: URI; or a PEM path for KS_FILE */
-    const struct pke_secret *pin; /* borrowed for the life of the key; NULL: none */
+    const char *module;          /* PKCS#11 module path; never from the URI */
+    const char *tcti;            /* TPM: "device:/dev/tpmrm0", "unix:/run/swtpm/sock", "tabrmd:..." */
+    enum ks_tpm_session session; /* TPM */
+    unsigned deadline_ms; /* TPM: for one command; 0: 20 s. A PKCS#11 call ends when the module likes */
+    /** RFC 7512 pkcs11: URI; "tpm2:file=/path.tss2" (TSS2 PEM) or "tpm2:handle=0x81200001"; or a PEM path */
+    const char *uri;
+    enum ks_signature signature;
+    const struct pke_secret *pin; /* PIN or auth value; borrowed for the life of the key; NULL: none */
     bool allow_weak;              /* go on although an attribute is weaker than required; KS_FILE needs it */
 };
 
@@ -95,21 +107,27 @@ struct ks_attribute {
  */
 const struct ks_attribute *ks_attributes(const struct ks_key *key, size_t *n);
 
-enum ks_key_algorithm { KS_RSA_2048, KS_RSA_3072, KS_RSA_4096, KS_P256, KS_P384 };
+enum ks_key_algorithm { KS_RSA_2048, KS_RSA_3072, KS_RSA_4096, KS_P256, KS_P384, KS_ED25519 };
 
 /**
- * Make a key pair inside the token: non-extractable, sensitive, sign only, not modifiable, as far as the
- * module takes the template (fewer attributes are tried when it refuses one); label and CKA_ID from the URI,
- * 16 random octets when it gives no id. Refused with PKE_EXISTS when the token has a private or public key of
- * that label or id. No key may be open in the process. What was really made is what ks_open reads back.
- * pkienroll-keytool only.
- * @return 0, or -1 with @p error.
+ * Nothing to sign for a moment (a second at most): give back what others may need or what must not be kept
+ * idle, as TPM sessions (an idle one stops every TPM after 65,531 commands of others). The next signature
+ * takes it again. Never fails.
  */
-int ks_generate(const struct ks_config *config, enum ks_key_algorithm algorithm, struct ks_error *error);
+void ks_idle(struct ks_key *key);
 
 /**
- * Strict RFC 7512: token or serial, and object or id; type absent or private; also manufacturer and model. No
- * unknown, duplicate or empty attribute, no slot-id, no query part (pin-value, pin-source, module-path ...).
+ * Look whether the session still lives, without a signature (C_GetSessionInfo). For tokens that end sessions
+ * which nobody uses.
+ * @return 0, or -1 with @p error (ks_recover).
+ */
+int ks_keep_alive(struct ks_key *key, struct ks_error *error);
+
+/**
+ * Strict. "tpm2:file=" with an absolute path, "tpm2:handle=" with a persistent handle of the owner
+ * (0x81000000 to 0x817fffff). RFC 7512: token or serial, and object or id; type absent or private; also
+ * manufacturer and model. No unknown, duplicate or empty attribute, no slot-id, no query part (pin-value,
+ * pin-source, module-path ...).
  * @return PKE_OK or PKE_CONFIG. Used by the configuration check too (no module is loaded).
  */
 enum pke_err ks_uri_check(const char *uri, struct pke_fail *fail);

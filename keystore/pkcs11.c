@@ -93,5 +93,8 @@ static void pkcs11_close(struct ks_key *key)
     key->ctx = NULL;
 }
 
-const struct ks_backend ks_backend_pkcs11 = {"pkcs11", pkcs11_open, pkcs11_sign, pkcs11_recover,
-                                             pkcs11_close};
+const struct ks_backend ks_backend_pkcs11 = {.name = "pkcs11",
+                                             .open = pkcs11_open,
+                                             .sign = pkcs11_sign,
+                                             .recover = pkcs11_recover,
+                                             .close = pkcs11_close};

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "keystore/ceremony.h"
 #include "keytool/tool.h"
 
 static const struct {
@@ -44,7 +45,7 @@ int tool_generate(const struct tool_options *o)
     for (size_t i = 0; i < PKE_LEN(algorithms); i++) {
         if (strcmp(algorithms[i].name, o->algorithm) != 0)
             continue;
-        if (ks_generate(&o->config, algorithms[i].algorithm, &error) != 0)
+        if (ks_generate(&o->config, algorithms[i].algorithm, NULL, &error) != 0)
             return tool_refuse(&error.fail);
         return show_key(o, "generated");
     }

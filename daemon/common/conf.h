@@ -21,7 +21,14 @@
 #define CONF_MAX_ENDPOINT_TOKENS 8
 #define CONF_MAX_BYTES           (1u << 20) /* larger files are refused */
 
-enum conf_backend { CONF_BACKEND_PKCS11, CONF_BACKEND_FILE };
+enum conf_backend { CONF_BACKEND_PKCS11, CONF_BACKEND_TPM2, CONF_BACKEND_FILE };
+/** How a TPM is told the auth value of the key. */
+enum conf_tpm_session { CONF_TPM_SESSION_SALTED, CONF_TPM_SESSION_PASSWORD };
+enum conf_key_signature {
+    CONF_KEY_SIGNATURE_DEFAULT,
+    CONF_KEY_SIGNATURE_RSA_PSS,
+    CONF_KEY_SIGNATURE_ED25519
+};
 enum conf_client_cert { CONF_CLIENT_CERT_OFF, CONF_CLIENT_CERT_OPTIONAL, CONF_CLIENT_CERT_REQUIRE };
 enum conf_flavour { CONF_FLAVOUR_MDM };
 enum conf_stage { CONF_STAGE_POLICY, CONF_STAGE_ENROLL };
@@ -33,12 +40,17 @@ struct conf_key {
     const char *name;
     int backend;          /* enum conf_backend */
     char *module;         /* path of the PKCS#11 module */
-    char *uri;            /* RFC 7512 pkcs11: URI, or a PEM path for the file backend (tests only) */
+    char *tcti;           /* of a TPM: "device:/dev/tpmrm0" */
+    int session;          /* enum conf_tpm_session */
+    char *uri;            /* RFC 7512 pkcs11: URI, tpm2:file= or tpm2:handle=, or a PEM path (tests only) */
+    int signature;        /* enum conf_key_signature */
     char *pin_file;       /* 0600 file; or */
     char *pin_credential; /* name below $CREDENTIALS_DIRECTORY */
     uint64_t instances;
-    int64_t deadline;    /* ms for one device operation, then the process is killed */
-    bool allow_weak_key; /* go on although attributes are weaker than required */
+    int64_t deadline;        /* ms for one device operation, then the process is killed */
+    int64_t health_interval; /* ms without a signature, then one is made and verified; 0: never */
+    int64_t keep_alive;      /* ms without a call into the token, then one is made; 0: never */
+    bool allow_weak_key;     /* go on although attributes are weaker than required */
 };
 
 /** issuers.NAME: a CA certificate and its key. */

@@ -7,27 +7,47 @@
 #include "base/timefmt.h"
 #include "daemon/common/conf_impl.h"
 
+/* What each backend needs and what means nothing to it. */
+static void check_backend(struct conf_impl *ci, size_t i)
+{
+    static const char *const prefixes[] = {
+        [CONF_BACKEND_PKCS11] = "pkcs11:", [CONF_BACKEND_TPM2] = "tpm2:", [CONF_BACKEND_FILE] = ""};
+    const struct conf_key *k = &ci->conf.keys[i];
+    bool pkcs11 = k->backend == CONF_BACKEND_PKCS11, tpm = k->backend == CONF_BACKEND_TPM2;
+    const char *prefix = prefixes[k->backend];
+
+    if (pkcs11 && !k->module)
+        conf_bad(ci, CONF_KEYS, i, "module", "the backend pkcs11 needs a module");
+    if (!pkcs11 && k->module)
+        conf_bad(ci, CONF_KEYS, i, "module", "only the backend pkcs11 has a module");
+    if (tpm && !k->tcti)
+        conf_bad(ci, CONF_KEYS, i, "tcti", "the backend tpm2 needs a tcti, as device:/dev/tpmrm0");
+    if (!tpm && k->tcti)
+        conf_bad(ci, CONF_KEYS, i, "tcti", "only the backend tpm2 has a tcti");
+    if (k->uri && strncmp(k->uri, prefix, strlen(prefix)) != 0)
+        conf_bad(ci, CONF_KEYS, i, "uri", "must begin with %s%s", prefix, pkcs11 ? " (RFC 7512)" : "");
+    if (pkcs11 && !k->pin_file && !k->pin_credential)
+        conf_bad(ci, CONF_KEYS, i, "pin-file", "pin-file or pin-credential is needed");
+    if (tpm && k->instances > 1)
+        conf_bad(ci, CONF_KEYS, i, "instances", "a TPM does one thing at a time: one instance");
+    if (tpm && k->signature == CONF_KEY_SIGNATURE_ED25519)
+        conf_bad(ci, CONF_KEYS, i, "signature", "a TPM 2.0 has no Ed25519 keys");
+}
+
 static void check_key(struct conf_impl *ci, size_t i)
 {
     const struct conf_key *k = &ci->conf.keys[i];
-    bool pkcs11 = k->backend == CONF_BACKEND_PKCS11;
 
-    if (!pkcs11 && k->uri && strncmp(k->uri, "pkcs11:", 7) == 0)
+    if (k->backend == CONF_BACKEND_FILE && k->uri &&
+        (strncmp(k->uri, "pkcs11:", 7) == 0 || strncmp(k->uri, "tpm2:", 5) == 0))
         conf_bad(ci, CONF_KEYS, i, "uri", "the backend file expects the path of a PEM file");
     if (k->uri && (strstr(k->uri, "pin-value") || strstr(k->uri, "pin-source")))
         conf_bad(ci, CONF_KEYS, i, "uri", "must not name a PIN: use pin-file or pin-credential");
     if (!conf_given(ci, CONF_KEYS, i, "backend") && conf_node_get(ci->nodes[CONF_KEYS][i], "backend"))
         return; /* what the others mean depends on it */
-    if (pkcs11 && !k->module)
-        conf_bad(ci, CONF_KEYS, i, "module", "the backend pkcs11 needs a module");
-    if (!pkcs11 && k->module)
-        conf_bad(ci, CONF_KEYS, i, "module", "the backend file has no module");
-    if (pkcs11 && k->uri && strncmp(k->uri, "pkcs11:", 7) != 0)
-        conf_bad(ci, CONF_KEYS, i, "uri", "must begin with pkcs11: (RFC 7512)");
+    check_backend(ci, i);
     if (k->pin_file && k->pin_credential)
         conf_bad(ci, CONF_KEYS, i, "pin-credential", "pin-file and pin-credential exclude each other");
-    if (pkcs11 && !k->pin_file && !k->pin_credential)
-        conf_bad(ci, CONF_KEYS, i, "pin-file", "pin-file or pin-credential is needed");
     if (k->pin_credential && (strchr(k->pin_credential, '/') || k->pin_credential[0] == '.'))
         conf_bad(ci, CONF_KEYS, i, "pin-credential", "is the name of a credential, not a path");
 }

@@ -39,25 +39,46 @@ const struct pke_option conf_global_options[] = {
 #undef F
 
 static const struct pke_enum_name backends[] = {
-    {"pkcs11", CONF_BACKEND_PKCS11}, {"file", CONF_BACKEND_FILE}, {NULL, 0}};
+    {"pkcs11", CONF_BACKEND_PKCS11}, {"tpm2", CONF_BACKEND_TPM2}, {"file", CONF_BACKEND_FILE}, {NULL, 0}};
+
+static const struct pke_enum_name tpm_sessions[] = {
+    {"salted", CONF_TPM_SESSION_SALTED}, {"password", CONF_TPM_SESSION_PASSWORD}, {NULL, 0}};
+
+static const struct pke_enum_name key_signatures[] = {{"default", CONF_KEY_SIGNATURE_DEFAULT},
+                                                      {"rsa-pss", CONF_KEY_SIGNATURE_RSA_PSS},
+                                                      {"ed25519", CONF_KEY_SIGNATURE_ED25519},
+                                                      {NULL, 0}};
 
 #define F(type, field) PKE_FIELD(type, struct conf_key, field)
 
 const struct pke_option conf_key_options[] = {
     {"backend", PKE_OPT_ENUM, F(int, backend), "pkcs11", .names = backends, .reload = PKE_RELOAD_RESTART,
-     .help = "Where the key is: pkcs11, or file (a PEM file, for tests only)"},
+     .help = "Where the key is: pkcs11, tpm2, or file (a PEM file, for tests only)"},
     {"module", PKE_OPT_PATH, F(char *, module), NULL, 1, 4000, .reload = PKE_RELOAD_RESTART,
      .help = "PKCS#11 module, a shared library"},
+    {"tcti", PKE_OPT_STRING, F(char *, tcti), NULL, 1, 2000, .reload = PKE_RELOAD_RESTART,
+     .help = "How the TPM is reached: device:PATH, unix:PATH or tabrmd:OPTIONS"},
+    {"session", PKE_OPT_ENUM, F(int, session), "salted", .names = tpm_sessions, .reload = PKE_RELOAD_RESTART,
+     .help = "How the TPM is told the auth value: in a salted, encrypted session, or as it is"},
     {"uri", PKE_OPT_STRING, F(char *, uri), NULL, 1, 2000, .required = true, .reload = PKE_RELOAD_RESTART,
-     .help = "RFC 7512 URI of the private key, or the path of the PEM file"},
+     .help = "RFC 7512 URI of the private key; tpm2:file=PATH or tpm2:handle=NUMBER; or the path of the PEM "
+             "file"},
+    {"signature", PKE_OPT_ENUM, F(int, signature), "default", .names = key_signatures,
+     .reload = PKE_RELOAD_RESTART,
+     .help = "PKCS #1 v1.5 or ECDSA as the key is; rsa-pss and ed25519 are not understood by every client"},
     {"pin-file", PKE_OPT_PATH, F(char *, pin_file), NULL, 1, 4000, .reload = PKE_RELOAD_RESTART,
-     .help = "File of mode 0600 that holds the PIN"},
+     .help = "File of mode 0600 that holds the PIN, or the auth value of the TPM key"},
     {"pin-credential", PKE_OPT_STRING, F(char *, pin_credential), NULL, 1, 255, .reload = PKE_RELOAD_RESTART,
-     .help = "Systemd credential that holds the PIN"},
+     .help = "Systemd credential that holds the PIN, or the auth value of the TPM key"},
     {"instances", PKE_OPT_UINT, F(uint64_t, instances), "1", 1, 16, .reload = PKE_RELOAD_RESTART,
      .help = "Processes that sign with this key"},
     {"deadline", PKE_OPT_DURATION, F(int64_t, deadline), "10s", 100, 300000, .reload = PKE_RELOAD_RESTART,
      .help = "Time for one device operation, after which its process is killed"},
+    {"health-interval", PKE_OPT_DURATION, F(int64_t, health_interval), "1m", 0, 86400000,
+     .reload = PKE_RELOAD_RESTART,
+     .help = "Time without a signature after which one is made and verified; 0s: never"},
+    {"keep-alive", PKE_OPT_DURATION, F(int64_t, keep_alive), "0s", 0, 3600000, .reload = PKE_RELOAD_RESTART,
+     .help = "Time without a call into the token after which the session is looked at; 0s: never"},
     {"allow-weak-key", PKE_OPT_BOOL, F(bool, allow_weak_key), "no", .reload = PKE_RELOAD_RESTART,
      .help = "Go on although the token says that the key can be extracted or does more than sign"},
     PKE_OPTION_END,

@@ -18,6 +18,7 @@ void key_setup_free(struct key_setup *s)
     pke_secret_free(s->pin);
     free(s->uri);
     free(s->module);
+    free(s->tcti);
     free(s->latch_directory);
     free(s);
 }
@@ -59,6 +60,13 @@ static enum pke_err load_pin(struct key_setup *s, const struct conf_key *key, st
 enum pke_err key_setup_load(const struct conf *conf, const char *name, struct key_setup **ret,
                             struct pke_fail *fail)
 {
+    static const enum ks_backend_kind backends[] = {
+        [CONF_BACKEND_PKCS11] = KS_PKCS11, [CONF_BACKEND_TPM2] = KS_TPM2, [CONF_BACKEND_FILE] = KS_FILE};
+    static const enum ks_tpm_session sessions[] = {
+        [CONF_TPM_SESSION_SALTED] = KS_TPM_SALTED, [CONF_TPM_SESSION_PASSWORD] = KS_TPM_PASSWORD};
+    static const enum ks_signature signatures[] = {[CONF_KEY_SIGNATURE_DEFAULT] = KS_SIGNATURE_DEFAULT,
+                                                   [CONF_KEY_SIGNATURE_RSA_PSS] = KS_SIGNATURE_RSA_PSS,
+                                                   [CONF_KEY_SIGNATURE_ED25519] = KS_SIGNATURE_ED25519};
     const struct conf_key *key = conf_find_key(conf, name);
     const struct conf_issuer *issuer = key ? issuer_of(conf, key) : NULL;
     struct key_setup *s;
@@ -81,8 +89,13 @@ enum pke_err key_setup_load(const struct conf *conf, const char *name, struct ke
     s->uri = pke_strdup(key->uri);
     s->module = key->module ? pke_strdup(key->module) : NULL;
     s->latch_directory = pke_strdup(conf->global.state_directory);
-    s->config = (struct ks_config){.backend = key->backend == CONF_BACKEND_FILE ? KS_FILE : KS_PKCS11,
+    s->tcti = key->tcti ? pke_strdup(key->tcti) : NULL;
+    s->config = (struct ks_config){.backend = backends[key->backend],
                                    .module = s->module,
+                                   .tcti = s->tcti,
+                                   .session = sessions[key->session],
+                                   .deadline_ms = (unsigned)key->deadline,
+                                   .signature = signatures[key->signature],
                                    .uri = s->uri,
                                    .pin = s->pin,
                                    .allow_weak = key->allow_weak_key};

@@ -11,7 +11,7 @@
 struct key_setup {
     struct ks_config config; /* borrows from the fields below */
     struct pke_secret *pin;  /* NULL: none */
-    char *uri, *module, *latch_directory;
+    char *uri, *module, *tcti, *latch_directory;
     struct ca_floor *floor;
 };
 

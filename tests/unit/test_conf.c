@@ -435,7 +435,7 @@ static void test_all_errors_at_once(void **state)
                 "c.yaml:4:15: retry-window: expects a value from 0 to 1d\n"
                 "c.yaml:5:1: odd?key: unknown option\n"
                 "c.yaml:7:3: keys.K1: a name is 1 to 63 lower-case letters, digits and inner dashes\n"
-                "c.yaml:8:14: keys.K1.backend: expects one of pkcs11, file\n"
+                "c.yaml:8:14: keys.K1.backend: expects one of pkcs11, tpm2, file\n"
                 "c.yaml:9:10: keys.K1.uri: must not name a PIN: use pin-file or pin-credential\n"
                 "c.yaml:10:7: keys.k2: expects options\n"
                 "c.yaml:12:32: issuers.a.key: there is no key nokey\n"

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "keystore/ceremony.h"
 #include "keystore/keystore.h"
 #include "keystore/sigfmt.h"
 
@@ -76,7 +77,7 @@ static void must_generate(const char *uri, enum ks_key_algorithm algorithm)
     struct ks_config config = config_for(uri);
     struct ks_error e;
 
-    if (ks_generate(&config, algorithm, &e) != 0)
+    if (ks_generate(&config, algorithm, NULL, &e) != 0)
         fail_msg("%s: %s", uri, e.fail.text);
 }
 
@@ -292,7 +293,7 @@ static void a_second_key_of_that_name_is_refused(void **state)
         struct ks_config config = config_for(uris[i]);
         struct ks_error e;
 
-        assert_int_equal(ks_generate(&config, KS_P256, &e), -1);
+        assert_int_equal(ks_generate(&config, KS_P256, NULL, &e), -1);
         assert_int_equal(e.fail.err, PKE_EXISTS);
         assert_string_equal(e.fail.reason, "key-exists");
     }
