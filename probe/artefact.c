@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "probe/artefact.h"
 
@@ -62,24 +63,10 @@ enum pke_err artefacts_open(const char *folder, bool keep_state, struct artefact
     return PKE_OK;
 }
 
-static bool write_all(int fd, struct pke_bytes b)
-{
-    while (b.n) {
-        ssize_t n = write(fd, b.p, b.n);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        b.p += n;
-        b.n -= (size_t)n;
-    }
-    return true;
-}
-
 void artefacts_write(struct artefacts *a, const char *name, struct pke_bytes content)
 {
     int fd = openat(a->fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    bool good = fd >= 0 && fchmod(fd, 0600) == 0 && write_all(fd, content);
+    bool good = fd >= 0 && fchmod(fd, 0600) == 0 && pke_write_all(fd, content);
     if (fd >= 0 && close(fd) != 0)
         good = false;
     if (!good && !a->failed)

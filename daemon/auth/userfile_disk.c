@@ -2,11 +2,11 @@
 /* The user file on disk. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "daemon/auth/userfile.h"
 
@@ -85,47 +85,12 @@ bool userfile_changed(const char *path, const struct stat *st)
            now.st_ctim.tv_sec != st->st_ctim.tv_sec || now.st_ctim.tv_nsec != st->st_ctim.tv_nsec;
 }
 
-static bool write_all(int fd, struct pke_bytes b)
-{
-    while (b.n) {
-        ssize_t n = write(fd, b.p, b.n);
-        if (n < 0 && errno != EINTR)
-            return false;
-        if (n > 0)
-            b = PKE_BYTES(b.p + n, b.n - (size_t)n);
-    }
-    return fsync(fd) == 0;
-}
-
-/* A rename is durable when the folder is. */
-static bool sync_folder(const char *path)
-{
-    char *folder PKE_CLEANUP(pke_free_p) = pke_strdup(path);
-    char *slash = strrchr(folder, '/');
-    int fd PKE_CLEANUP(close_fd) = -1;
-
-    if (slash)
-        slash[slash == folder] = '\0';
-    fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd >= 0 && fsync(fd) == 0;
-}
-
 enum pke_err userfile_store(const char *path, struct pke_bytes text, struct pke_fail *fail)
 {
-    /* One writer, so one fixed name: what a killed writer left behind is overwritten, not piled up. */
-    char *temporary PKE_CLEANUP(pke_free_p) = pke_asprintf("%s.new", path);
-    bool done;
-    int fd;
+    int error = pke_file_publish(path, text, 0600, PKE_PUBLISH_REPLACE);
 
-    unlink(temporary);
-    fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    done = fd >= 0 && fchmod(fd, 0600) == 0 && write_all(fd, text);
-    if (fd >= 0 && close(fd) != 0)
-        done = false;
-    if (done && rename(temporary, path) == 0 && sync_folder(path))
+    if (error == 0)
         return PKE_OK;
-    pke_fail_set(fail, PKE_STORE_DOWN, "user-file-write", "pkienrolld.conf(5) user-file",
-                 "the user file cannot be written: %s", strerror(errno));
-    unlink(temporary);
-    return PKE_STORE_DOWN;
+    return pke_fail_set(fail, PKE_STORE_DOWN, "user-file-write", "pkienrolld.conf(5) user-file",
+                        "the user file cannot be written: %s", strerror(error));
 }

@@ -6,15 +6,18 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/encode.h"
+#include "base/file.h"
 #include "base/list.h"
 #include "base/mem.h"
 #include "base/option.h"
@@ -439,6 +442,82 @@ static void test_versions(void **state)
     }
 }
 
+static void assert_content(const char *path, const char *text)
+{
+    char got[64] = "";
+    FILE *f = fopen(path, "re");
+
+    assert_non_null(f);
+    assert_true(fread(got, 1, sizeof got - 1, f) > 0);
+    fclose(f);
+    assert_string_equal(got, text);
+}
+
+static void test_publish(void **state)
+{
+    char dir[] = "/tmp/pke-publish-XXXXXX", path[64], fresh[64];
+    struct stat st;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/file", dir);
+    snprintf(fresh, sizeof fresh, "%s/file.new", dir);
+    assert_int_equal(pke_file_publish(path, pke_bytes_str("one"), 0600, PKE_PUBLISH_NEW), 0);
+    assert_int_equal(pke_file_publish(path, pke_bytes_str("two"), 0644, PKE_PUBLISH_NEW), EEXIST);
+    assert_content(path, "one");
+    assert_int_equal(symlink("/nowhere", fresh), 0); /* what a killed writer or a joker left */
+    assert_int_equal(pke_file_publish(path, pke_bytes_str("three"), 0644, PKE_PUBLISH_REPLACE), 0);
+    assert_content(path, "three");
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0644);
+    assert_int_equal(access(fresh, F_OK), -1);
+    assert_int_equal(mkdir(fresh, 0700), 0);
+    assert_int_not_equal(pke_file_publish(path, pke_bytes_str("four"), 0644, PKE_PUBLISH_REPLACE), 0);
+    assert_content(path, "three");
+    assert_int_equal(rmdir(fresh), 0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(dir), 0);
+}
+
+/* Writers of one path: every file that is ever seen is whole, and nothing stays behind. */
+static void test_publish_together(void **state)
+{
+    enum { WRITERS = 4, ROUNDS = 50, SIZE = 20000 };
+    char dir[] = "/tmp/pke-publish-XXXXXX", path[64], text[SIZE];
+    pid_t pids[WRITERS];
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/file", dir);
+    for (int w = 0; w < WRITERS; w++) {
+        pids[w] = fork();
+        assert_true(pids[w] >= 0);
+        if (pids[w] > 0)
+            continue;
+        memset(text, 'a' + w, sizeof text);
+        for (int i = 0; i < ROUNDS; i++)
+            if (pke_file_publish(path, PKE_BYTES(text, sizeof text), 0600, PKE_PUBLISH_REPLACE) != 0)
+                _exit(1);
+        _exit(0);
+    }
+    for (int w = 0; w < WRITERS;) {
+        int fd = open(path, O_RDONLY | O_CLOEXEC), status = 0;
+
+        if (fd >= 0) {
+            assert_int_equal(read(fd, text, sizeof text), SIZE);
+            for (size_t i = 1; i < sizeof text; i++)
+                assert_true(text[i] == text[0]);
+            close(fd);
+        }
+        if (waitpid(pids[w], &status, WNOHANG) == pids[w]) {
+            assert_int_equal(status, 0);
+            w++;
+        }
+    }
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(dir), 0); /* no "file.new" in it */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -459,6 +538,8 @@ int main(void)
         cmocka_unit_test(test_secret_fifo_is_no_wait),
         cmocka_unit_test(test_credential_rules),
         cmocka_unit_test(test_fail_escapes_controls),
+        cmocka_unit_test(test_publish),
+        cmocka_unit_test(test_publish_together),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }
