@@ -53,7 +53,7 @@ enum pke_err ca_tbs_build(const struct ca_issuer *ca, const struct ca_profile *p
                           const struct ca_cert_spec *spec, struct pke_buf *out, struct pke_fail *fail);
 
 /** SEQUENCE { tbs, algorithm of @p ca, BIT STRING signature }, appended to @p out; PKE_LIMIT without room.
- * The signature is as X.509 wants it: PKCS#1 v1.5 octets, or DER SEQUENCE { r, s }. */
+ * The signature is as X.509 wants it: octets of RSA or Ed25519, or DER SEQUENCE { r, s }. */
 enum pke_err ca_cert_assemble(const struct ca_issuer *ca, struct pke_bytes tbs, struct pke_bytes signature,
                               struct pke_buf *out);
 

@@ -38,24 +38,39 @@ enum pke_err ca_cert_facts_client(const struct ca_cert_facts *f, struct pke_fail
     return PKE_OK;
 }
 
+/* The issuer's key, when it is one for this algorithm. */
+static EVP_PKEY *key_for(const struct ca_signature *algorithm, struct pke_bytes spki, bool *usable)
+{
+    struct pke_bytes modulus;
+    struct ca_key key;
+    EVP_PKEY *ed = ca_signature_ed25519_key(spki);
+
+    *usable = ed || (!ca_key_decode(spki, &key, NULL) &&
+                     (key.type != CA_KEY_RSA || !ca_key_rsa_size(&key, 0, UINT32_MAX, &modulus, NULL)));
+    if (ed && algorithm->scheme == CA_SCHEME_ED25519)
+        return ed;
+    EVP_PKEY_free(ed);
+    if (ed || !*usable || algorithm->scheme == CA_SCHEME_ED25519)
+        return NULL;
+    return algorithm->ec == (key.type != CA_KEY_RSA) ? ca_key_evp(&key) : NULL;
+}
+
 enum pke_err ca_cert_facts_signed_by(const struct ca_cert_facts *f, struct pke_bytes issuer_subject,
                                      struct pke_bytes issuer_spki, struct pke_fail *fail)
 {
-    const struct ca_signature *algorithm = ca_signature_find(f->algorithm);
+    const struct ca_signature *algorithm = ca_signature_find_issued(f->algorithm);
     PKE_CLEANUP(EVP_PKEY_free_p) EVP_PKEY *evp = NULL;
-    struct pke_bytes modulus;
-    struct ca_key key;
+    bool usable;
 
     if (!pke_bytes_eq(f->issuer, issuer_subject))
         return refuse(fail, "cert-issuer", "RFC 5280 6.1.3", "the certificate names another issuer");
     if (!algorithm || algorithm->digest == CA_SHA1)
         return refuse(fail, "cert-signature-algorithm", "RFC 4055 5, RFC 5758 3.2",
                       "the certificate is signed with an algorithm that is not allowed");
-    if (ca_key_decode(issuer_spki, &key, NULL) ||
-        (key.type == CA_KEY_RSA && ca_key_rsa_size(&key, 0, UINT32_MAX, &modulus, NULL)))
+    evp = key_for(algorithm, issuer_spki, &usable);
+    if (!usable)
         return refuse(fail, "cert-issuer-key", "RFC 5280 4.1.2.7", "the key of the issuer cannot be used");
-    evp = algorithm->ec == (key.type != CA_KEY_RSA) ? ca_key_evp(&key) : NULL;
-    if (!evp || !ca_verify(evp, algorithm->digest, f->tbs, f->signature))
+    if (!evp || !ca_signature_verify(evp, algorithm, f->tbs, f->signature))
         return refuse(fail, "cert-signature", "RFC 5280 6.1.3",
                       "the certificate is not signed by the issuer that it names");
     return PKE_OK;

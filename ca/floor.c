@@ -98,7 +98,7 @@ enum pke_err ca_floor_new(struct pke_bytes certificate_pem, const struct ca_floo
 {
     struct ca_issuer *issuer;
     struct ca_floor *f;
-    enum pke_err err = ca_issuer_load_unanchored(certificate_pem, &issuer, fail);
+    enum pke_err err = ca_issuer_load_unanchored(certificate_pem, limits->scheme, &issuer, fail);
 
     if (err)
         return err;

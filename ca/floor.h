@@ -17,6 +17,7 @@ struct ca_floor_limits {
     int64_t max_validity; /* seconds */
     int64_t max_backdate; /* seconds */
     struct pke_strings allowed_ekus;
+    enum ca_scheme scheme; /* of the CA's key: no other AlgorithmIdentifier is let through */
 };
 
 /** Load the issuer's certificate from PEM and copy @p limits. PKE_CONFIG when the certificate cannot be used.

@@ -102,7 +102,23 @@ static char *name_text(const X509_NAME *name)
     return pke_strndup(text, (size_t)n);
 }
 
-static enum pke_err fill(struct ca_issuer *ca, struct pke_fail *fail)
+static enum pke_err find_algorithm(struct ca_issuer *ca, enum ca_scheme scheme, struct pke_fail *fail)
+{
+    static const char *const wanted[] = {
+        [CA_SCHEME_DEFAULT] =
+            "the CA's key is neither RSA of 2048 bits or more nor P-256 nor P-384 (Ed25519 must "
+            "be asked for)",
+        [CA_SCHEME_RSA_PSS] = "RSASSA-PSS is asked for and the CA's key is not RSA of 2048 bits or more",
+        [CA_SCHEME_ED25519] = "Ed25519 is asked for and the CA's key is another one",
+    };
+
+    ca->key = X509_get_pubkey(ca->certificate);
+    ca->signature = ca->key ? ca_signature_of_key(ca->key, scheme) : NULL;
+    return ca->signature ? PKE_OK
+                         : refuse(fail, "issuer-key-type", "RFC 4055, RFC 5758, RFC 8410", wanted[scheme]);
+}
+
+static enum pke_err fill(struct ca_issuer *ca, enum ca_scheme scheme, struct pke_fail *fail)
 {
     const ASN1_OCTET_STRING *id = X509_get0_subject_key_id(ca->certificate);
     unsigned char *p = NULL;
@@ -111,11 +127,8 @@ static enum pke_err fill(struct ca_issuer *ca, struct pke_fail *fail)
     if (!id || ASN1_STRING_length(id) == 0 || ASN1_STRING_length(id) > 64)
         return refuse(fail, "issuer-key-id", "RFC 5280 4.2.1.2", "the CA has no subject key identifier");
     ca->key_id = PKE_BYTES(ASN1_STRING_get0_data(id), (size_t)ASN1_STRING_length(id));
-    ca->key = X509_get_pubkey(ca->certificate);
-    ca->signature = ca->key ? ca_signature_of_key(ca->key) : NULL;
-    if (!ca->signature)
-        return refuse(fail, "issuer-key-type", "RFC 4055, RFC 5758",
-                      "the CA's key is neither RSA of 2048 bits or more nor P-256 nor P-384");
+    if (find_algorithm(ca, scheme, fail))
+        return PKE_CONFIG;
     if (X509_NAME_entry_count(X509_get_subject_name(ca->certificate)) == 0)
         return refuse(fail, "issuer-subject", "RFC 5280 4.1.2.6", "the CA has no subject name");
     ca->not_before = seconds_of(X509_get0_notBefore(ca->certificate));
@@ -135,8 +148,8 @@ static enum pke_err fill(struct ca_issuer *ca, struct pke_fail *fail)
     return PKE_OK;
 }
 
-enum pke_err ca_issuer_load_unanchored(struct pke_bytes certificate_pem, struct ca_issuer **ret,
-                                       struct pke_fail *fail)
+enum pke_err ca_issuer_load_unanchored(struct pke_bytes certificate_pem, enum ca_scheme scheme,
+                                       struct ca_issuer **ret, struct pke_fail *fail)
 {
     struct ca_issuer *ca = pke_calloc(1, sizeof *ca);
     enum pke_err err = read_pem(certificate_pem, "the CA file", &ca->certificate, fail);
@@ -144,7 +157,7 @@ enum pke_err ca_issuer_load_unanchored(struct pke_bytes certificate_pem, struct 
     if (!err)
         err = check_ca(ca->certificate, fail);
     if (!err)
-        err = fill(ca, fail);
+        err = fill(ca, scheme, fail);
     if (err) {
         ca_issuer_free(ca);
         return err;
@@ -182,10 +195,10 @@ static enum pke_err anchor(struct ca_issuer *ca, struct pke_bytes root_pem, stru
 }
 
 enum pke_err ca_issuer_load(struct pke_bytes certificate_pem, struct pke_bytes root_pem,
-                            struct ca_issuer **ret, struct pke_fail *fail)
+                            enum ca_scheme scheme, struct ca_issuer **ret, struct pke_fail *fail)
 {
     struct ca_issuer *ca;
-    enum pke_err err = ca_issuer_load_unanchored(certificate_pem, &ca, fail);
+    enum pke_err err = ca_issuer_load_unanchored(certificate_pem, scheme, &ca, fail);
 
     if (err)
         return err;
@@ -261,6 +274,13 @@ struct pke_bytes ca_issuer_algorithm(const struct ca_issuer *ca)
     return ca->signature->der;
 }
 
+struct pke_bytes ca_algorithm_of_key(EVP_PKEY *key, enum ca_scheme scheme)
+{
+    const struct ca_signature *a = ca_signature_of_key(key, scheme);
+
+    return a ? a->der : PKE_BYTES(NULL, 0);
+}
+
 EVP_PKEY *ca_issuer_public_key(const struct ca_issuer *ca)
 {
     return ca->key;
@@ -280,5 +300,5 @@ const char *ca_issuer_subject_text(const struct ca_issuer *ca)
 
 bool ca_cert_verify(const struct ca_issuer *ca, struct pke_bytes tbs, struct pke_bytes signature)
 {
-    return ca_verify(ca->key, ca->signature->digest, tbs, signature);
+    return ca_signature_verify(ca->key, ca->signature, tbs, signature);
 }

@@ -14,21 +14,31 @@
 struct ca_issuer;
 
 /**
+ * What the CA's key signs certificates with. Default: RSA of 2048 bits or more sha256WithRSAEncryption, P-256
+ * ecdsa-with-SHA256, P-384 ecdsa-with-SHA384. RSA-PSS (with an rsaEncryption key: SHA-256, MGF1 with SHA-256,
+ * 32 octets of salt, RFC 4055 3.1) and Ed25519 (RFC 8410 3) are asked for: not every client knows them.
+ */
+enum ca_scheme { CA_SCHEME_DEFAULT, CA_SCHEME_RSA_PSS, CA_SCHEME_ED25519 };
+
+/** DER AlgorithmIdentifier that @p key signs with; empty when it is no key for that scheme. Static. */
+struct pke_bytes ca_algorithm_of_key(EVP_PKEY *key, enum ca_scheme scheme);
+
+/**
  * Load from PEM: @p certificate_pem one certificate (CA:TRUE, keyCertSign, SKI), @p root_pem the self-signed
- * root or empty when the certificate is self-signed. Checks that the certificate verifies under the root. The
- * key is RSA of 2048 bits or more (signs with sha256WithRSAEncryption), P-256 (ecdsa-with-SHA256) or P-384
- * (ecdsa-with-SHA384). Whether it is valid now is the caller's question: there is no clock here.
+ * root or empty when the certificate is self-signed. Checks that the certificate verifies under the root, and
+ * that its key is one for @p scheme. Whether it is valid now is the caller's question: there is no clock
+ * here.
  * @return PKE_OK and *ret (ca_issuer_free), or PKE_CONFIG: issuer-pem, issuer-extensions, issuer-not-ca,
  * issuer-key-usage, issuer-key-id, issuer-key-type, issuer-subject, issuer-validity, issuer-no-root,
  * issuer-root.
  */
 enum pke_err ca_issuer_load(struct pke_bytes certificate_pem, struct pke_bytes root_pem,
-                            struct ca_issuer **ret, struct pke_fail *fail);
+                            enum ca_scheme scheme, struct ca_issuer **ret, struct pke_fail *fail);
 
 /** As ca_issuer_load without a root, for the key role, which trusts its configuration for the chain:
  * ca_issuer_root_der() is empty. */
-enum pke_err ca_issuer_load_unanchored(struct pke_bytes certificate_pem, struct ca_issuer **ret,
-                                       struct pke_fail *fail);
+enum pke_err ca_issuer_load_unanchored(struct pke_bytes certificate_pem, enum ca_scheme scheme,
+                                       struct ca_issuer **ret, struct pke_fail *fail);
 void ca_issuer_free(struct ca_issuer *ca); /* accepts NULL */
 
 /* All ranges live as long as the issuer. */

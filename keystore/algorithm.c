@@ -7,16 +7,23 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "keystore/rv.h"
 
 static const uint8_t oid_p256[] = {0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07};
 static const uint8_t oid_p384[] = {0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22};
+static const uint8_t oid_ed25519[] = {0x06, 0x03, 0x2b, 0x65, 0x70};
+static const uint8_t name_ed25519[] = {0x13, 0x0c, 'e', 'd', 'w', 'a', 'r',
+                                       'd',  's',  '2', '5', '5', '1', '9'};
+
+const struct pke_bytes ks_ed25519_name = {name_ed25519, sizeof name_ed25519};
 
 static const struct ks_algorithm_info algorithms[] = {
-    {KS_RSA_2048, "RSA-2048", false, 2048, NULL, {NULL, 0}},
-    {KS_RSA_3072, "RSA-3072", false, 3072, NULL, {NULL, 0}},
-    {KS_RSA_4096, "RSA-4096", false, 4096, NULL, {NULL, 0}},
-    {KS_P256, "P-256", true, 256, "prime256v1", {oid_p256, sizeof oid_p256}},
-    {KS_P384, "P-384", true, 384, "secp384r1", {oid_p384, sizeof oid_p384}},
+    {KS_RSA_2048, "RSA-2048", false, false, 2048, NULL, {NULL, 0}},
+    {KS_RSA_3072, "RSA-3072", false, false, 3072, NULL, {NULL, 0}},
+    {KS_RSA_4096, "RSA-4096", false, false, 4096, NULL, {NULL, 0}},
+    {KS_P256, "P-256", true, false, 256, "prime256v1", {oid_p256, sizeof oid_p256}},
+    {KS_P384, "P-384", true, false, 384, "secp384r1", {oid_p384, sizeof oid_p384}},
+    {KS_ED25519, "Ed25519", false, true, 256, NULL, {oid_ed25519, sizeof oid_ed25519}},
 };
 
 const struct ks_algorithm_info *ks_algorithm_info(enum ks_key_algorithm id)
@@ -40,7 +47,7 @@ static bool exponent_ok(const EVP_PKEY *pkey)
 
 const struct ks_algorithm_info *ks_algorithm_of(const EVP_PKEY *pkey)
 {
-    bool rsa = EVP_PKEY_is_a(pkey, "RSA") == 1;
+    bool rsa = EVP_PKEY_is_a(pkey, "RSA") == 1, ed = EVP_PKEY_is_a(pkey, "ED25519") == 1;
     char group[64] = "";
 
     if (!rsa && EVP_PKEY_is_a(pkey, "EC") == 1 &&
@@ -49,9 +56,9 @@ const struct ks_algorithm_info *ks_algorithm_of(const EVP_PKEY *pkey)
     for (size_t i = 0; i < PKE_LEN(algorithms); i++) {
         const struct ks_algorithm_info *a = &algorithms[i];
 
-        if (a->ec && strcmp(group, a->group) == 0)
+        if ((a->ec && strcmp(group, a->group) == 0) || (a->ed && ed))
             return a;
-        if (!a->ec && rsa && EVP_PKEY_get_bits(pkey) == (int)a->bits)
+        if (!a->ec && !a->ed && rsa && EVP_PKEY_get_bits(pkey) == (int)a->bits)
             return exponent_ok(pkey) ? a : NULL;
     }
     return NULL;
@@ -59,10 +66,35 @@ const struct ks_algorithm_info *ks_algorithm_of(const EVP_PKEY *pkey)
 
 const struct ks_algorithm_info *ks_algorithm_of_params(struct pke_bytes params)
 {
+    if (pke_bytes_eq(params, ks_ed25519_name))
+        return ks_algorithm_info(KS_ED25519);
     for (size_t i = 0; i < PKE_LEN(algorithms); i++)
-        if (algorithms[i].ec && pke_bytes_eq(algorithms[i].params, params))
+        if ((algorithms[i].ec || algorithms[i].ed) && pke_bytes_eq(algorithms[i].params, params))
             return &algorithms[i];
     return NULL;
+}
+
+int ks_signature_check(const struct ks_algorithm_info *algorithm, enum ks_signature signature,
+                       struct ks_error *error)
+{
+    switch (signature) {
+    case KS_SIGNATURE_DEFAULT:
+        if (!algorithm->ed)
+            return 0;
+        return ks_fail(error, KS_PERMANENT, "key-signature", "signature: ed25519",
+                       "the key is Ed25519, which not every client understands: the option must say so");
+    case KS_SIGNATURE_RSA_PSS:
+        if (!algorithm->ec && !algorithm->ed)
+            return 0;
+        return ks_fail(error, KS_PERMANENT, "key-signature", "signature: rsa-pss",
+                       "the key is %s: only an RSA key signs with RSASSA-PSS", algorithm->name);
+    case KS_SIGNATURE_ED25519:
+        if (algorithm->ed)
+            return 0;
+        return ks_fail(error, KS_PERMANENT, "key-signature", "signature: ed25519",
+                       "the key is %s, not Ed25519", algorithm->name);
+    }
+    return ks_fail(error, KS_PERMANENT, "key-signature", "signature", "unknown signature scheme");
 }
 
 static EVP_PKEY *from_params(const char *type, OSSL_PARAM_BLD *bld)
@@ -119,4 +151,14 @@ EVP_PKEY *ks_public_ec(const struct ks_algorithm_info *curve, struct pke_bytes p
     pkey = from_params("EC", bld);
     OSSL_PARAM_BLD_free(bld);
     return pkey;
+}
+
+EVP_PKEY *ks_public_ed(struct pke_bytes point)
+{
+    /* Told apart by length, as above. */
+    if (point.n == 34 && point.p[0] == 0x04 && point.p[1] == 32)
+        point = PKE_BYTES(point.p + 2, 32);
+    else if (point.n == 35 && point.p[0] == 0x03 && point.p[1] == 33 && point.p[2] == 0)
+        point = PKE_BYTES(point.p + 3, 32);
+    return point.n == 32 ? EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, point.p, point.n) : NULL;
 }

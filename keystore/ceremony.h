@@ -22,12 +22,13 @@ int ks_init_token(const struct ks_config *config, const char *label, const char 
 
 /**
  * Make a key pair inside the device: non-extractable, sensitive, sign only.
- * PKCS#11: not modifiable, as far as the module takes the template (fewer attributes are tried when it
- * refuses one); label and CKA_ID from the URI, 16 random octets when it gives no id. Refused with PKE_EXISTS
- * when the token has a private or public key of that label or id. TPM: fixedTPM, fixedParent,
- * sensitiveDataOrigin, userWithAuth, noDA, sign; auth value = config->pin. A tpm2:file= is written (mode
- * 0600, emptyAuth explicit) and refused with PKE_EXISTS when it is there; an occupied tpm2:handle= is refused
- * so. Parameters are asked for with TPM2_TestParms first. What was really made is what ks_open reads back.
+ * PKCS#11: not modifiable and for the mechanism of config->signature only, as far as the module takes the
+ * template (fewer attributes are tried when it refuses one); label and CKA_ID from the URI, 16 random octets
+ * when it gives no id. Refused with PKE_EXISTS when the token has a private or public key of that label or
+ * id. TPM: fixedTPM, fixedParent, sensitiveDataOrigin, userWithAuth, noDA, sign; auth value = config->pin. A
+ * tpm2:file= is written (mode 0600, emptyAuth explicit) and refused with PKE_EXISTS when it is there; an
+ * occupied tpm2:handle= is refused so. Parameters are asked for with TPM2_TestParms first. What was really
+ * made is what ks_open reads back.
  * @p creation, if not NULL, gets what TPM2_CertifyCreation needs later (empty for PKCS#11).
  * @return 0, or -1 with @p error.
  */

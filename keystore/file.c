@@ -79,21 +79,44 @@ static int file_open(struct ks_key *key, struct ks_facts *facts, struct ks_error
     return 0;
 }
 
-static int file_sign(struct ks_key *key, const struct ks_hash *hash, struct pke_buf *out,
-                     struct ks_error *error)
+static bool sign_message(EVP_PKEY *pkey, struct pke_bytes message, uint8_t *sig, size_t *n)
 {
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(key->ctx, NULL);
-    bool rsa = EVP_PKEY_is_a(key->ctx, "RSA") == 1;
-    uint8_t sig[1024];
-    size_t n = sizeof sig;
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     bool ok;
 
     if (!ctx)
         pke_oom();
+    ok = EVP_DigestSignInit(ctx, NULL, NULL, NULL, pkey) == 1 &&
+         EVP_DigestSign(ctx, sig, n, message.p, message.n) == 1;
+    EVP_MD_CTX_free(ctx);
+    return ok;
+}
+
+static bool sign_hash(EVP_PKEY *pkey, const struct ks_hash *hash, uint8_t *sig, size_t *n)
+{
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(pkey, NULL);
+    bool rsa = EVP_PKEY_is_a(pkey, "RSA") == 1, ok;
+
+    if (!ctx)
+        pke_oom();
     ok = EVP_PKEY_sign_init(ctx) == 1 && EVP_PKEY_CTX_set_signature_md(ctx, ks_md(hash->digest)) == 1 &&
-         (!rsa || EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1) &&
-         EVP_PKEY_sign(ctx, sig, &n, hash->value, hash->n) == 1 && pke_buf_add(out, sig, n) == PKE_OK;
+         (!rsa || (hash->signature == KS_SIGNATURE_RSA_PSS
+                       ? ks_pss(ctx, hash->digest)
+                       : EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1)) &&
+         EVP_PKEY_sign(ctx, sig, n, hash->value, hash->n) == 1;
     EVP_PKEY_CTX_free(ctx);
+    return ok;
+}
+
+static int file_sign(struct ks_key *key, const struct ks_hash *hash, struct pke_buf *out,
+                     struct ks_error *error)
+{
+    uint8_t sig[1024];
+    size_t n = sizeof sig;
+    bool ok = hash->signature == KS_SIGNATURE_ED25519 ? sign_message(key->ctx, hash->message, sig, &n)
+                                                      : sign_hash(key->ctx, hash, sig, &n);
+
+    ok = ok && pke_buf_add(out, sig, n) == PKE_OK;
     return ok ? 0 : ks_fail(error, KS_PERMANENT, "key-file", "EVP_PKEY_sign", "the key cannot sign");
 }
 

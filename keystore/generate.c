@@ -8,6 +8,7 @@
 
 #define ID_OCTETS    16
 #define TEMPLATE_MAX 20
+#define EFFORTS      3
 
 static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
 
@@ -29,7 +30,7 @@ static void put_bool(struct template *t, CK_ATTRIBUTE_TYPE type, CK_BBOOL *value
 
 /* @p effort 2: all that the ceremony asks for; 1: without what older modules refuse; 0: what no key may lack.
  */
-static void private_template(struct template *t, const CK_MECHANISM_TYPE *mechanism, int effort)
+static void private_template(struct template *t, const CK_MECHANISM_TYPE *mechanism, unsigned effort)
 {
     put_bool(t, CKA_TOKEN, &yes);
     put_bool(t, CKA_PRIVATE, &yes);
@@ -49,15 +50,16 @@ static void private_template(struct template *t, const CK_MECHANISM_TYPE *mechan
     }
 }
 
-static void public_template(struct template *t, const struct ks_algorithm_info *alg, const CK_ULONG *bits)
+static void public_template(struct template *t, const struct ks_algorithm_info *alg, struct pke_bytes curve,
+                            const CK_ULONG *bits)
 {
     static const CK_BYTE f4[] = {0x01, 0x00, 0x01};
 
     put_bool(t, CKA_TOKEN, &yes);
     put_bool(t, CKA_PRIVATE, &no);
     put_bool(t, CKA_VERIFY, &yes);
-    if (alg->ec) {
-        put(t, CKA_EC_PARAMS, alg->params.p, alg->params.n);
+    if (alg->ec || alg->ed) {
+        put(t, CKA_EC_PARAMS, curve.p, curve.n);
         return;
     }
     put_bool(t, CKA_ENCRYPT, &no);
@@ -69,29 +71,42 @@ static void public_template(struct template *t, const struct ks_algorithm_info *
 /* The template was refused, not the operation: fewer attributes may do. */
 static bool template_refused(CK_RV rv)
 {
-    return rv == CKR_TEMPLATE_INCONSISTENT || rv == CKR_ATTRIBUTE_TYPE_INVALID ||
+    return rv == CKR_CURVE_NOT_SUPPORTED || rv == CKR_DOMAIN_PARAMS_INVALID ||
+           rv == CKR_TEMPLATE_INCONSISTENT || rv == CKR_ATTRIBUTE_TYPE_INVALID ||
            rv == CKR_ATTRIBUTE_VALUE_INVALID || rv == CKR_ATTRIBUTE_READ_ONLY;
+}
+
+static CK_RV try_pair(struct p11 *p, const struct ks_algorithm_info *alg, struct pke_bytes curve,
+                      struct pke_bytes id, unsigned effort)
+{
+    CK_KEY_TYPE type = alg->ec ? CKK_EC : alg->ed ? CKK_EC_EDWARDS : CKK_RSA;
+    CK_MECHANISM_TYPE sign = p11_mechanism(type, p->signature);
+    CK_MECHANISM mechanism = {alg->ec   ? CKM_EC_KEY_PAIR_GEN
+                              : alg->ed ? CKM_EC_EDWARDS_KEY_PAIR_GEN
+                                        : CKM_RSA_PKCS_KEY_PAIR_GEN,
+                              NULL, 0};
+    struct template pu = {.n = 0}, pr = {.n = 0};
+    CK_OBJECT_HANDLE pub, priv;
+    CK_ULONG bits = alg->bits;
+
+    public_template(&pu, alg, curve, &bits);
+    private_template(&pr, &sign, effort);
+    put(&pu, CKA_LABEL, p->uri.label.p, p->uri.label.n);
+    put(&pr, CKA_LABEL, p->uri.label.p, p->uri.label.n);
+    put(&pu, CKA_ID, id.p, id.n);
+    put(&pr, CKA_ID, id.p, id.n);
+    return p->f->C_GenerateKeyPair(p->session, &mechanism, pu.a, pu.n, pr.a, pr.n, &pub, &priv);
 }
 
 static int generate_pair(struct p11 *p, const struct ks_algorithm_info *alg, struct pke_bytes id,
                          struct ks_error *error)
 {
-    CK_MECHANISM_TYPE sign = alg->ec ? CKM_ECDSA : CKM_RSA_PKCS;
-    CK_MECHANISM mechanism = {alg->ec ? CKM_EC_KEY_PAIR_GEN : CKM_RSA_PKCS_KEY_PAIR_GEN, NULL, 0};
-    CK_OBJECT_HANDLE pub, priv;
-    CK_ULONG bits = alg->bits;
     CK_RV rv = CKR_TEMPLATE_INCONSISTENT;
 
-    for (int effort = 2; effort >= 0 && template_refused(rv); effort--) {
-        struct template pu = {.n = 0}, pr = {.n = 0};
-
-        public_template(&pu, alg, &bits);
-        private_template(&pr, &sign, effort);
-        put(&pu, CKA_LABEL, p->uri.label.p, p->uri.label.n);
-        put(&pr, CKA_LABEL, p->uri.label.p, p->uri.label.n);
-        put(&pu, CKA_ID, id.p, id.n);
-        put(&pr, CKA_ID, id.p, id.n);
-        rv = p->f->C_GenerateKeyPair(p->session, &mechanism, pu.a, pu.n, pr.a, pr.n, &pub, &priv);
+    for (unsigned effort = EFFORTS; effort-- > 0 && template_refused(rv);) {
+        rv = try_pair(p, alg, alg->params, id, effort);
+        if (alg->ed && template_refused(rv)) /* PKCS#11 3.0 has the name, RFC 8410 and SoftHSM the OID */
+            rv = try_pair(p, alg, ks_ed25519_name, id, effort);
     }
     return rv == CKR_OK ? 0 : ks_rv_fail(error, "C_GenerateKeyPair", rv);
 }
@@ -152,7 +167,9 @@ int ks_generate(const struct ks_config *config, enum ks_key_algorithm algorithm,
     *error = (struct ks_error){.cls = KS_OK};
     if (config->backend != KS_PKCS11 || !alg)
         return ks_fail(error, KS_PERMANENT, "key-generate", "CA key algorithms",
-                       "keys are made inside a PKCS#11 token only, RSA or on P-256, P-384");
+                       "keys are made inside a PKCS#11 token only: RSA, P-256, P-384, Ed25519");
+    if (ks_signature_check(alg, config->signature, error) != 0)
+        return -1;
     p = pke_calloc(1, sizeof *p);
     rc = p11_load(p, config, error);
     if (rc == 0)

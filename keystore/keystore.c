@@ -67,8 +67,9 @@ static int accept_facts(struct ks_key *key, struct ks_facts *facts, struct pke_b
     if (!algorithm)
         rc = ks_fail(error, KS_PERMANENT, "key-algorithm", "CA key algorithms",
                      "the key is not RSA of 2048, 3072 or 4096 bits with an odd exponent of 65537 or more, "
-                     "nor on P-256 "
-                     "or P-384");
+                     "nor on P-256, P-384 or edwards25519");
+    if (rc == 0)
+        rc = ks_signature_check(algorithm, key->config.signature, error);
     if (rc == 0)
         rc = check_attributes(key, facts, error);
     if (rc == 0)
@@ -132,6 +133,7 @@ int ks_sign(struct ks_key *key, enum ks_digest digest, struct pke_bytes message,
                        "the key that recovery found was refused");
     if (!ks_hash_message(digest, message, &hash))
         return ks_fail(error, KS_PERMANENT, "key-digest", "FIPS 180-4", "the digest cannot be computed");
+    hash.signature = key->config.signature;
     pke_buf_init(&signature, SIGNATURE_MAX);
     rc = key->backend->sign(key, &hash, &signature, error);
     if (rc == 0 && !ks_verify(key->facts.public_key, &hash, pke_buf_bytes(&signature)))
@@ -191,6 +193,17 @@ int ks_keep_alive(struct ks_key *key, struct ks_error *error)
     if (key->locked)
         return refuse_locked(error);
     return key->backend->keep_alive ? key->backend->keep_alive(key, error) : 0;
+}
+
+void ks_use_pin(struct ks_key *key, const struct pke_secret *pin)
+{
+    key->config.pin = pin;
+    key->locked = false;
+}
+
+enum ks_signature ks_signature_of(const struct ks_key *key)
+{
+    return key->config.signature;
 }
 
 struct pke_bytes ks_spki(const struct ks_key *key)

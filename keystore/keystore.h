@@ -21,7 +21,11 @@ enum ks_backend_kind { KS_PKCS11, KS_TPM2, KS_FILE };
  * parameters are encrypted, or in clear, for a TPM on a local socket. */
 enum ks_tpm_session { KS_TPM_SALTED, KS_TPM_PASSWORD };
 
-/** What the key signs with. Default: PKCS #1 v1.5 for RSA, ECDSA on a curve; the others are asked for. */
+/**
+ * What the key signs with. Default: PKCS #1 v1.5 for RSA, ECDSA on a curve; the others are asked for.
+ * RSA-PSS: MGF1 with the digest of the message, salt as long as the digest (RFC 4055 3.1). A key and a scheme
+ * that do not fit are refused when the key is opened (key-signature).
+ */
 enum ks_signature { KS_SIGNATURE_DEFAULT, KS_SIGNATURE_RSA_PSS, KS_SIGNATURE_ED25519 };
 
 /** What the caller has to do, not what went wrong (keystore error classes). */
@@ -33,6 +37,13 @@ enum ks_class {
     KS_AUTH,      /* PIN refused: latch, never retry by itself */
     KS_PERMANENT, /* wrong key, wrong attributes, mechanism missing */
     KS_INTEGRITY, /* the signature that came back does not verify */
+};
+
+/** How a PKCS#11 token learns who is there. */
+enum ks_login {
+    KS_LOGIN_PIN,       /* C_Login with the PIN, where the token wants a login */
+    KS_LOGIN_PROTECTED, /* C_Login without: the token asks on a keypad of its own, and must have one */
+    KS_LOGIN_NONE,      /* none: refused when the token wants one */
 };
 
 struct ks_error {
@@ -51,6 +62,7 @@ struct ks_config {
     const char *uri;
     enum ks_signature signature;
     const struct pke_secret *pin; /* PIN or auth value; borrowed for the life of the key; NULL: none */
+    enum ks_login login;          /* PKCS#11 */
     bool allow_weak;              /* go on although an attribute is weaker than required; KS_FILE needs it */
 };
 
@@ -67,7 +79,8 @@ int ks_open(const struct ks_config *config, struct pke_bytes expect_spki, struct
             struct ks_error *error);
 
 /**
- * Sign @p message (hashed here); DER signature value as X.509 wants it appended to @p out. The signature is
+ * Sign @p message (hashed here; Ed25519 signs it whole and takes no notice of @p digest); the signature value
+ * as X.509 wants it in the BIT STRING is appended to @p out. The signature is
  * verified with the key's public half first: one that does not verify is KS_INTEGRITY and @p out stays as it
  * was. 0 or -1.
  */
@@ -82,11 +95,20 @@ int ks_sign(struct ks_key *key, enum ks_digest digest, struct pke_bytes message,
  */
 int ks_recover(struct ks_key *key, const struct ks_error *why, struct ks_error *error);
 
+/**
+ * The PIN was changed: later logins use @p pin (borrowed). The session that is open stays as it is, and a PIN
+ * that was refused before is forgotten.
+ */
+void ks_use_pin(struct ks_key *key, const struct pke_secret *pin);
+
 /** DER SubjectPublicKeyInfo of the key's public half. Borrowed. */
 struct pke_bytes ks_spki(const struct ks_key *key);
 
-/** "RSA-2048", "P-256". Static or borrowed. */
+/** "RSA-2048", "P-256", "Ed25519". Static or borrowed. */
 const char *ks_algorithm(const struct ks_key *key);
+
+/** What it signs with, as asked for. */
+enum ks_signature ks_signature_of(const struct ks_key *key);
 
 /**
  * Close session and module (C_Finalize). Accepts NULL. The module stays mapped: unloading vendor modules, and
@@ -106,6 +128,10 @@ struct ks_attribute {
  * token.
  */
 const struct ks_attribute *ks_attributes(const struct ks_key *key, size_t *n);
+
+/** A raw code as hexadecimal with its name, "0x000000a0 CKR_PIN_INCORRECT"; for a TPM the text of TSS2. ""
+ * for 0. Cut to @p n. */
+void ks_raw_text(enum ks_backend_kind backend, uint64_t raw, char *out, size_t n);
 
 enum ks_key_algorithm { KS_RSA_2048, KS_RSA_3072, KS_RSA_4096, KS_P256, KS_P384, KS_ED25519 };
 

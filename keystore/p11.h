@@ -15,15 +15,17 @@
 struct p11 {
     struct ks_uri uri;
     const struct pke_secret *pin; /* borrowed; NULL: none */
+    enum ks_login login;
+    enum ks_signature signature;
     CK_FUNCTION_LIST *f;
     bool initialised; /* by us: only then C_Finalize */
     CK_SLOT_ID slot;
-    unsigned logins; /* C_Login calls since p11_load */
-    bool has_session;
+    unsigned logins; /* C_Login calls as CKU_USER since p11_load */
+    bool has_session, logged_in;
     CK_SESSION_HANDLE session;
     CK_OBJECT_HANDLE key;
-    CK_KEY_TYPE type;
-    unsigned order_bytes; /* EC */
+    CK_KEY_TYPE type;     /* CKK_RSA, CKK_EC or CKK_EC_EDWARDS */
+    unsigned order_bytes; /* CKK_EC */
     bool always_authenticate;
 };
 
@@ -54,7 +56,7 @@ int p11_session_open(struct p11 *p, bool write, struct ks_error *error);
 void p11_session_close(struct p11 *p);
 
 /** C_Login as @p user with the configured PIN, or on the token's own keypad. One attempt. */
-int p11_login(struct p11 *p, CK_USER_TYPE user, bool protected_path, struct ks_error *error);
+int p11_login(struct p11 *p, CK_USER_TYPE user, struct ks_error *error);
 
 /* p11_object.c: objects and attributes */
 
@@ -71,6 +73,9 @@ int p11_read_fixed(struct p11 *p, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE typ
                    bool *present, struct ks_error *error);
 
 /* p11_key.c: the CA key */
+
+/** What a key of this type signs with: raw, DigestInfo and digest are ours. */
+CK_MECHANISM_TYPE p11_mechanism(CK_KEY_TYPE type, enum ks_signature signature);
 
 /** Find the one private key of the URI; read algorithm, attributes and public half into @p facts. */
 int p11_key_find(struct p11 *p, struct ks_attribute *attributes, size_t *n_attributes, EVP_PKEY **public_key,

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
 #include "base/mem.h"
 #include "keystore/backend.h"
 #include "keystore/p11.h"
@@ -38,8 +40,9 @@ static int read_attributes(struct p11 *p, struct ks_attribute *out, size_t *n, s
     }
     if (p11_read_fixed(p, p->key, CKA_KEY_GEN_MECHANISM, &gen, sizeof gen, &present, error) != 0)
         return -1;
-    made_here = p->type == CKK_RSA ? gen == CKM_RSA_PKCS_KEY_PAIR_GEN || gen == CKM_RSA_X9_31_KEY_PAIR_GEN
-                                   : gen == CKM_EC_KEY_PAIR_GEN;
+    made_here = p->type == CKK_RSA  ? gen == CKM_RSA_PKCS_KEY_PAIR_GEN || gen == CKM_RSA_X9_31_KEY_PAIR_GEN
+                : p->type == CKK_EC ? gen == CKM_EC_KEY_PAIR_GEN
+                                    : gen == CKM_EC_EDWARDS_KEY_PAIR_GEN;
     out[(*n)++] = (struct ks_attribute){"CKA_KEY_GEN_MECHANISM", present, made_here, true};
     return 0;
 }
@@ -109,16 +112,17 @@ static int read_ec(struct p11 *p, EVP_PKEY **ret, struct ks_error *error)
     rc = p11_read(p, p->key, CKA_EC_PARAMS, &params, error);
     if (rc == 0)
         curve = ks_algorithm_of_params(pke_buf_bytes(&params));
-    if (rc == 0 && !curve)
+    if (rc == 0 && (!curve || curve->ed != (p->type == CKK_EC_EDWARDS)))
         rc = ks_fail(error, KS_PERMANENT, "key-algorithm", "CA key algorithms",
-                     "the key is not on the named curve P-256 or P-384");
+                     "the key is not on the named curve P-256, P-384 or edwards25519");
     if (rc == 0)
         rc = find_public(p, &pub, error);
     if (rc == 0)
         rc = p11_read(p, pub, CKA_EC_POINT, &point, error);
-    if (rc == 0 && !(*ret = ks_public_ec(curve, pke_buf_bytes(&point))))
-        rc = ks_fail(error, KS_PERMANENT, "key-public", "SEC 1 2.3.4",
-                     "the token gives no usable EC public key");
+    if (rc == 0 && !(*ret = curve->ed ? ks_public_ed(pke_buf_bytes(&point))
+                                      : ks_public_ec(curve, pke_buf_bytes(&point))))
+        rc = ks_fail(error, KS_PERMANENT, "key-public", curve->ed ? "RFC 8032 5.1.5" : "SEC 1 2.3.4",
+                     "the token gives no usable public key on its curve");
     if (rc == 0)
         p->order_bytes = curve->bits / 8;
     pke_buf_done(&params);
@@ -145,6 +149,45 @@ static int find_private(struct p11 *p, struct ks_error *error)
                    "%lu private keys match the URI, there must be exactly one", n);
 }
 
+CK_MECHANISM_TYPE p11_mechanism(CK_KEY_TYPE type, enum ks_signature signature)
+{
+    if (type == CKK_RSA)
+        return signature == KS_SIGNATURE_RSA_PSS ? CKM_RSA_PKCS_PSS : CKM_RSA_PKCS;
+    return type == CKK_EC ? CKM_ECDSA : CKM_EDDSA;
+}
+
+/* A key that was made for one scheme is not used with another, and a token that has not got the mechanism is
+ * told now, not by the first device. */
+static int check_mechanism(struct p11 *p, struct ks_error *error)
+{
+    CK_MECHANISM_TYPE wanted = p11_mechanism(p->type, p->signature), one;
+    CK_MECHANISM_INFO info = {0};
+    struct pke_buf allowed;
+    bool found;
+    CK_RV rv;
+    int rc;
+
+    pke_buf_init(&allowed, 4096);
+    rc = p11_read(p, p->key, CKA_ALLOWED_MECHANISMS, &allowed, error);
+    found = allowed.n < sizeof one; /* absent or empty: no restriction */
+    for (size_t at = 0; at + sizeof one <= allowed.n; at += sizeof one) {
+        memcpy(&one, allowed.p + at, sizeof one);
+        found = found || one == wanted;
+    }
+    pke_buf_done(&allowed);
+    if (rc != 0)
+        return -1;
+    if (!found)
+        return ks_fail(error, KS_PERMANENT, "key-signature", "PKCS#11 CKA_ALLOWED_MECHANISMS",
+                       "the key was not made to sign with mechanism 0x%lx, which \"signature\" asks for",
+                       wanted);
+    rv = p->f->C_GetMechanismInfo(p->slot, wanted, &info);
+    if (rv == CKR_MECHANISM_INVALID || (rv == CKR_OK && !(info.flags & CKF_SIGN)))
+        return ks_fail(error, KS_PERMANENT, "key-mechanism", "PKCS#11 C_GetMechanismInfo",
+                       "the token cannot sign with mechanism 0x%lx", wanted);
+    return 0; /* other codes: what comes of it the first signature says */
+}
+
 int p11_key_find(struct p11 *p, struct ks_attribute *attributes, size_t *n_attributes, EVP_PKEY **public_key,
                  struct ks_error *error)
 {
@@ -155,13 +198,13 @@ int p11_key_find(struct p11 *p, struct ks_attribute *attributes, size_t *n_attri
         return -1;
     if (p11_read_fixed(p, p->key, CKA_KEY_TYPE, &p->type, sizeof p->type, &present, error) != 0)
         return -1;
-    if (!present || (p->type != CKK_RSA && p->type != CKK_EC))
+    if (!present || (p->type != CKK_RSA && p->type != CKK_EC && p->type != CKK_EC_EDWARDS))
         return ks_fail(error, KS_PERMANENT, "key-algorithm", "CA key algorithms",
-                       "the key is neither RSA nor EC");
+                       "the key is neither RSA nor EC nor Ed25519");
     if (p11_read_fixed(p, p->key, CKA_ALWAYS_AUTHENTICATE, &always, sizeof always, &present, error) != 0)
         return -1;
     p->always_authenticate = present && always != CK_FALSE;
-    if (read_attributes(p, attributes, n_attributes, error) != 0)
+    if (read_attributes(p, attributes, n_attributes, error) != 0 || check_mechanism(p, error) != 0)
         return -1;
     return p->type == CKK_RSA ? read_rsa(p, public_key, error) : read_ec(p, public_key, error);
 }

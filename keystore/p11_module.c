@@ -18,6 +18,8 @@ int p11_load(struct p11 *p, const struct ks_config *config, struct ks_error *err
     CK_RV rv;
 
     p->pin = config->pin;
+    p->login = config->login;
+    p->signature = config->signature;
     if (ks_uri_parse(config->uri, &p->uri, &fail) != PKE_OK) {
         *error = (struct ks_error){.cls = KS_PERMANENT, .fail = fail};
         return -1;

@@ -36,42 +36,79 @@ static int pkcs11_open(struct ks_key *key, struct ks_facts *facts, struct ks_err
     }
 }
 
-static int raw_sign(struct p11 *p, struct pke_bytes input, uint8_t *raw, CK_ULONG *n, struct ks_error *error)
+static int raw_sign(struct p11 *p, CK_MECHANISM *mechanism, struct pke_bytes input, uint8_t *raw, CK_ULONG *n,
+                    struct ks_error *error)
 {
-    CK_MECHANISM mechanism = {p->type == CKK_RSA ? CKM_RSA_PKCS : CKM_ECDSA, NULL, 0};
     CK_RV rv;
 
     if (!p->has_session || p->key == CK_INVALID_HANDLE) /* a recovery failed half-way */
         return ks_rv_fail(error, "C_SignInit", CKR_SESSION_HANDLE_INVALID);
-    rv = p->f->C_SignInit(p->session, &mechanism, p->key);
+    rv = p->f->C_SignInit(p->session, mechanism, p->key);
     if (rv != CKR_OK)
         return ks_rv_fail(error, "C_SignInit", rv);
-    if (p->always_authenticate && p11_login(p, CKU_CONTEXT_SPECIFIC, false, error) != 0)
+    if (p->always_authenticate && p11_login(p, CKU_CONTEXT_SPECIFIC, error) != 0)
         return -1;
     rv = p->f->C_Sign(p->session, (CK_BYTE *)input.p, input.n, raw, n);
     return rv == CKR_OK ? 0 : ks_rv_fail(error, "C_Sign", rv);
+}
+
+/* CKM_RSA_PKCS wants the DigestInfo from us, CKM_EDDSA the message; CKM_RSA_PKCS_PSS and CKM_ECDSA the bare
+ * digest. */
+static struct pke_bytes input_of(CK_MECHANISM_TYPE mechanism, const struct ks_hash *hash,
+                                 uint8_t info[KS_DIGESTINFO_MAX])
+{
+    if (mechanism == CKM_RSA_PKCS)
+        return PKE_BYTES(info, ks_digestinfo(hash, info));
+    return mechanism == CKM_EDDSA ? hash->message : PKE_BYTES(hash->value, hash->n);
+}
+
+/* The X.509 form of what came back; false when it cannot be a signature. */
+static bool add_signature(const struct p11 *p, struct pke_bytes raw, struct pke_buf *out)
+{
+    if (p->type == CKK_EC)
+        return ks_ecdsa_der(raw, p->order_bytes, out);
+    return pke_buf_add_bytes(out, raw) == PKE_OK;
 }
 
 static int pkcs11_sign(struct ks_key *key, const struct ks_hash *hash, struct pke_buf *out,
                        struct ks_error *error)
 {
     struct p11 *p = key->ctx;
+    CK_RSA_PKCS_PSS_PARAMS sha256 = {CKM_SHA256, CKG_MGF1_SHA256, 32},
+                           sha384 = {CKM_SHA384, CKG_MGF1_SHA384, 48};
+    CK_MECHANISM mechanism = {p11_mechanism(p->type, hash->signature), NULL, 0};
     uint8_t info[KS_DIGESTINFO_MAX], raw[RAW_SIGNATURE_MAX];
-    struct pke_bytes input = PKE_BYTES(hash->value, hash->n);
+    struct pke_bytes input = input_of(mechanism.mechanism, hash, info);
     CK_ULONG n = sizeof raw;
 
-    /* CKM_RSA_PKCS wants the DigestInfo from us; CKM_ECDSA the bare digest. */
-    if (p->type == CKK_RSA)
-        input = PKE_BYTES(info, ks_digestinfo(hash, info));
-    if (raw_sign(p, input, raw, &n, error) != 0)
+    if (mechanism.mechanism == CKM_RSA_PKCS_PSS) {
+        mechanism.pParameter = hash->digest == KS_SHA384 ? &sha384 : &sha256;
+        mechanism.ulParameterLen = sizeof sha256;
+    }
+    if (raw_sign(p, &mechanism, input, raw, &n, error) != 0)
         return -1;
     if (n > sizeof raw)
         return ks_rv_fail(error, "C_Sign", CKR_BUFFER_TOO_SMALL);
-    if (p->type == CKK_RSA ? pke_buf_add(out, raw, n) != PKE_OK
-                           : !ks_ecdsa_der(PKE_BYTES(raw, n), p->order_bytes, out))
+    if (!add_signature(p, PKE_BYTES(raw, n), out))
         return ks_fail(error, KS_INTEGRITY, "key-integrity", "PKCS#11 C_Sign",
                        "the token gave %lu octets that are no signature", n);
     return 0;
+}
+
+/* A session that the token has forgotten, or that somebody logged out, is told like one that a signature
+ * met. */
+static int pkcs11_keep_alive(struct ks_key *key, struct ks_error *error)
+{
+    struct p11 *p = key->ctx;
+    CK_SESSION_INFO info = {0};
+    CK_RV rv = CKR_SESSION_HANDLE_INVALID;
+
+    if (p->has_session)
+        rv = p->f->C_GetSessionInfo(p->session, &info);
+    if (rv == CKR_OK && p->logged_in && info.state != CKS_RO_USER_FUNCTIONS &&
+        info.state != CKS_RW_USER_FUNCTIONS)
+        rv = CKR_USER_NOT_LOGGED_IN;
+    return rv == CKR_OK ? 0 : ks_rv_fail(error, "C_GetSessionInfo", rv);
 }
 
 static int pkcs11_recover(struct ks_key *key, enum ks_rung rung, struct ks_facts *facts,
@@ -79,6 +116,7 @@ static int pkcs11_recover(struct ks_key *key, enum ks_rung rung, struct ks_facts
 {
     struct p11 *p = key->ctx;
 
+    p->pin = key->config.pin; /* ks_use_pin */
     if (rung == KS_RUNG_MODULE || !p->initialised) {
         p11_stop(p);
         if (p11_start(p, error) != 0)
@@ -97,4 +135,5 @@ const struct ks_backend ks_backend_pkcs11 = {.name = "pkcs11",
                                              .open = pkcs11_open,
                                              .sign = pkcs11_sign,
                                              .recover = pkcs11_recover,
+                                             .keep_alive = pkcs11_keep_alive,
                                              .close = pkcs11_close};

@@ -34,6 +34,8 @@ bool ks_hash_message(enum ks_digest digest, struct pke_bytes message, struct ks_
         return false;
     ret->digest = digest;
     ret->n = n;
+    ret->signature = KS_SIGNATURE_DEFAULT;
+    ret->message = message;
     return true;
 }
 
@@ -73,16 +75,44 @@ bool ks_ecdsa_der(struct pke_bytes raw, size_t order_bytes, struct pke_buf *out)
     return n > 0;
 }
 
-bool ks_verify(EVP_PKEY *public_key, const struct ks_hash *hash, struct pke_bytes signature)
+bool ks_pss(EVP_PKEY_CTX *ctx, enum ks_digest digest)
 {
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(public_key, NULL);
+    return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) == 1 &&
+           EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, ks_md(digest)) == 1 &&
+           EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST) == 1;
+}
+
+static bool verify_message(EVP_PKEY *public_key, struct pke_bytes message, struct pke_bytes signature)
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     bool ok;
 
     if (!ctx)
         pke_oom();
+    ok = EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, public_key) == 1 &&
+         EVP_DigestVerify(ctx, signature.p, signature.n, message.p, message.n) == 1;
+    EVP_MD_CTX_free(ctx);
+    return ok;
+}
+
+bool ks_verify(EVP_PKEY *public_key, const struct ks_hash *hash, struct pke_bytes signature)
+{
+    bool rsa = EVP_PKEY_is_a(public_key, "RSA") == 1;
+    EVP_PKEY_CTX *ctx;
+    bool ok;
+
+    if (hash->signature == KS_SIGNATURE_ED25519)
+        return EVP_PKEY_is_a(public_key, "ED25519") == 1 &&
+               verify_message(public_key, hash->message, signature);
+    if (hash->signature == KS_SIGNATURE_RSA_PSS && !rsa)
+        return false;
+    ctx = EVP_PKEY_CTX_new(public_key, NULL);
+    if (!ctx)
+        pke_oom();
     ok = EVP_PKEY_verify_init(ctx) == 1 && EVP_PKEY_CTX_set_signature_md(ctx, ks_md(hash->digest)) == 1 &&
-         (EVP_PKEY_is_a(public_key, "RSA") != 1 ||
-          EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1) &&
+         (!rsa || (hash->signature == KS_SIGNATURE_RSA_PSS
+                       ? ks_pss(ctx, hash->digest)
+                       : EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1)) &&
          EVP_PKEY_verify(ctx, signature.p, signature.n, hash->value, hash->n) == 1;
     EVP_PKEY_CTX_free(ctx);
     return ok;

@@ -30,6 +30,8 @@ enum conf_key_signature {
     CONF_KEY_SIGNATURE_RSA_PSS,
     CONF_KEY_SIGNATURE_ED25519
 };
+/** How a PKCS#11 token learns who is there. */
+enum conf_key_login { CONF_KEY_LOGIN_PIN, CONF_KEY_LOGIN_PROTECTED, CONF_KEY_LOGIN_NONE };
 enum conf_client_cert { CONF_CLIENT_CERT_OFF, CONF_CLIENT_CERT_OPTIONAL, CONF_CLIENT_CERT_REQUIRE };
 enum conf_flavour { CONF_FLAVOUR_MDM };
 enum conf_stage { CONF_STAGE_POLICY, CONF_STAGE_ENROLL };
@@ -45,6 +47,7 @@ struct conf_key {
     int session;          /* enum conf_tpm_session */
     char *uri;            /* RFC 7512 pkcs11: URI, tpm2:file= or tpm2:handle=, or a PEM path (tests only) */
     int signature;        /* enum conf_key_signature */
+    int login;            /* enum conf_key_login */
     char *pin_file;       /* 0600 file; or */
     char *pin_credential; /* name below $CREDENTIALS_DIRECTORY */
     uint64_t instances;

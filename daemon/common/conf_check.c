@@ -26,8 +26,13 @@ static void check_backend(struct conf_impl *ci, size_t i)
         conf_bad(ci, CONF_KEYS, i, "tcti", "only the backend tpm2 has a tcti");
     if (k->uri && strncmp(k->uri, prefix, strlen(prefix)) != 0)
         conf_bad(ci, CONF_KEYS, i, "uri", "must begin with %s%s", prefix, pkcs11 ? " (RFC 7512)" : "");
-    if (pkcs11 && !k->pin_file && !k->pin_credential)
+    if (pkcs11 && k->login == CONF_KEY_LOGIN_PIN && !k->pin_file && !k->pin_credential)
         conf_bad(ci, CONF_KEYS, i, "pin-file", "pin-file or pin-credential is needed");
+    if (pkcs11 && k->login != CONF_KEY_LOGIN_PIN && (k->pin_file || k->pin_credential))
+        conf_bad(ci, CONF_KEYS, i, "login",
+                 "no PIN is used with it: pin-file and pin-credential must be absent");
+    if (!pkcs11 && k->login != CONF_KEY_LOGIN_PIN)
+        conf_bad(ci, CONF_KEYS, i, "login", "only the backend pkcs11 has another login than pin");
     if (tpm && k->instances > 1)
         conf_bad(ci, CONF_KEYS, i, "instances", "a TPM does one thing at a time: one instance");
     if (tpm && k->signature == CONF_KEY_SIGNATURE_ED25519)

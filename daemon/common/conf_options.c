@@ -49,6 +49,11 @@ static const struct pke_enum_name key_signatures[] = {{"default", CONF_KEY_SIGNA
                                                       {"ed25519", CONF_KEY_SIGNATURE_ED25519},
                                                       {NULL, 0}};
 
+static const struct pke_enum_name key_logins[] = {{"pin", CONF_KEY_LOGIN_PIN},
+                                                  {"protected-path", CONF_KEY_LOGIN_PROTECTED},
+                                                  {"none", CONF_KEY_LOGIN_NONE},
+                                                  {NULL, 0}};
+
 #define F(type, field) PKE_FIELD(type, struct conf_key, field)
 
 const struct pke_option conf_key_options[] = {
@@ -66,6 +71,8 @@ const struct pke_option conf_key_options[] = {
     {"signature", PKE_OPT_ENUM, F(int, signature), "default", .names = key_signatures,
      .reload = PKE_RELOAD_RESTART,
      .help = "PKCS #1 v1.5 or ECDSA as the key is; rsa-pss and ed25519 are not understood by every client"},
+    {"login", PKE_OPT_ENUM, F(int, login), "pin", .names = key_logins, .reload = PKE_RELOAD_RESTART,
+     .help = "How a PKCS#11 token is logged into: with the PIN, on a keypad of the token, or not at all"},
     {"pin-file", PKE_OPT_PATH, F(char *, pin_file), NULL, 1, 4000, .reload = PKE_RELOAD_RESTART,
      .help = "File of mode 0600 that holds the PIN, or the auth value of the TPM key"},
     {"pin-credential", PKE_OPT_STRING, F(char *, pin_credential), NULL, 1, 255, .reload = PKE_RELOAD_RESTART,

@@ -12,6 +12,15 @@
 #define MAX_PEM   65536
 #define MAX_ROOTS (1u << 20)
 
+static enum ca_scheme scheme_of(const struct conf_key *key)
+{
+    static const enum ca_scheme schemes[] = {[CONF_KEY_SIGNATURE_DEFAULT] = CA_SCHEME_DEFAULT,
+                                             [CONF_KEY_SIGNATURE_RSA_PSS] = CA_SCHEME_RSA_PSS,
+                                             [CONF_KEY_SIGNATURE_ED25519] = CA_SCHEME_ED25519};
+
+    return schemes[key->signature];
+}
+
 static enum pke_err load_ca(const struct conf_issuer *conf, struct issuer_ca *ret, struct pke_fail *fail)
 {
     struct pke_buf cert, root;
@@ -24,7 +33,8 @@ static enum pke_err load_ca(const struct conf_issuer *conf, struct issuer_ca *re
     if (err == PKE_OK && conf->root)
         err = file_read(conf->root, &root, fail);
     if (err == PKE_OK)
-        err = ca_issuer_load(pke_buf_bytes(&cert), pke_buf_bytes(&root), &ret->ca, fail);
+        err = ca_issuer_load(pke_buf_bytes(&cert), pke_buf_bytes(&root), scheme_of(conf->key_ref), &ret->ca,
+                             fail);
     if (err == PKE_OK) {
         struct pke_bytes der = ca_issuer_der(ret->ca);
         EVP_Digest(der.p, der.n, ret->sha1, NULL, EVP_sha1(), NULL);

@@ -32,7 +32,11 @@ static const struct conf_issuer *issuer_of(const struct conf *conf, const struct
 
 static enum pke_err load_floor(struct key_setup *s, const struct conf_issuer *issuer, struct pke_fail *fail)
 {
-    struct ca_floor_limits limits = {.max_validity = issuer->max_validity / 1000,
+    static const enum ca_scheme schemes[] = {[CONF_KEY_SIGNATURE_DEFAULT] = CA_SCHEME_DEFAULT,
+                                             [CONF_KEY_SIGNATURE_RSA_PSS] = CA_SCHEME_RSA_PSS,
+                                             [CONF_KEY_SIGNATURE_ED25519] = CA_SCHEME_ED25519};
+    struct ca_floor_limits limits = {.scheme = schemes[issuer->key_ref->signature],
+                                     .max_validity = issuer->max_validity / 1000,
                                      .max_backdate = issuer->max_backdate / 1000,
                                      .allowed_ekus = issuer->allowed_ekus};
     struct pke_buf pem;
@@ -66,6 +70,9 @@ enum pke_err key_setup_load(const struct conf *conf, const char *name, struct ke
     static const enum ks_signature signatures[] = {[CONF_KEY_SIGNATURE_DEFAULT] = KS_SIGNATURE_DEFAULT,
                                                    [CONF_KEY_SIGNATURE_RSA_PSS] = KS_SIGNATURE_RSA_PSS,
                                                    [CONF_KEY_SIGNATURE_ED25519] = KS_SIGNATURE_ED25519};
+    static const enum ks_login logins[] = {[CONF_KEY_LOGIN_PIN] = KS_LOGIN_PIN,
+                                           [CONF_KEY_LOGIN_PROTECTED] = KS_LOGIN_PROTECTED,
+                                           [CONF_KEY_LOGIN_NONE] = KS_LOGIN_NONE};
     const struct conf_key *key = conf_find_key(conf, name);
     const struct conf_issuer *issuer = key ? issuer_of(conf, key) : NULL;
     struct key_setup *s;
@@ -97,16 +104,27 @@ enum pke_err key_setup_load(const struct conf *conf, const char *name, struct ke
                                    .signature = signatures[key->signature],
                                    .uri = s->uri,
                                    .pin = s->pin,
+                                   .login = logins[key->login],
                                    .allow_weak = key->allow_weak_key};
+    s->deadline = (uint64_t)key->deadline;
+    s->health_interval = (uint64_t)key->health_interval;
+    s->keep_alive = (uint64_t)key->keep_alive;
     *ret = s;
     return PKE_OK;
 }
 
+static bool same_text(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
 bool key_setup_same(const struct key_setup *a, const struct key_setup *b)
 {
-    return a && b && strcmp(a->uri, b->uri) == 0 &&
-           strcmp(a->module ? a->module : "", b->module ? b->module : "") == 0 &&
+    return a && b && same_text(a->uri, b->uri) && same_text(a->module, b->module) &&
+           same_text(a->tcti, b->tcti) &&
            pke_bytes_eq_secret(pke_secret_bytes(a->pin), pke_secret_bytes(b->pin)) &&
            pke_bytes_eq(ca_floor_spki(a->floor), ca_floor_spki(b->floor)) &&
+           a->config.backend == b->config.backend && a->config.session == b->config.session &&
+           a->config.signature == b->config.signature && a->config.deadline_ms == b->config.deadline_ms &&
            a->config.allow_weak == b->config.allow_weak;
 }

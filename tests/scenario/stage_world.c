@@ -125,7 +125,7 @@ struct ca_issuer *stage_ca(struct stage *s)
     assert_non_null(f);
     n = fread(pem, 1, sizeof pem, f);
     fclose(f);
-    if (ca_issuer_load(PKE_BYTES(pem, n), PKE_BYTES(NULL, 0), &ca, &fail) != PKE_OK)
+    if (ca_issuer_load(PKE_BYTES(pem, n), PKE_BYTES(NULL, 0), CA_SCHEME_DEFAULT, &ca, &fail) != PKE_OK)
         fail_msg("%s: %s", fail.reason, fail.text);
     return ca;
 }

@@ -174,6 +174,11 @@ static void test_one_mistake(void **state)
          "c.yaml:12:10: keys.device-ca.uri: must not name a PIN: use pin-file or pin-credential\n"},
         {"    pin-credential: device-ca-pin\n", "",
          "c.yaml:10:3: keys.device-ca.pin-file: pin-file or pin-credential is needed\n"},
+        {"    pin-credential: device-ca-pin", "    pin-credential: a\n    login: protected-path",
+         "c.yaml:14:12: keys.device-ca.login: no PIN is used with it: pin-file and pin-credential must be "
+         "absent\n"},
+        {"    pin-credential: device-ca-pin", "    pin-credential: a\n    login: keypad",
+         "c.yaml:14:12: keys.device-ca.login: expects one of pin, protected-path, none\n"},
         {"    pin-credential: device-ca-pin", "    pin-credential: a\n    pin-file: b",
          "c.yaml:13:21: keys.device-ca.pin-credential: pin-file and pin-credential exclude each other\n"},
         {"    pin-credential: device-ca-pin", "    pin-credential: ../a",

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <p11-kit/pkcs11.h>
 #include <stdio.h>
@@ -253,9 +254,9 @@ static void algorithms_are_a_closed_list(void **state)
         size_t bits;
         const char *name; /* NULL: refused */
     } rows[] = {
-        {"RSA", NULL, 2048, "RSA-2048"}, {"RSA", NULL, 1024, NULL},   {"RSA", NULL, 2056, NULL},
-        {"EC", "P-256", 0, "P-256"},     {"EC", "P-384", 0, "P-384"}, {"EC", "P-521", 0, NULL},
-        {"EC", "secp256k1", 0, NULL},    {"ED25519", NULL, 0, NULL},
+        {"RSA", NULL, 2048, "RSA-2048"}, {"RSA", NULL, 1024, NULL},       {"RSA", NULL, 2056, NULL},
+        {"EC", "P-256", 0, "P-256"},     {"EC", "P-384", 0, "P-384"},     {"EC", "P-521", 0, NULL},
+        {"EC", "secp256k1", 0, NULL},    {"ED25519", NULL, 0, "Ed25519"}, {"ED448", NULL, 0, NULL},
     };
     (void)state;
     for (size_t i = 0; i < PKE_LEN(rows); i++) {
@@ -298,6 +299,34 @@ static void public_keys_from_token_values(void **state)
     point[66] ^= 1;
     assert_null(ks_public_ec(p256, PKE_BYTES(point, 67))); /* not on the curve */
     assert_null(ks_public_rsa(PKE_BYTES(NULL, 0), PKE_BYTES("\1\0\1", 3)));
+    EVP_PKEY_free(k);
+}
+
+static void ed25519_from_token_values(void **state)
+{
+    EVP_PKEY *k = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"), *back;
+    uint8_t raw[32], octets[34] = {0x04, 32}, bits[35] = {0x03, 33, 0};
+    const struct pke_bytes good[] = {{raw, 32}, {octets, 34}, {bits, 35}};
+    size_t n = sizeof raw;
+
+    (void)state;
+    assert_int_equal(EVP_PKEY_get_raw_public_key(k, raw, &n), 1);
+    memcpy(octets + 2, raw, 32);
+    memcpy(bits + 3, raw, 32);
+    for (size_t i = 0; i < PKE_LEN(good); i++) {
+        back = ks_public_ed(good[i]);
+        assert_non_null(back);
+        assert_int_equal(EVP_PKEY_eq(k, back), 1);
+        EVP_PKEY_free(back);
+        assert_null(ks_public_ed(PKE_BYTES(good[i].p, good[i].n - 1)));
+    }
+    bits[2] = 1;
+    assert_null(ks_public_ed(PKE_BYTES(bits, sizeof bits)));
+    octets[0] = 0x03;
+    assert_null(ks_public_ed(PKE_BYTES(octets, sizeof octets)));
+    assert_ptr_equal(ks_algorithm_of_params(ks_ed25519_name), ks_algorithm_info(KS_ED25519));
+    assert_ptr_equal(ks_algorithm_of_params(PKE_BYTES("\6\3\x2b\x65\x70", 5)), ks_algorithm_info(KS_ED25519));
+    assert_null(ks_algorithm_of_params(PKE_BYTES("\6\3\x2b\x65\x71", 5))); /* Ed448 */
     EVP_PKEY_free(k);
 }
 
@@ -363,6 +392,81 @@ static void file_backend(void **state)
     EVP_PKEY_free(other);
 }
 
+/* Schemes by option: what fits signs, and verifies with the padding of that scheme only. */
+static void schemes_are_asked_for(void **state)
+{
+    static const struct {
+        const char *type;
+        enum ks_signature signature;
+        bool fits;
+    } rows[] = {
+        {"RSA", KS_SIGNATURE_DEFAULT, true},      {"RSA", KS_SIGNATURE_RSA_PSS, true},
+        {"RSA", KS_SIGNATURE_ED25519, false},     {"EC", KS_SIGNATURE_DEFAULT, true},
+        {"EC", KS_SIGNATURE_RSA_PSS, false},      {"EC", KS_SIGNATURE_ED25519, false},
+        {"ED25519", KS_SIGNATURE_DEFAULT, false}, {"ED25519", KS_SIGNATURE_RSA_PSS, false},
+        {"ED25519", KS_SIGNATURE_ED25519, true},
+    };
+    (void)state;
+    for (size_t i = 0; i < PKE_LEN(rows); i++) {
+        EVP_PKEY *k = rows[i].type[0] == 'R'   ? EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048)
+                      : rows[i].type[1] == 'C' ? EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256")
+                                               : EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+        char *path = write_pem(k, 0600);
+        struct ks_config config = {
+            .backend = KS_FILE, .uri = path, .allow_weak = true, .signature = rows[i].signature};
+        struct ks_key *key = NULL;
+        struct ks_hash hash;
+        struct ks_error e;
+        struct pke_buf sig;
+
+        pke_buf_init(&sig, 4096);
+        assert_int_equal(ks_open(&config, PKE_BYTES(NULL, 0), &key, &e), rows[i].fits ? 0 : -1);
+        if (!rows[i].fits) {
+            assert_string_equal(e.fail.reason, "key-signature");
+            assert_int_equal(e.cls, KS_PERMANENT);
+        } else {
+            assert_int_equal(ks_signature_of(key), rows[i].signature);
+            assert_int_equal(ks_sign(key, KS_SHA256, pke_bytes_str("message"), &sig, &e), 0);
+            assert_true(ks_hash_message(KS_SHA256, pke_bytes_str("message"), &hash));
+            for (int s = KS_SIGNATURE_DEFAULT; s <= KS_SIGNATURE_ED25519; s++) {
+                hash.signature = (enum ks_signature)s;
+                assert_int_equal(ks_verify(k, &hash, pke_buf_bytes(&sig)),
+                                 hash.signature == rows[i].signature);
+            }
+        }
+        ks_close(key);
+        pke_buf_done(&sig);
+        unlink(path);
+        free(path);
+        EVP_PKEY_free(k);
+    }
+}
+
+/* Salt of another length than the digest's is not what the certificate would say (RFC 4055 3.1). */
+static void pss_with_another_salt_does_not_verify(void **state)
+{
+    static const int salts[] = {0, 20, 31, 32, 33, 222};
+    EVP_PKEY *k = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048);
+    struct ks_hash hash;
+
+    (void)state;
+    assert_true(ks_hash_message(KS_SHA256, pke_bytes_str("message"), &hash));
+    hash.signature = KS_SIGNATURE_RSA_PSS;
+    for (size_t i = 0; i < PKE_LEN(salts); i++) {
+        EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(k, NULL);
+        uint8_t sig[256];
+        size_t n = sizeof sig;
+
+        assert_true(EVP_PKEY_sign_init(ctx) == 1 && EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) == 1 &&
+                    EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) == 1 &&
+                    EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, salts[i]) == 1 &&
+                    EVP_PKEY_sign(ctx, sig, &n, hash.value, hash.n) == 1);
+        assert_int_equal(ks_verify(k, &hash, PKE_BYTES(sig, n)), salts[i] == 32);
+        EVP_PKEY_CTX_free(ctx);
+    }
+    EVP_PKEY_free(k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -376,7 +480,10 @@ int main(void)
         cmocka_unit_test(ecdsa_forms),
         cmocka_unit_test(algorithms_are_a_closed_list),
         cmocka_unit_test(public_keys_from_token_values),
+        cmocka_unit_test(ed25519_from_token_values),
         cmocka_unit_test(file_backend),
+        cmocka_unit_test(schemes_are_asked_for),
+        cmocka_unit_test(pss_with_another_salt_does_not_verify),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
