@@ -41,6 +41,14 @@ def missing():
     return ""
 
 
+def no_tpm():
+    """Why there can be no lab with a TPM key; "" when there can."""
+    if not shutil.which("swtpm"):
+        return "swtpm is not installed"
+    said = subprocess.run([KEYTOOL, "--help"], capture_output=True, text=True, check=False)
+    return "" if "init-token" in said.stdout else "pkienroll-keytool makes no TPM keys"
+
+
 def send_signal(pid, number):
     """os.kill() for a pid that status told: 0 is a role that waits to be started, and would be our own process group."""
     if not isinstance(pid, int) or pid < 2:
