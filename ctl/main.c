@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/secret.h"
 #include "config.h"
 #include "ctl/client.h"
 #include "ctl/help.h"
@@ -311,6 +312,7 @@ int main(int argc, char **argv)
     int rc;
 
     setlocale(LC_CTYPE, "");
+    pke_secret_process();
     json_set_alloc_funcs(wipe_malloc, wipe_free);
     if (ctl_options_parse(argc, argv, getenv("PKIENROLL_CONTROL"), arena, &o, &fail) != PKE_OK) {
         say(&fail, CTL_USAGE);
