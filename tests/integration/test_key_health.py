@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.join(os.environ["top_srcdir"], "tests", "lib"))
 import ledgerdb  # noqa: E402
 import p11lab  # noqa: E402
 import tap  # noqa: E402
-from lab import send_signal  # noqa: E402
+from lab import USER, send_signal  # noqa: E402
 from mdmlab import MdmLab, free_port, read_text, whole_fault, write_text  # noqa: E402
 
 KEY = ("keys", "lab-ca")
@@ -124,6 +124,7 @@ def crashing_device():
     with MdmLab(options(), start=False) as lab:
         double = p11lab.Double(lab)
         lab.start()
+        lab.add_user(USER)
         double.set("C_Initialize crash")
         send_signal(lab.roles("key")[0]["pid"], signal.SIGKILL)
         tap.ok(lab.wait_status(lambda s: [r for r in s["roles"] if r["role"] == "key" and r["restarts"] >= 6]),
@@ -185,6 +186,7 @@ def unlocked():
         right = read_text(pin)
         write_text(pin, "not-the-pin\n")
         lab.start(state="degraded")
+        lab.add_user(USER)
         tap.equal([x["state"] for x in rows(lab)], ["locked"] * 2, "both instances are locked")
         tap.equal(double.count("C_Login"), 1, "after one C_Login")
         unavailable(lab, "locked")
