@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/secret.h"
 #include "config.h"
 #include "keytool/tool.h"
 
@@ -230,6 +231,7 @@ int main(int argc, char **argv)
 {
     int rc;
 
+    pke_secret_process();
     setlocale(LC_CTYPE, "");
     rc = parse(argc, argv);
     if (fflush(stdout) != 0 && rc == TOOL_OK)
