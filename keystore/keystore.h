@@ -129,6 +129,10 @@ struct ks_attribute {
  */
 const struct ks_attribute *ks_attributes(const struct ks_key *key, size_t *n);
 
+/** A raw code as hexadecimal with its name, "0x000000a0 CKR_PIN_INCORRECT"; for a TPM the text of TSS2. ""
+ * for 0. Cut to @p n. */
+void ks_raw_text(enum ks_backend_kind backend, uint64_t raw, char *out, size_t n);
+
 enum ks_key_algorithm { KS_RSA_2048, KS_RSA_3072, KS_RSA_4096, KS_P256, KS_P384, KS_ED25519 };
 
 /**

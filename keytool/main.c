@@ -81,6 +81,7 @@ int main(int argc, char **argv)
     struct tool_options o;
     int rc;
 
+    pke_secret_process();
     setlocale(LC_CTYPE, "");
     if (tool_parse(argc, argv, &o, &command, &rc))
         rc = run(command, &o);

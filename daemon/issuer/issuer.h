@@ -141,9 +141,9 @@ struct key_client {
     unsigned index;
     struct chan *chan; /* NULL: not there */
     char state[16];
-    char algorithm[16];
-    struct pke_fail fail;
-    uint64_t raw, signatures, failures, last_micros;
+    struct pke_arena *told_arena; /* NULL: the process has told nothing yet */
+    struct msg_key_state told;    /* what it said last of itself */
+    uint64_t signatures, failures, last_micros;
     struct request *signing;
     struct event *timer; /* hard limit of one device operation */
 };
@@ -157,12 +157,14 @@ struct key_pool {
     uint64_t ewma_micros; /* of one signature, as seen from here */
 };
 
-/** A verb that waits for another role's answer. */
+/** A verb that waits for key processes, one after the other. */
 struct pending_verb {
     struct pending_verb *next;
     struct chan *control;
     uint64_t control_id, id;
     char *key_name;
+    unsigned order;    /* enum msg_kind */
+    unsigned instance; /* the one that was asked */
 };
 
 struct issuer {
@@ -263,6 +265,15 @@ enum pke_err check_build(struct request *req);
 /** Answer request-approve|deny, cert-confirm, device-*; false when it is none of them. */
 bool verbs_ledger(struct issuer *is, uint64_t id, const struct msg_verb *v);
 
+/* ---- verbs_key.c: what operators ask of the keys */
+
+/** Answer key-*, metrics; false when it is none of them. */
+bool verbs_key(struct issuer *is, uint64_t id, const struct msg_verb *v);
+/** A key process answered @p id. */
+void verbs_key_done(struct issuer *is, uint64_t id, const struct msg_key_state *m);
+/** A process of this key ended: what waits for it has its answer. */
+void verbs_key_lost(struct issuer *is, const char *name, unsigned instance);
+
 /* ---- attest.c: does a TPM hold the key?
  * -------------------------------------------------------------------------------- */
 
@@ -322,9 +333,7 @@ void orphans_close(struct issuer *is);
 void verbs_reply(struct chan *to, uint64_t id, json_t *object);
 void verbs_refuse(struct chan *to, uint64_t id, const struct pke_fail *fail);
 void verbs_control_frame(struct issuer *is, const struct ipc_frame *f);
-void verbs_key_tested(struct issuer *is, uint64_t id, const struct msg_key_state *m);
 void verbs_forget_control(struct issuer *is);
-void verbs_key_lost(struct issuer *is, const char *name);
 
 /* ---- issuer.c
  * ----------------------------------------------------------------------------------------------------- */

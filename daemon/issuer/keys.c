@@ -46,6 +46,15 @@ static bool is_ready(const struct key_client *k)
     return k->chan && strcmp(k->state, "ready") == 0;
 }
 
+/* An operator's wish: the client is told of maintenance, not of a fault. */
+static bool is_paused(const struct key_pool *p)
+{
+    for (unsigned i = 0; i < KEY_MAX_INSTANCES; i++)
+        if (p->clients[i].chan && strcmp(p->clients[i].state, "paused") == 0)
+            return true;
+    return false;
+}
+
 /* The best of the pool's states decides what a client is told. */
 enum pke_err keys_admit(struct issuer *is, const char *key, uint64_t deadline, struct pke_fail *fail)
 {
@@ -55,6 +64,9 @@ enum pke_err keys_admit(struct issuer *is, const char *key, uint64_t deadline, s
 
     for (unsigned i = 0; p && i < KEY_MAX_INSTANCES; i++)
         ready += is_ready(&p->clients[i]);
+    if (ready == 0 && p && is_paused(p))
+        return pke_fail_set(fail, PKE_MAINTENANCE, "key-paused", "key state",
+                            "an operator paused the signing key");
     if (ready == 0)
         return pke_fail_set(fail, PKE_KEY_DOWN, "key-down", "key state", "the signing key is not available");
     wait_ms = (p->queued + 1) * p->ewma_micros / ready / 1000;
@@ -127,6 +139,8 @@ static void fail_queue_if_down(struct key_pool *p)
     for (unsigned i = 0; i < KEY_MAX_INSTANCES; i++)
         if (is_ready(&p->clients[i]))
             return;
+    while (p->first && is_paused(p))
+        fail_request(pop(p), PKE_MAINTENANCE, "key-paused", "an operator paused the signing key");
     while (p->first)
         fail_request(pop(p), PKE_KEY_DOWN, "key-down", "the signing key is not available");
 }
@@ -180,24 +194,28 @@ static void on_signed(struct key_client *k, const struct ipc_frame *f)
     dispatch(k->pool);
 }
 
+/* States are a few words; what else a process says of itself is only shown. */
 static void on_state(struct key_client *k, const struct ipc_frame *f)
 {
     struct pke_arena *arena = pke_arena_new();
     struct msg_key_state m;
     struct pke_fail fail;
 
-    if (ipc_record_read(msg_key_state_fields, f->payload, arena, &m, sizeof m, &fail) == PKE_OK) {
-        snprintf(k->state, sizeof k->state, "%s", m.state);
-        snprintf(k->algorithm, sizeof k->algorithm, "%s", m.algorithm ? m.algorithm : "");
-        k->fail = m.fail;
-        k->raw = m.raw;
-        k->signatures = m.signatures;
-        k->failures = m.failures;
-        k->last_micros = m.last_micros;
-        if (f->id)
-            verbs_key_tested(k->pool->issuer, f->id, &m);
+    if (ipc_record_read(msg_key_state_fields, f->payload, arena, &m, sizeof m, &fail) != PKE_OK ||
+        strlen(m.state) >= sizeof k->state) {
+        log_event(LOG_ERR, "a key process tells a state that is none", "key", k->pool->name, NULL);
+        pke_arena_free(arena);
+        return;
     }
-    pke_arena_free(arena);
+    pke_arena_free(k->told_arena);
+    k->told_arena = arena;
+    k->told = m;
+    snprintf(k->state, sizeof k->state, "%s", m.state);
+    k->signatures = m.signatures;
+    k->failures = m.failures;
+    k->last_micros = m.last_micros;
+    if (f->id)
+        verbs_key_done(k->pool->issuer, f->id, &m);
     dispatch(k->pool);
     fail_queue_if_down(k->pool);
 }
@@ -219,11 +237,14 @@ static void drop_client(struct key_client *k)
     chan_free(k->chan);
     k->chan = NULL;
     snprintf(k->state, sizeof k->state, "gone");
+    pke_arena_free(k->told_arena);
+    k->told_arena = NULL;
+    k->told = (struct msg_key_state){0};
     k->signing = NULL;
     event_del(k->timer);
     if (req)
         fail_request(req, PKE_KEY_DOWN, "key-process", "the key process ended during the signature");
-    verbs_key_lost(k->pool->issuer, k->pool->name);
+    verbs_key_lost(k->pool->issuer, k->pool->name, k->index);
     fail_queue_if_down(k->pool);
 }
 

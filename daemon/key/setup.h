@@ -13,6 +13,7 @@ struct key_setup {
     struct pke_secret *pin;  /* NULL: none */
     char *uri, *module, *tcti, *latch_directory;
     struct ca_floor *floor;
+    uint64_t deadline, health_interval, keep_alive; /* ms; the last two: 0 is never */
 };
 
 /**
