@@ -36,6 +36,13 @@ struct ks_backend {
     int (*recover)(struct ks_key *key, enum ks_rung rung, struct ks_facts *facts, struct ks_error *error);
     /** As ks_idle; NULL: nothing to give back. */
     void (*idle)(struct ks_key *key);
+    /** key->config.pin was replaced: the next login takes it; NULL: every login looks there. */
+    void (*pin_changed)(struct ks_key *key);
+    /**
+     * Sign something that is no certificate, after attributes and public half were found right: does the
+     * device take the auth value, and is what it gives what X.509 wants? NULL: open() has found out.
+     */
+    int (*prove)(struct ks_key *key, struct ks_error *error);
     /** As ks_keep_alive; NULL: there is no session. */
     int (*keep_alive)(struct ks_key *key, struct ks_error *error);
     /** Release everything. Accepts a key whose open() failed. */
@@ -55,6 +62,18 @@ struct ks_key {
 };
 
 extern const struct ks_backend ks_backend_pkcs11;
+extern const struct ks_backend ks_backend_tpm2;
 extern const struct ks_backend ks_backend_file;
+
+/** @{ ceremony.h for one backend; the contracts are there. */
+int p11_init_token(const struct ks_config *config, const char *label, const char *serial,
+                   const struct pke_secret *so_pin, const struct pke_secret *pin, struct ks_error *error);
+int p11_generate(const struct ks_config *config, enum ks_key_algorithm algorithm, struct ks_error *error);
+int p11_change_auth(const struct ks_config *config, const struct pke_secret *new_pin, struct ks_error *error);
+int tpm_init(const struct ks_config *config, struct ks_error *error);
+int tpm_generate(const struct ks_config *config, enum ks_key_algorithm algorithm, struct pke_buf *creation,
+                 struct ks_error *error);
+int tpm_change_auth(const struct ks_config *config, const struct pke_secret *new_pin, struct ks_error *error);
+/** @} */
 
 #endif
