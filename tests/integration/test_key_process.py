@@ -13,10 +13,10 @@ import lab as lablib  # noqa: E402
 import ledgerdb  # noqa: E402
 import mdm  # noqa: E402
 import openmetrics  # noqa: E402
-import p11lab  # noqa: E402
 import tap  # noqa: E402
 from lab import USER, send_signal  # noqa: E402
 from mdmlab import MdmLab, free_port, read_text, wait_gone, whole_fault, write_text  # noqa: E402
+from p11double import P11Double  # noqa: E402
 
 QUEUED = 50
 PATIENT = {("request-deadline",): "60s", ("keys", "lab-ca", "deadline"): "60s", ("keys", "lab-ca", "health-interval"): "0s"}
@@ -122,14 +122,11 @@ def main_gone():
 
 def more_than_the_key_can_do():
     """34: beyond its deadline by the measured time of a signature, a request is refused before anything is begun."""
-    if p11lab.missing():
-        tap.skip("a queue that overflows", f"{p11lab.missing()} is not built")
-        return
     with MdmLab({("request-deadline",): "4s"}, start=False) as lab:
-        double = p11lab.Double(lab)
+        double = P11Double(lab)
         lab.start()
         lab.add_user(USER)
-        double.set("C_Sign delay=500")
+        double.steer("C_Sign delay=1000")
         for _ in range(6):  # until it is known how slow the key is
             lab.issue()
         asks = [Ask(lab) for _ in range(24)]
@@ -183,11 +180,8 @@ def token_read_only():
 
 def disk_full():
     """39: a refused PIN that cannot be remembered on disk is not tried again by that process all the same."""
-    if p11lab.missing():
-        tap.skip("a full disk", f"{p11lab.missing()} is not built")
-        return
     with MdmLab(start=False) as lab:
-        double, state = p11lab.Double(lab), os.path.join(lab.dir, "state")
+        double, state = P11Double(lab), os.path.join(lab.dir, "state")
         pin = os.path.join(lab.etc, "pin")
         lab.launcher = ["unshare", "-m", "bash", "-c", f'mount -t tmpfs -o size=16m,mode=0700 pke "{state}" && exec "$@"',
                         "bash"]
@@ -204,12 +198,12 @@ def disk_full():
                     f.write(b"\0" * 4096)
             except OSError:
                 pass
-        before = double.count("C_Login")
+        before = double.calls("C_Login")
         send_signal(lab.roles("key")[0]["pid"], signal.SIGKILL)
         tap.ok(lab.wait_key("locked"), "the PIN is refused", lab.ctl("key", "list"))
         lab.ctl("key", "test", "lab-ca")
         lab.ctl("reload", check=True)
-        tap.equal(double.count("C_Login"), before + 1, "after one attempt, and neither a test nor a reload makes another")
+        tap.equal(double.calls("C_Login"), before + 1, "after one attempt, and neither a test nor a reload makes another")
         os.unlink(os.path.join(inside, "filler"))
         write_text(pin, right)
         tap.equal(lab.ctl("key", "unlock", "lab-ca").status, 0, "space and the right PIN: unlock works")
