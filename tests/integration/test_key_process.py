@@ -120,29 +120,6 @@ def main_gone():
         tap.ok(len(pids) == 2 and wait_gone(pids) == [], "both end with main", pids)
 
 
-def more_than_the_key_can_do():
-    """34: beyond its deadline by the measured time of a signature, a request is refused before anything is begun."""
-    with MdmLab({("request-deadline",): "4s"}, start=False) as lab:
-        double = P11Double(lab)
-        lab.start()
-        lab.add_user(USER)
-        double.steer("C_Sign delay=1000")
-        for _ in range(6):  # until it is known how slow the key is
-            lab.issue()
-        asks = [Ask(lab) for _ in range(24)]
-        for a in asks:
-            a.start()
-        for a in asks:
-            a.join(60)
-        tap.equal([len(a.answers) for a in asks], [1] * len(asks), "each has one answer")
-        refused = [a.answers[0] for a in asks if not a.answers[0].certificate()]
-        reasons = {((lab.request_show(a.trace_id) or {}).get("error") or {}).get("reason") for a in refused}
-        tap.ok(0 < len(refused) < len(asks) and "key-queue" in reasons, "some are served, others refused as too many", reasons)
-        tap.ok(all(a.subcode == "s:EnrollmentServer" for a in refused), "with s:EnrollmentServer",
-               {a.subcode for a in refused})
-        tap.equal(ledgerdb.open_intents(lab.ledger), [], "no intent is open")
-
-
 def client_gone_while_signing():
     """35: who asked goes away in the middle of a signature; it is recorded, and the next try gets that certificate."""
     with MdmLab(PATIENT) as lab:
@@ -232,5 +209,5 @@ def reload_while_signing():
         tap.equal([r["restarts"] for r in lab.status()["roles"]], [0] * len(lab.status()["roles"]), "nobody was restarted")
 
 
-tap.run(killed_with_fifty_queued, program_gone, main_gone, more_than_the_key_can_do, client_gone_while_signing,
-        token_read_only, disk_full, reload_while_signing)
+tap.run(killed_with_fifty_queued, program_gone, main_gone, client_gone_while_signing, token_read_only, disk_full,
+        reload_while_signing)
