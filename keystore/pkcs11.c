@@ -11,7 +11,10 @@ static int open_key(struct p11 *p, struct ks_facts *facts, struct ks_error *erro
 {
     if (p11_session_open(p, false, error) != 0)
         return -1;
-    return p11_key_find(p, facts->attributes, &facts->n_attributes, &facts->public_key, error);
+    if (p11_key_find(p, facts->attributes, &facts->n_attributes, &facts->public_key, error) == 0)
+        return 0;
+    p->key = CK_INVALID_HANDLE; /* what was not read to the end is not signed with */
+    return -1;
 }
 
 static int pkcs11_open(struct ks_key *key, struct ks_facts *facts, struct ks_error *error)
