@@ -250,6 +250,7 @@ int state_recover(struct key_role *k, const struct ks_error *why, struct ks_erro
         return -1;
     rc = ks_recover(k->key, why, e);
     presented(k, lock, rc, e);
+    k->untold = true;
     if (rc == 0) {
         k->n.recoveries++;
         k->last = *why;
