@@ -3,12 +3,34 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "config.h"
+
+#ifdef PKE_SANITIZED /* the leak checker reads the memory of its own process when all is over */
+static void readable_again(void)
+{
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+}
+#endif
+
+void pke_secret_process(void)
+{
+    struct rlimit none = {0, 0};
+
+#ifdef PKE_SANITIZED
+    (void)atexit(readable_again);
+#endif
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* a core that is piped to a program does not ask for the limit */
+    setrlimit(RLIMIT_CORE, &none);
+}
 
 /* A mapping of its own: MADV_DONTDUMP and mlock work on pages, and nothing else may share them. */
 struct pke_secret {

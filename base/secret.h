@@ -12,6 +12,12 @@
 
 struct pke_secret;
 
+/**
+ * For every program that holds secrets, before it reads one: this process leaves no core dump, and no other
+ * process of its user reads its memory. Programs that it executes begin anew.
+ */
+void pke_secret_process(void);
+
 /** Copy @p b into new locked memory. Never NULL. */
 struct pke_secret *pke_secret_new(struct pke_bytes b);
 

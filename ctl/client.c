@@ -56,6 +56,10 @@ static enum client_result perform(CURL *h, const struct client_call *call, struc
         return unreachable(h, rc, call, ret);
     curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, &status);
     ret->status = (unsigned)status;
+    if (call->text && status == 200) {
+        ret->text = pke_strndup((const char *)body->p, body->n);
+        return CLIENT_ANSWERED;
+    }
     ret->json = json_loadb((const char *)body->p, body->n, JSON_REJECT_DUPLICATES, NULL);
     if (json_is_object(ret->json))
         return CLIENT_ANSWERED;

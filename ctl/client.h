@@ -16,16 +16,18 @@ struct client_call {
     const char *target;    /* path and query */
     struct pke_bytes body; /* empty: none */
     int64_t timeout_ms;
+    bool text; /* the answer is text, unless it is an error */
 };
 
 enum client_result {
-    CLIENT_ANSWERED,    /* status and json are set */
+    CLIENT_ANSWERED,    /* status and json, or text, are set */
     CLIENT_UNREACHABLE, /* nobody answers: why is set */
 };
 
 struct client_answer {
     unsigned status;
-    json_t *json; /* an object; owned by the caller */
+    json_t *json; /* an object, NULL where text is; owned by the caller */
+    char *text;   /* what is not JSON, of a call that may be answered so; owned by the caller */
     char why[256];
 };
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/secret.h"
 #include "config.h"
 #include "ctl/client.h"
 #include "ctl/help.h"
@@ -162,7 +163,10 @@ static int refused(const struct ctl_options *o, const struct client_answer *a)
 static int one_page(const struct ctl_options *o, struct pke_bytes body, json_t *all, char **cursor)
 {
     PKE_CLEANUP(pke_buf_done) struct pke_buf target;
-    struct client_call call = {.socket = o->socket, .method = o->verb->method, .body = body};
+    struct client_call call = {.socket = o->socket,
+                               .method = o->verb->method,
+                               .body = body,
+                               .text = o->verb->shape == VERB_SHAPE_TEXT};
     struct client_answer a;
     const json_t *next;
     int rc = CTL_OK;
@@ -179,6 +183,8 @@ static int one_page(const struct ctl_options *o, struct pke_bytes body, json_t *
     next = json_object_get(a.json, "next");
     if (a.status != 200) {
         rc = refused(o, &a);
+    } else if (a.text) {
+        fputs(a.text, stdout);
     } else if (all) {
         json_array_extend(all, json_object_get(a.json, "items"));
         *cursor = json_is_string(next) ? pke_strdup(json_string_value(next)) : NULL;
@@ -190,6 +196,7 @@ static int one_page(const struct ctl_options *o, struct pke_bytes body, json_t *
             rc = CTL_REFUSED;
     }
     json_decref(a.json);
+    free(a.text);
     return rc;
 }
 
@@ -305,6 +312,7 @@ int main(int argc, char **argv)
     int rc;
 
     setlocale(LC_CTYPE, "");
+    pke_secret_process();
     json_set_alloc_funcs(wipe_malloc, wipe_free);
     if (ctl_options_parse(argc, argv, getenv("PKIENROLL_CONTROL"), arena, &o, &fail) != PKE_OK) {
         say(&fail, CTL_USAGE);

@@ -33,7 +33,11 @@ static const struct column columns[] = {
     {VERB_KEY_LIST, "STATE", "state"},
     {VERB_KEY_LIST, "SIGNATURES", "signatures"},
     {VERB_KEY_LIST, "FAILURES", "failures"},
+    {VERB_KEY_LIST, "CHECKS", "health_checks"},
     {VERB_KEY_LIST, "LAST US", "last_micros"},
+    {VERB_KEY_LIST, "EWMA US", "ewma_micros"},
+    {VERB_KEY_LIST, "LAST GOOD", "last_good_at"},
+    {VERB_KEY_LIST, "RAW", "raw_text"},
     {VERB_KEY_LIST, "ERROR", "error"},
     {VERB_REQUEST_LIST, "RECEIVED", "received_at"},
     {VERB_REQUEST_LIST, "STATE", "state"},
@@ -159,7 +163,8 @@ void show_list(const struct verb *v, const json_t *items, bool color, FILE *out)
 /* Objects whose members are named by the configuration: those names are shown as they are. */
 static bool holds_names(const char *key)
 {
-    return !strcmp(key, "listeners") || !strcmp(key, "urls") || !strcmp(key, "token_issuers");
+    return !strcmp(key, "listeners") || !strcmp(key, "urls") || !strcmp(key, "token_issuers") ||
+           !strcmp(key, "attributes");
 }
 
 /* "not_after" -> "Not after" */

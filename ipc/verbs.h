@@ -24,6 +24,8 @@
       "show the state of the daemon, its roles, listeners, keys and ledger")                                 \
     X(VERSION, "version", "GET", "/v1/version", "version", VIEWER, CONTROL, OBJECT, 5,                       \
       "show the version of the running daemon")                                                              \
+    X(METRICS, "metrics", "GET", "/v1/metrics", "metrics", VIEWER, ISSUER, TEXT, 10,                         \
+      "print what is counted, for monitoring, as OpenMetrics text")                                          \
     X(RELOAD, "reload", "POST", "/v1/reload", "reload", ADMIN, MAIN, OBJECT, 60,                             \
       "read the configuration again: all of it takes effect, or none")                                       \
     X(DRAIN, "drain", "POST", "/v1/drain", "drain", ADMIN, MAIN, OBJECT, 60,                                 \
@@ -40,8 +42,16 @@
       OBJECT, 5, "show every option of one certificate template")                                            \
     X(KEY_LIST, "key-list", "GET", "/v1/keys", "key list", VIEWER, ISSUER, LIST, 5,                          \
       "list the CA keys and their health")                                                                   \
+    X(KEY_SHOW, "key-show", "GET", "/v1/keys/{name}", "key show", VIEWER, ISSUER, OBJECT, 5,                 \
+      "show one CA key: state, last error, latencies, attributes")                                           \
     X(KEY_TEST, "key-test", "POST", "/v1/keys/{name}/test", "key test", OFFICER, ISSUER, OBJECT, 30,         \
       "ask one CA key for its health now")                                                                   \
+    X(KEY_UNLOCK, "key-unlock", "POST", "/v1/keys/{name}/unlock", "key unlock", ADMIN, ISSUER, OBJECT, 60,   \
+      "read the PIN of a key again and try it once")                                                         \
+    X(KEY_PAUSE, "key-pause", "POST", "/v1/keys/{name}/pause", "key pause", ADMIN, ISSUER, OBJECT, 60,       \
+      "let go of a key: no signature until it is resumed, also after a restart")                             \
+    X(KEY_RESUME, "key-resume", "POST", "/v1/keys/{name}/resume", "key resume", ADMIN, ISSUER, OBJECT, 60,   \
+      "use a paused key again")                                                                              \
     X(REQUEST_LIST, "request-list", "GET", "/v1/requests", "request list", VIEWER, CONTROL, LIST, 5,         \
       "list requests, newest first")                                                                         \
     X(REQUEST_SHOW, "request-show", "GET", "/v1/requests/{id}", "request show", VIEWER, CONTROL, OBJECT, 5,  \
@@ -93,7 +103,11 @@
     X(TEMPLATE_SHOW, "name", PATH, NAME, true, "template of the configuration")                       \
     X(KEY_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                         \
     X(KEY_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                           \
+    X(KEY_SHOW, "name", PATH, NAME, true, "key of the configuration")                                 \
     X(KEY_TEST, "name", PATH, NAME, true, "key of the configuration")                                 \
+    X(KEY_UNLOCK, "name", PATH, NAME, true, "key of the configuration")                               \
+    X(KEY_PAUSE, "name", PATH, NAME, true, "key of the configuration")                                \
+    X(KEY_RESUME, "name", PATH, NAME, true, "key of the configuration")                               \
     X(REQUEST_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                     \
     X(REQUEST_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                       \
     X(REQUEST_LIST, "state", QUERY, STATE, false, "only this state")                                  \
@@ -164,8 +178,8 @@ enum verb_role {
 
 enum verb_target { VERB_TARGET_CONTROL, VERB_TARGET_MAIN, VERB_TARGET_ISSUER, VERB_TARGET_AUTH };
 
-/** OBJECT: one JSON object. LIST: {"items": [...], "next": cursor or null}. */
-enum verb_shape { VERB_SHAPE_OBJECT, VERB_SHAPE_LIST };
+/** OBJECT: one JSON object. LIST: {"items": [...], "next": cursor or null}. TEXT: no JSON, but for errors. */
+enum verb_shape { VERB_SHAPE_OBJECT, VERB_SHAPE_LIST, VERB_SHAPE_TEXT };
 
 enum verb_place { VERB_PLACE_PATH, VERB_PLACE_QUERY, VERB_PLACE_BODY };
 

@@ -65,15 +65,4 @@ extern const struct ks_backend ks_backend_pkcs11;
 extern const struct ks_backend ks_backend_tpm2;
 extern const struct ks_backend ks_backend_file;
 
-/** @{ ceremony.h for one backend; the contracts are there. */
-int p11_init_token(const struct ks_config *config, const char *label, const char *serial,
-                   const struct pke_secret *so_pin, const struct pke_secret *pin, struct ks_error *error);
-int p11_generate(const struct ks_config *config, enum ks_key_algorithm algorithm, struct ks_error *error);
-int p11_change_auth(const struct ks_config *config, const struct pke_secret *new_pin, struct ks_error *error);
-int tpm_init(const struct ks_config *config, struct ks_error *error);
-int tpm_generate(const struct ks_config *config, enum ks_key_algorithm algorithm, struct pke_buf *creation,
-                 struct ks_error *error);
-int tpm_change_auth(const struct ks_config *config, const struct pke_secret *new_pin, struct ks_error *error);
-/** @} */
-
 #endif

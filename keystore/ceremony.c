@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "keystore/ceremony.h"
 
-#include "keystore/backend.h"
+#include "keystore/p11_ceremony.h"
 #include "keystore/rv.h"
+#include "keystore/tpm.h"
 
 static int no_ceremony(struct ks_error *error)
 {
@@ -52,4 +53,14 @@ int ks_change_auth(const struct ks_config *config, const struct pke_secret *new_
         break;
     }
     return no_ceremony(error);
+}
+
+int ks_store_certificate(const struct ks_config *config, const struct ks_certificate *certificate,
+                         bool replace, struct ks_error *error)
+{
+    *error = (struct ks_error){.cls = KS_OK};
+    if (config->backend == KS_PKCS11)
+        return p11_store_certificate(config, certificate, replace, error);
+    return ks_fail(error, KS_PERMANENT, "key-backend", "ceremony",
+                   "a certificate can be stored in a PKCS#11 token only");
 }

@@ -96,8 +96,8 @@ int ks_sign(struct ks_key *key, enum ks_digest digest, struct pke_bytes message,
 int ks_recover(struct ks_key *key, const struct ks_error *why, struct ks_error *error);
 
 /**
- * The PIN was changed: later logins use @p pin (borrowed). The session that is open stays as it is, and a PIN
- * that was refused before is forgotten.
+ * The PIN was changed: later logins use @p pin (borrowed); nothing looks at the old one any more. The session
+ * that is open stays as it is, and a PIN that was refused before is forgotten. PKCS#11 and file.
  */
 void ks_use_pin(struct ks_key *key, const struct pke_secret *pin);
 
@@ -128,6 +128,10 @@ struct ks_attribute {
  * token.
  */
 const struct ks_attribute *ks_attributes(const struct ks_key *key, size_t *n);
+
+/** A raw code as hexadecimal with its name, "0x000000a0 CKR_PIN_INCORRECT"; for a TPM the text of TSS2. ""
+ * for 0. Cut to @p n. */
+void ks_raw_text(enum ks_backend_kind backend, uint64_t raw, char *out, size_t n);
 
 enum ks_key_algorithm { KS_RSA_2048, KS_RSA_3072, KS_RSA_4096, KS_P256, KS_P384, KS_ED25519 };
 

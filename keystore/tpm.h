@@ -115,4 +115,11 @@ tpm_step tpm_ready;
 int tpm_sign_hash(struct tpm *t, bool rsa, const struct ks_hash *hash, struct pke_buf *out,
                   struct ks_error *error);
 
+/* --- ceremony.h for a TPM: tpm_generate.c, tpm_change.c --- */
+
+int tpm_init(const struct ks_config *config, struct ks_error *error);
+int tpm_generate(const struct ks_config *config, enum ks_key_algorithm algorithm, struct pke_buf *creation,
+                 struct ks_error *error);
+int tpm_change_auth(const struct ks_config *config, const struct pke_secret *new_pin, struct ks_error *error);
+
 #endif

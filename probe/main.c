@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/mem.h"
+#include "base/secret.h"
 #include "probe/state.h"
 
 #define CLIENT_KEY_BITS 2048 /* what the client makes when the policy does not say */
@@ -112,6 +113,7 @@ int main(int argc, char **argv)
 {
     static const char *const commands[] = {"enroll", "renew", "recover", "soak"};
     struct probe p = {.key_bits = CLIENT_KEY_BITS};
+    pke_secret_process();
     setlocale(LC_CTYPE, ""); /* only to know whether the terminal takes UTF-8 */
     p.arena = p.kept = pke_arena_new();
     probe_forget(&p);

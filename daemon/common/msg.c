@@ -154,8 +154,25 @@ const struct ipc_field msg_key_state_fields[] = {
     {5, IPC_U64, offsetof(struct msg_key_state, signatures), false},
     {6, IPC_U64, offsetof(struct msg_key_state, failures), false},
     {7, IPC_U64, offsetof(struct msg_key_state, last_micros), false},
+    {8, IPC_U64, offsetof(struct msg_key_state, since), false},
+    {9, IPC_FAIL, offsetof(struct msg_key_state, last_error), false},
+    {10, IPC_U64, offsetof(struct msg_key_state, last_raw), false},
+    {11, IPC_U64, offsetof(struct msg_key_state, last_error_at), false},
+    {12, IPC_STR, offsetof(struct msg_key_state, last_raw_text), false},
+    {13, IPC_U64, offsetof(struct msg_key_state, last_good_at), false},
+    {14, IPC_U64, offsetof(struct msg_key_state, health_checks), false},
+    {15, IPC_U64, offsetof(struct msg_key_state, recoveries), false},
+    {16, IPC_U64, offsetof(struct msg_key_state, ewma_micros), false},
+    {17, IPC_U64, offsetof(struct msg_key_state, max_micros), false},
+    {18, IPC_U64, offsetof(struct msg_key_state, sum_micros), false},
+    {19, IPC_STR, offsetof(struct msg_key_state, buckets), false},
+    {20, IPC_PAIRS, offsetof(struct msg_key_state, failed), false},
+    {21, IPC_PAIRS, offsetof(struct msg_key_state, attributes), false},
     {0, IPC_U64, 0, false},
 };
+
+const uint64_t msg_key_bounds[MSG_KEY_BUCKETS - 1] = {100,   250,   500,    1000,   2500,    5000,
+                                                      10000, 50000, 100000, 500000, 1000000, 5000000};
 
 const struct ipc_field msg_verb_fields[] = {
     {1, IPC_STR, offsetof(struct msg_verb, verb), true},

@@ -42,10 +42,13 @@ enum msg_kind {
     MSG_REFUSAL,      /* net -> issuer: msg_refusal, answered MSG_OK once durable or counted */
     MSG_CATALOGUE,    /* issuer -> net, after LINK and after a switch: msg_catalogue; id 0 */
 
-    MSG_SIGN = 64, /* issuer -> key: msg_sign */
-    MSG_SIGNED,    /* key -> issuer: msg_signed */
-    MSG_KEY_STATE, /* key -> issuer: msg_key_state; id 0 */
-    MSG_KEY_TEST,  /* issuer -> key: msg_empty, answered MSG_KEY_STATE */
+    MSG_SIGN = 64,  /* issuer -> key: msg_sign */
+    MSG_SIGNED,     /* key -> issuer: msg_signed */
+    MSG_KEY_STATE,  /* key -> issuer: msg_key_state; id 0 */
+    MSG_KEY_TEST,   /* issuer -> key: msg_empty, answered MSG_KEY_STATE; so are the next three */
+    MSG_KEY_UNLOCK, /* read PIN and certificate again, forget the latch, open the key once */
+    MSG_KEY_PAUSE,  /* let go of the device; no signature until MSG_KEY_RESUME, over restarts */
+    MSG_KEY_RESUME,
 
     MSG_VERB = 80,  /* control -> main, auth, issuer: msg_verb */
     MSG_VERB_REPLY, /* answer: msg_verb_reply */
@@ -191,13 +194,28 @@ struct msg_signed {
     uint64_t micros;            /* time of the device operation */
 };
 
+/** Upper bounds of the latency buckets in microseconds; the last bucket has none. */
+#define MSG_KEY_BUCKETS 13
+
 struct msg_key_state {
-    const char *state;     /* "starting" "ready" "recovering" "locked" "failed" */
+    const char *state;     /* "starting" "ready" "recovering" "locked" "failed" "paused" */
     struct pke_fail fail;  /* err PKE_OK when ready */
-    uint64_t raw;          /* CKR_* or 0 */
+    uint64_t raw;          /* of fail: CKR_* or TSS2_RC; 0: neither */
     const char *algorithm; /* "RSA-2048" */
     uint64_t signatures, failures, last_micros;
+    uint64_t since;             /* wall ms: in this state */
+    struct pke_fail last_error; /* the last one, whatever the state is now */
+    uint64_t last_raw, last_error_at;
+    const char *last_raw_text; /* "0x000000a0 CKR_PIN_INCORRECT" */
+    uint64_t last_good_at;     /* wall ms: a signature that verified; 0: none yet */
+    uint64_t health_checks, recoveries;
+    uint64_t ewma_micros, max_micros, sum_micros; /* of one signature as the client of the key sees it */
+    const char *buckets;     /* MSG_KEY_BUCKETS numbers with a space between: signatures up to each bound */
+    struct pke_pairs failed; /* class -> how many */
+    struct pke_pairs attributes; /* as read back from the device -> "yes", "no" or "absent" */
 };
+
+extern const uint64_t msg_key_bounds[MSG_KEY_BUCKETS - 1];
 
 struct msg_verb {
     const char *verb; /* name in ipc/verbs.h */

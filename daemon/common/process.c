@@ -7,11 +7,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include "base/mem.h"
-#include "config.h"
+#include "base/secret.h"
 
 static void *crypto_malloc(size_t n, const char *file, int line)
 {
@@ -40,8 +39,6 @@ static void crypto_free(void *p, const char *file, int line)
 
 void process_harden(int with_parent)
 {
-    struct rlimit none = {0, 0};
-
     event_set_mem_functions(pke_malloc, pke_realloc, free);
     CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free);
     json_set_alloc_funcs(pke_malloc, free);
@@ -49,10 +46,7 @@ void process_harden(int with_parent)
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (with_parent)
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-#ifndef PKE_SANITIZED /* the leak checker needs to read its own process */
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-#endif
-    setrlimit(RLIMIT_CORE, &none);
+    pke_secret_process();
 }
 
 void process_ignore_group_signals(void)

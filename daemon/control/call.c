@@ -10,6 +10,7 @@
 #include "daemon/common/log.h"
 #include "daemon/control/control.h"
 #include "daemon/control/json.h"
+#include "daemon/control/metrics.h"
 
 #define AUDIT_QUEUE_MAX (4u << 20) /* bytes waiting for the issuer before audit rows go to the log alone */
 
@@ -87,6 +88,7 @@ static void call_free(struct call *call)
     c->n_calls--;
     if (call->timer)
         event_free(call->timer);
+    json_decref(call->status);
     free(call->detail);
     free(call);
     control_check_stopped(c);
@@ -115,6 +117,24 @@ static void call_finish(struct call *call, const json_t *json, const struct pke_
     call_finish_as(call, json, fail, 0, NULL);
 }
 
+/* Both roles were asked; what one of them did not answer is missing, and said to be. */
+static void finish_metrics(struct call *call, const json_t *keys)
+{
+    struct conn *conn = call->conn;
+    struct ledger_counts counts = {0};
+    struct pke_buf text;
+
+    pke_buf_init(&text, CONTROL_MAX_REPLY);
+    (void)metrics_write(call->status, keys, view_counts(call->c, &counts) ? &counts : NULL, &text);
+    audit(call, NULL);
+    if (conn) {
+        conn->call = NULL;
+        conn_reply_text(conn, METRICS_TYPE, &text);
+    }
+    pke_buf_done(&text);
+    call_free(call);
+}
+
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
     struct call *call = arg;
@@ -130,15 +150,18 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 
 static void forward(struct call *call, const struct control_request *req)
 {
-    struct chan *to = target_chan(call->c, call->verb->target);
+    bool metrics = call->verb->id == VERB_METRICS; /* main's part first */
+    struct chan *to;
     struct timeval tv = {.tv_sec = call->verb->seconds};
     struct pke_fail fail;
     char actor[80];
-    struct msg_verb m = {.verb = call->verb->token,
+    struct msg_verb m = {.verb = metrics ? verbs[VERB_STATUS].token : call->verb->token,
                          .args = req->args,
                          .secret = pke_secret_bytes(req->secret),
                          .actor = actor};
 
+    call->asked = metrics ? VERB_TARGET_MAIN : call->verb->target;
+    to = target_chan(call->c, call->asked);
     if (!to || call->c->n_calls > CONTROL_MAX_CALLS) {
         pke_fail_set(&fail, PKE_BUSY, "control-busy", "control API: roles",
                      to ? "too many calls are waiting" : "the role that answers this is not running");
@@ -229,6 +252,32 @@ static json_t *parse_reply(struct call *call, const struct ipc_frame *f, struct 
     return json;
 }
 
+/* The second question of metrics. */
+static void ask_issuer(struct call *call)
+{
+    char actor[80];
+    struct msg_verb m = {.verb = call->verb->token, .actor = actor};
+
+    call->asked = VERB_TARGET_ISSUER;
+    if (!call->c->issuer) {
+        finish_metrics(call, NULL);
+        return;
+    }
+    peer_actor(&call->peer, actor, sizeof actor);
+    chan_send_record(call->c->issuer, MSG_VERB, call->id, msg_verb_fields, &m);
+}
+
+/* One of the two answers; NULL: refused. */
+static void on_metrics(struct call *call, json_t *json)
+{
+    if (call->asked == VERB_TARGET_MAIN) {
+        call->status = json_incref(json);
+        ask_issuer(call);
+    } else {
+        finish_metrics(call, json);
+    }
+}
+
 static void read_failed(const struct ipc_frame *f, struct pke_arena *arena, struct pke_fail *fail)
 {
     struct msg_failed m;
@@ -248,7 +297,7 @@ void call_answer(struct control *c, enum verb_target from, const struct ipc_fram
 
     LIST_FOREACH(call, &c->calls, link)
     {
-        if (call->id == f->id && call->verb && call->verb->target == from && call->timer)
+        if (call->id == f->id && call->verb && call->asked == from && call->timer)
             break;
     }
     if (!call) /* answered too late, or by a role that was not asked */
@@ -263,7 +312,10 @@ void call_answer(struct control *c, enum verb_target from, const struct ipc_fram
                      f->kind);
     if (call->verb->id == VERB_TOKEN_MINT) /* the token: told once, and kept nowhere */
         chan_wipe_frame(target_chan(c, from), f);
-    call_finish(call, json, json ? NULL : &fail);
+    if (call->verb->id == VERB_METRICS)
+        on_metrics(call, json);
+    else
+        call_finish(call, json, json ? NULL : &fail);
     json_decref(json);
     pke_arena_free(arena);
 }
@@ -277,7 +329,11 @@ void call_peer_gone(struct control *c, enum verb_target from)
                  "the role that answers this ended; what was asked may have happened");
     for (call = LIST_FIRST(&c->calls); call; call = next) {
         next = LIST_NEXT(call, link);
-        if (call->timer && call->verb->target == from)
+        if (!call->timer || call->asked != from)
+            continue;
+        if (call->verb->id == VERB_METRICS && call->status)
+            finish_metrics(call, NULL);
+        else
             call_finish(call, NULL, &fail);
     }
 }

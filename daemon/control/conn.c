@@ -44,16 +44,32 @@ static size_t output_left(struct conn *conn)
     return evbuffer_get_length(bufferevent_get_output(conn->bev));
 }
 
+static void write_reply(struct conn *conn, unsigned status, const char *type, struct pke_bytes body,
+                        const char *extra_headers)
+{
+    PKE_CLEANUP(pke_buf_done) struct pke_buf out;
+
+    pke_buf_init(&out, CONTROL_MAX_REPLY + 4096);
+    if (conn->c->stopped)
+        conn->keep_alive = false;
+    http_reply_write(&out, status, type, body, conn->keep_alive, extra_headers);
+    bufferevent_write(conn->bev, out.p, out.n);
+    if (!conn->keep_alive) {
+        conn->closing = true;
+        bufferevent_disable(conn->bev, EV_READ);
+    }
+    arm(conn);
+}
+
 /* Queue one reply. The body may be too large: then a refusal that says what to do. */
 void conn_reply(struct conn *conn, unsigned status, const json_t *body, const char *extra_headers)
 {
-    PKE_CLEANUP(pke_buf_done) struct pke_buf text, out;
+    PKE_CLEANUP(pke_buf_done) struct pke_buf text;
     PKE_CLEANUP(control_json_free_p) json_t *error = NULL;
     struct pke_fail fail;
 
     pke_buf_init(&text, CONTROL_MAX_REPLY);
-    pke_buf_init(&out, CONTROL_MAX_REPLY + 4096);
-    if (control_write(body, &text) != PKE_OK) {
+    if (!body || control_write(body, &text) != PKE_OK) {
         pke_fail_set(&fail, PKE_LIMIT, "control-reply", "control API: limits",
                      "the answer is larger than %u bytes: ask for fewer rows", CONTROL_MAX_REPLY);
         error = control_error(&fail, NULL);
@@ -61,15 +77,15 @@ void conn_reply(struct conn *conn, unsigned status, const json_t *body, const ch
         control_write(error, &text);
         status = control_status(fail.err);
     }
-    if (conn->c->stopped)
-        conn->keep_alive = false;
-    http_reply_write(&out, status, "application/json", pke_buf_bytes(&text), conn->keep_alive, extra_headers);
-    bufferevent_write(conn->bev, out.p, out.n);
-    if (!conn->keep_alive) {
-        conn->closing = true;
-        bufferevent_disable(conn->bev, EV_READ);
-    }
-    arm(conn);
+    write_reply(conn, status, "application/json", pke_buf_bytes(&text), extra_headers);
+}
+
+void conn_reply_text(struct conn *conn, const char *type, const struct pke_buf *body)
+{
+    if (body->overflow)
+        conn_reply(conn, 0, NULL, NULL);
+    else
+        write_reply(conn, 200, type, pke_buf_bytes(body), NULL);
 }
 
 /* A peer without any role learns nothing, not even which paths there are, and its body is not read. */

@@ -32,6 +32,8 @@ struct call {
     struct conn *conn; /* NULL once the connection is gone: the call is still audited */
     struct peer peer;
     const struct verb *verb; /* NULL: refused before one was known */
+    enum verb_target asked;  /* who is to answer now */
+    json_t *status;          /* metrics: main's part, while the issuer is asked for its own */
     uint64_t id;
     struct event *timer;
     char *detail;
@@ -76,6 +78,8 @@ void conn_open(struct control *c, int fd);
 void conn_free(struct conn *conn);
 /** Queue the answer of the connection's call and go on with the next request. */
 void conn_reply(struct conn *conn, unsigned status, const json_t *body, const char *extra_headers);
+/** The same with text of another type than JSON; PKE_LIMIT in @p body is refused as above. */
+void conn_reply_text(struct conn *conn, const char *type, const struct pke_buf *body);
 /** Close what is idle, the others after their answer. */
 void conn_stop_all(struct control *c);
 
@@ -99,6 +103,8 @@ enum pke_err view_answer(struct control *c, const struct verb *verb, const struc
                          json_t **ret, struct pke_fail *fail);
 /** Add "ledger" to the status that main gave. */
 void view_status(struct control *c, json_t *status);
+/** The counts of the ledger; false when it cannot be read. */
+bool view_counts(struct control *c, struct ledger_counts *ret);
 
 /** Rows of ledger/read.h as JSON: the short form of listings and the whole. */
 json_t *view_request(const struct ledger_row *row, bool whole);

@@ -366,3 +366,11 @@ void view_status(struct control *c, json_t *status)
     }
     json_object_set_new(status, "ledger", o);
 }
+
+bool view_counts(struct control *c, struct ledger_counts *ret)
+{
+    struct pke_fail fail = {0};
+
+    return open_ledger(c, &fail) == PKE_OK &&
+           ledger_result(c, ledger_counts(c->ledger, ret, &fail)) == PKE_OK;
+}

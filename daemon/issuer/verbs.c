@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Control verbs that the issuer answers: issuer list|show, key list|test; and the audit rows of all verbs. */
+/* Control verbs that the issuer answers: issuer list|show; and the audit rows of all verbs. */
 #include <jansson.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -102,110 +102,6 @@ static void issuer_show(struct issuer *is, uint64_t id, const char *name)
     refuse(is->control, id, PKE_NOT_FOUND, "issuer-unknown", "no issuer of this name");
 }
 
-static const char *issuer_of_key(const struct setup *s, const char *key)
-{
-    for (size_t i = 0; i < s->n_cas; i++)
-        if (strcmp(s->cas[i].conf->key, key) == 0)
-            return s->cas[i].conf->name;
-    return NULL;
-}
-
-static json_t *key_json(const struct issuer *is, const struct conf_key *conf, const struct key_client *k,
-                        unsigned n)
-{
-    bool there = k && k->chan;
-    const struct pke_fail *fail = there && k->fail.err != PKE_OK ? &k->fail : NULL;
-
-    return json_pack("{s:s, s:i, s:s?, s:s?, s:s, s:I, s:I, s:I, s:s?, s:s?, s:I}", "name", conf->name,
-                     "instance", (int)n, "issuer", issuer_of_key(is->setup, conf->name), "algorithm",
-                     there && k->algorithm[0] ? k->algorithm : NULL, "state", there ? k->state : "gone",
-                     "signatures", (json_int_t)(k ? k->signatures : 0), "failures",
-                     (json_int_t)(k ? k->failures : 0), "last_micros", (json_int_t)(k ? k->last_micros : 0),
-                     "reason", fail ? fail->reason : NULL, "error", fail ? fail->text : NULL, "raw",
-                     (json_int_t)(k ? k->raw : 0));
-}
-
-static void key_list(struct issuer *is, uint64_t id)
-{
-    const struct conf *conf = is->setup->conf;
-    json_t *items = json_array();
-
-    for (size_t i = 0; i < conf->n_keys; i++) {
-        struct key_pool *p = keys_pool(is, conf->keys[i].name);
-        for (unsigned n = 0; n < conf->keys[i].instances && n < KEY_MAX_INSTANCES; n++)
-            json_array_append_new(items, key_json(is, &conf->keys[i], p ? &p->clients[n] : NULL, n));
-    }
-    verbs_reply(is->control, id, list_json(items));
-}
-
-/* Test the first instance that is there; its answer comes by verbs_key_tested(). */
-static void key_test(struct issuer *is, uint64_t id, const char *name)
-{
-    struct key_pool *p = name && conf_find_key(is->setup->conf, name) ? keys_pool(is, name) : NULL;
-    struct pending_verb *v;
-
-    if (!p) {
-        refuse(is->control, id, PKE_NOT_FOUND, "key-unknown", "no key of this name");
-        return;
-    }
-    for (unsigned n = 0; n < KEY_MAX_INSTANCES; n++) {
-        if (!p->clients[n].chan)
-            continue;
-        v = pke_calloc(1, sizeof *v);
-        *v = (struct pending_verb){.next = is->verbs,
-                                   .control = is->control,
-                                   .control_id = id,
-                                   .id = ++is->next_id,
-                                   .key_name = pke_strdup(name)};
-        is->verbs = v;
-        chan_send(p->clients[n].chan, MSG_KEY_TEST, v->id, PKE_BYTES(NULL, 0));
-        return;
-    }
-    refuse(is->control, id, PKE_KEY_DOWN, "key-gone", "no process of this key is running");
-}
-
-static void free_verb(struct pending_verb **at)
-{
-    struct pending_verb *v = *at;
-
-    *at = v->next;
-    free(v->key_name);
-    free(v);
-}
-
-void verbs_key_tested(struct issuer *is, uint64_t id, const struct msg_key_state *m)
-{
-    for (struct pending_verb **at = &is->verbs; *at; at = &(*at)->next) {
-        struct pending_verb *v = *at;
-        if (v->id != id)
-            continue;
-        if (m->fail.err != PKE_OK && v->control) {
-            struct msg_failed failed = {.fail = m->fail};
-            chan_send_record(v->control, MSG_FAILED, v->control_id, msg_failed_fields, &failed);
-        } else {
-            verbs_reply(v->control, v->control_id,
-                        json_pack("{s:s, s:s, s:s?, s:I, s:I}", "name", v->key_name, "state", m->state,
-                                  "algorithm", m->algorithm, "micros", (json_int_t)m->last_micros,
-                                  "signatures", (json_int_t)m->signatures));
-        }
-        free_verb(at);
-        return;
-    }
-}
-
-void verbs_key_lost(struct issuer *is, const char *name)
-{
-    for (struct pending_verb **at = &is->verbs; *at;) {
-        if (strcmp((*at)->key_name, name) != 0) {
-            at = &(*at)->next;
-            continue;
-        }
-        refuse((*at)->control, (*at)->control_id, PKE_KEY_DOWN, "key-process",
-               "the key process ended during the test");
-        free_verb(at);
-    }
-}
-
 void verbs_forget_control(struct issuer *is)
 {
     for (struct pending_verb *v = is->verbs; v; v = v->next)
@@ -231,11 +127,7 @@ static void on_verb(struct issuer *is, const struct ipc_frame *f, struct pke_are
         token_mint(is, f->id, &v);
     else if (strcmp(v.verb, "token-revoke") == 0)
         token_revoke(is, f->id, &v);
-    else if (strcmp(v.verb, "key-list") == 0)
-        key_list(is, f->id);
-    else if (strcmp(v.verb, "key-test") == 0)
-        key_test(is, f->id, name);
-    else if (!verbs_ledger(is, f->id, &v))
+    else if (!verbs_key(is, f->id, &v) && !verbs_ledger(is, f->id, &v))
         refuse(is->control, f->id, PKE_UNSUPPORTED, "verb", "issuer does not answer this verb");
 }
 

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/key/latch.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/encode.h"
@@ -14,15 +17,47 @@
 
 #define SALT_SIZE 16
 #define MAC_SIZE  32
+#define LOCK_STEP 5 /* ms between two tries */
 
-static char *latch_path(const char *directory, const char *uri)
+static char *file_path(const char *directory, const char *what, const char *uri)
 {
     uint8_t hash[32];
     char hex[33];
 
     EVP_Digest(uri, strlen(uri), hash, NULL, EVP_sha256(), NULL);
     pke_hex(PKE_BYTES(hash, 16), false, hex);
-    return pke_asprintf("%s/pin-latch-%s", directory, hex);
+    return pke_asprintf("%s/%s-%s", directory, what, hex);
+}
+
+static char *latch_path(const char *directory, const char *uri)
+{
+    return file_path(directory, "pin-latch", uri);
+}
+
+/* The kernel lets go of it when the process that has it ends, however it does. */
+int latch_lock(const char *directory, const char *uri, unsigned wait_ms)
+{
+    PKE_CLEANUP(pke_free_p) char *path = file_path(directory, "key-login", uri);
+    const struct timespec step = {0, LOCK_STEP * 1000000L};
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    if (fd < 0)
+        return -2;
+    for (unsigned waited = 0;; waited += LOCK_STEP) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return fd;
+        if ((errno != EWOULDBLOCK && errno != EINTR) || waited >= wait_ms)
+            break;
+        (void)nanosleep(&step, NULL);
+    }
+    close(fd);
+    return -1;
+}
+
+void latch_unlock(int fd)
+{
+    if (fd >= 0)
+        close(fd);
 }
 
 /* Keyed with a salt of its own: equal PINs of two keys do not look alike, and the file alone tells nothing

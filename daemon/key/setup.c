@@ -107,15 +107,29 @@ enum pke_err key_setup_load(const struct conf *conf, const char *name, struct ke
                                    .pin = s->pin,
                                    .login = logins[key->login],
                                    .allow_weak = key->allow_weak_key};
+    s->deadline = (uint64_t)key->deadline;
+    s->health_interval = (uint64_t)key->health_interval;
+    s->keep_alive = (uint64_t)key->keep_alive;
     *ret = s;
     return PKE_OK;
 }
 
+static bool same_text(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
 bool key_setup_same(const struct key_setup *a, const struct key_setup *b)
 {
-    return a && b && strcmp(a->uri, b->uri) == 0 &&
-           strcmp(a->module ? a->module : "", b->module ? b->module : "") == 0 &&
-           pke_bytes_eq_secret(pke_secret_bytes(a->pin), pke_secret_bytes(b->pin)) &&
-           pke_bytes_eq(ca_floor_spki(a->floor), ca_floor_spki(b->floor)) &&
-           a->config.allow_weak == b->config.allow_weak;
+    return key_setup_same_key(a, b) &&
+           pke_bytes_eq_secret(pke_secret_bytes(a->pin), pke_secret_bytes(b->pin));
+}
+
+bool key_setup_same_key(const struct key_setup *a, const struct key_setup *b)
+{
+    return a && b && same_text(a->uri, b->uri) && same_text(a->module, b->module) &&
+           same_text(a->tcti, b->tcti) && pke_bytes_eq(ca_floor_spki(a->floor), ca_floor_spki(b->floor)) &&
+           a->config.backend == b->config.backend && a->config.session == b->config.session &&
+           a->config.signature == b->config.signature && a->config.login == b->config.login &&
+           a->config.deadline_ms == b->config.deadline_ms && a->config.allow_weak == b->config.allow_weak;
 }

@@ -13,6 +13,7 @@ struct key_setup {
     struct pke_secret *pin;  /* NULL: none */
     char *uri, *module, *tcti, *latch_directory;
     struct ca_floor *floor;
+    uint64_t deadline, health_interval, keep_alive; /* ms; the last two: 0 is never */
 };
 
 /**
@@ -26,5 +27,8 @@ void key_setup_free(struct key_setup *s); /* accepts NULL */
 
 /** The same key, opened the same way: a session opened for one serves the other. Accepts NULL. */
 bool key_setup_same(const struct key_setup *a, const struct key_setup *b);
+
+/** As key_setup_same, but for the PIN. */
+bool key_setup_same_key(const struct key_setup *a, const struct key_setup *b);
 
 #endif

@@ -15,64 +15,19 @@
 
 #define RELOAD_PATIENCE_S 30
 #define STOP_PATIENCE_S   20
+#define STATUS_MAX        1024
 #define EXIT_STORAGE      74 /* worth another try: the service manager restarts */
 #define EXIT_CONFIG       78
 
-/* A key whose process had to be started again counts as settled: its device may hang at every open for ever.
- */
-static bool is_hopeless(const struct child *c)
-{
-    return c->role == ROLE_KEY && c->restarts > 0;
-}
-
-/* Everybody serves and every key has settled: READY, LOCKED or FAILED (the state says which). */
-static bool all_settled(const struct supervisor *s)
-{
-    for (const struct child *c = s->children; c; c = c->next)
-        if (c->wanted && (c->state != CHILD_RUNNING || !c->settled) && !is_hopeless(c))
-            return false;
-    return true;
-}
-
-/*
- * State of a key that cannot be used, NULL when there is none. A key that starts is none, unless its process
- * had to be started again.
- */
-static const char *worst_key(const struct supervisor *s)
-{
-    for (const struct child *c = s->children; c; c = c->next) {
-        const char *state = c->told_state ? c->told_state : "starting";
-
-        if (!c->wanted || c->role != ROLE_KEY || strcmp(state, "ready") == 0)
-            continue;
-        if (strcmp(state, "starting") != 0)
-            return state;
-        if (is_hopeless(c))
-            return "recovering";
-    }
-    return NULL;
-}
-
-const char *lifecycle_state(const struct supervisor *s)
-{
-    if (s->stopping)
-        return "stopping";
-    if (s->draining)
-        return "draining";
-    if (!all_settled(s))
-        return s->ready_told ? "degraded" : "starting";
-    return worst_key(s) ? "degraded" : "ready";
-}
-
 void lifecycle_state_changed(struct supervisor *s)
 {
-    char status[160];
-    const char *key = worst_key(s);
+    struct pke_buf sentence;
 
-    snprintf(status, sizeof status, "%s%s%s", lifecycle_state(s), key ? ", a signing key is " : "",
-             key ? key : "");
-    notify_status(status);
-    if (!s->ready_told && !s->stopping && all_settled(s)) {
+    pke_buf_init(&sentence, STATUS_MAX);
+    status_sentence(s, &sentence);
+    notify_status(pke_buf_cstr(&sentence));
+    pke_buf_done(&sentence);
+    if (!s->ready_told && !s->stopping && status_all_settled(s)) {
         s->ready_told = true;
         notify_ready();
         log_event(LOG_NOTICE, "ready", "generation", s->conf->generation_hex, NULL);
@@ -150,8 +105,7 @@ void lifecycle_child_ready(struct child *c, bool ok, const struct pke_fail *fail
             return;
         }
         log_fail(LOG_ERR, "role cannot start", fail, "role", role_name(c->role), "name", c->name, NULL);
-        if (!s->ready_told &&
-            c->role != ROLE_KEY) { /* at start-up a configuration that cannot be served is the end */
+        if (!s->ready_told) { /* at start-up a configuration that cannot be served is the end */
             if (!s->stopping)
                 s->exit_code = fail->err == PKE_STORE_DOWN ? EXIT_STORAGE : EXIT_CONFIG;
             lifecycle_stop(s);
@@ -205,6 +159,8 @@ static enum pke_err load_candidate(struct supervisor *s, struct pke_fail *fail)
         err = conf_check_files(s->new_conf, &errors);
     if (err == PKE_OK)
         err = fragments_check(s->new_conf, &errors);
+    if (err == PKE_OK)
+        err = keyuris_check(s->new_conf, &errors);
     if (err == PKE_OK)
         err = conf_check_reload(s->conf, s->new_conf, &errors);
     if (err != PKE_OK)

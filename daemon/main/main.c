@@ -56,6 +56,8 @@ static int with_config(const struct options *o)
         err = conf_check_files(conf, &errors);
     if (err == PKE_OK)
         err = fragments_check(conf, &errors);
+    if (err == PKE_OK)
+        err = keyuris_check(conf, &errors);
     if (err != PKE_OK) {
         fputs(pke_buf_cstr(&errors.text), stderr);
         code = EXIT_CONFIG;

@@ -94,6 +94,9 @@ void children_reap(struct supervisor *s);
 /* fragments.c: what provisioning.*.fragment-file names. Blocks on disk. PKE_CONFIG and every error. */
 enum pke_err fragments_check(const struct conf *conf, struct conf_errors *errors);
 
+/* keyuris.c: the strict part of keys.*.uri, which common does not know. PKE_CONFIG and every error. */
+enum pke_err keyuris_check(const struct conf *conf, struct conf_errors *errors);
+
 /* health.c */
 void health_start(struct supervisor *s); /* watch the roles from now on */
 void health_stop(struct supervisor *s);
@@ -107,7 +110,15 @@ void lifecycle_reload(struct supervisor *s, struct chan *asker, uint64_t id);
 void lifecycle_stop(struct supervisor *s);
 void lifecycle_state_changed(struct supervisor *s);
 void lifecycle_drain(struct supervisor *s, bool on);
+
+/* status.c */
 const char *lifecycle_state(const struct supervisor *s);
+/** Everybody serves and every key has settled: the state says as what. */
+bool status_all_settled(const struct supervisor *s);
+/** A key whose process had to be started again counts as settled: its device may hang at every open. */
+bool status_is_hopeless(const struct child *c);
+/** "degraded; key ca is locked: ..." in one line, each key with its state; at most 1000 bytes. */
+void status_sentence(const struct supervisor *s, struct pke_buf *out);
 
 /* sockets.c */
 enum pke_err sockets_take(struct supervisor *s, struct pke_fail *fail); /* from the environment, once */

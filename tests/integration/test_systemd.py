@@ -170,7 +170,8 @@ def notification():
         tap.ok(recorder.wait_for("READY=1"), "READY=1 comes", recorder.texts())
         tap.equal(recorder.state_when_ready, "ready", "status is ready when READY=1 comes")
         before = recorder.texts()[:recorder.texts().index("READY=1")]
-        tap.ok("STATUS=starting" in before and before[-1] == "STATUS=ready", "STATUS= is starting, then ready", before)
+        tap.ok(any(t.startswith("STATUS=starting") for t in before) and before[-1] == "STATUS=ready; key lab-ca is ready",
+               "STATUS= is starting, then ready, and says each key's state", before)
         tap.ok(recorder.wait_for("WATCHDOG=1", 5), "WATCHDOG=1 comes again and again", recorder.texts())
         beats = [t for t, text in recorder.messages if text == "WATCHDOG=1"]
         pause = min(b - a for a, b in zip(beats, beats[1:]))
@@ -188,7 +189,8 @@ def notification_of_trouble():
         recorder = Recorder(lab)
         write(os.path.join(lab.etc, "pin"), "not-the-pin\n")
         lab.launch()
-        tap.ok(recorder.wait_for("READY=1") and "STATUS=degraded, a signing key is locked" in recorder.texts(),
+        want = "STATUS=degraded; key lab-ca is locked: C_Login returned CKR_PIN_INCORRECT (0xa0)"
+        tap.ok(recorder.wait_for("READY=1") and want in recorder.texts(),
                "a key that is locked has settled: READY=1, and STATUS= says so", recorder.texts())
         lab.stop()
     with MdmLab(start=False) as lab:

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * OpenMetrics is a dozen rules about lines (names, escapes, order, "# EOF"); a library for it would be more
+ * text than this. tests/integration/test_metrics.py reads the result with a parser of its own.
+ */
+#include "daemon/control/metrics.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define PREFIX "pkienrolld_"
+#define MICROS 1e6
+#define LABELS 2048
+
+static const char *const daemon_states[] = {"starting", "ready", "degraded", "draining", "stopping"};
+static const char *const key_states[] = {"starting", "ready",  "recovering", "locked",
+                                         "failed",   "paused", "gone"};
+
+/* Before the samples of a family, which stand together. */
+static void family(struct pke_buf *out, const char *name, const char *type, const char *unit,
+                   const char *help)
+{
+    pke_buf_printf(out, "# TYPE " PREFIX "%s %s\n", name, type);
+    if (unit)
+        pke_buf_printf(out, "# UNIT " PREFIX "%s %s\n", name, unit);
+    pke_buf_printf(out, "# HELP " PREFIX "%s %s\n", name, help);
+}
+
+/* One label; quotes, backslashes and line feeds are escaped. */
+static void label(struct pke_buf *to, const char *name, const char *value)
+{
+    pke_buf_printf(to, "%s%s=\"", to->n ? "," : "", name);
+    for (const char *p = value ? value : ""; *p; p++) {
+        if (*p == '\n')
+            pke_buf_add_str(to, "\\n");
+        else if (*p == '"' || *p == '\\')
+            pke_buf_printf(to, "\\%c", *p);
+        else
+            pke_buf_add_u8(to, (uint8_t)*p);
+    }
+    pke_buf_add_u8(to, '"');
+}
+
+static const char *text_of(const json_t *o, const char *name)
+{
+    const char *s = json_string_value(json_object_get(o, name));
+
+    return s ? s : "";
+}
+
+static void number_label(struct pke_buf *to, const char *name, const json_t *o)
+{
+    char text[24];
+
+    snprintf(text, sizeof text, "%" JSON_INTEGER_FORMAT, json_integer_value(json_object_get(o, name)));
+    label(to, name, text);
+}
+
+static void sample_name(struct pke_buf *out, const char *name, const struct pke_buf *labels)
+{
+    pke_buf_printf(out, PREFIX "%s", name);
+    if (labels && labels->n)
+        pke_buf_printf(out, "{%.*s}", (int)labels->n, (const char *)labels->p);
+}
+
+static void sample(struct pke_buf *out, const char *name, const struct pke_buf *labels, json_int_t value)
+{
+    sample_name(out, name, labels);
+    pke_buf_printf(out, " %" JSON_INTEGER_FORMAT "\n", value);
+}
+
+static void sample_real(struct pke_buf *out, const char *name, const struct pke_buf *labels, double value)
+{
+    sample_name(out, name, labels);
+    pke_buf_printf(out, " %.9g\n", value);
+}
+
+/* A gauge of 1 for the state that is, and of 0 for those that could be. */
+static void states(struct pke_buf *out, const char *name, const struct pke_buf *labels,
+                   const char *const *all, size_t n, const char *now)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct pke_buf with;
+
+        pke_buf_init(&with, LABELS);
+        if (labels)
+            pke_buf_add_bytes(&with, pke_buf_bytes(labels));
+        label(&with, "state", all[i]);
+        sample(out, name, &with, strcmp(all[i], now) == 0);
+        pke_buf_done(&with);
+    }
+}
+
+/* ---- main */
+
+static void role_samples(struct pke_buf *out, const json_t *roles, const char *name, bool restarts)
+{
+    const json_t *r;
+    size_t i;
+
+    json_array_foreach(roles, i, r)
+    {
+        struct pke_buf labels;
+
+        pke_buf_init(&labels, LABELS);
+        label(&labels, "role", text_of(r, "role"));
+        label(&labels, "name", text_of(r, "name"));
+        number_label(&labels, "index", r);
+        sample(out, name, &labels,
+               restarts ? json_integer_value(json_object_get(r, "restarts"))
+                        : strcmp(text_of(r, "state"), "waiting") != 0);
+        pke_buf_done(&labels);
+    }
+}
+
+static void token_samples(struct pke_buf *out, json_t *issuers, const char *name, const char *member)
+{
+    const char *issuer;
+    json_t *o;
+
+    json_object_foreach(issuers, issuer, o)
+    {
+        struct pke_buf labels;
+
+        pke_buf_init(&labels, LABELS);
+        label(&labels, "token_issuer", issuer);
+        sample(out, name, &labels, json_integer_value(json_object_get(o, member)));
+        pke_buf_done(&labels);
+    }
+}
+
+static void daemon_families(struct pke_buf *out, const json_t *status)
+{
+    json_t *roles = json_object_get(status, "roles"), *issuers = json_object_get(status, "token_issuers");
+    struct pke_buf labels;
+
+    pke_buf_init(&labels, LABELS);
+    label(&labels, "version", text_of(status, "version"));
+    family(out, "build", "info", NULL, "The running program.");
+    sample(out, "build_info", &labels, 1);
+    pke_buf_done(&labels);
+    family(out, "uptime_seconds", "gauge", "seconds", "Time since the daemon started.");
+    sample(out, "uptime_seconds", NULL, json_integer_value(json_object_get(status, "uptime_seconds")));
+    family(out, "state", "gauge", NULL, "State of the daemon: 1 for the one it is in.");
+    states(out, "state", NULL, daemon_states, PKE_LEN(daemon_states), text_of(status, "state"));
+    family(out, "role_up", "gauge", NULL, "Whether the process of a role runs.");
+    role_samples(out, roles, "role_up", false);
+    family(out, "role_restarts", "counter", NULL, "Times that the process of a role was started again.");
+    role_samples(out, roles, "role_restarts_total", true);
+    family(out, "tokens_accepted", "counter", NULL, "Bearer tokens of an issuer that were accepted.");
+    token_samples(out, issuers, "tokens_accepted_total", "accepted");
+    family(out, "tokens_refused", "counter", NULL, "Bearer tokens of an issuer that were refused.");
+    token_samples(out, issuers, "tokens_refused_total", "refused");
+    family(out, "tokens_unknown_key", "counter", NULL, "Bearer tokens of a key that the file does not have.");
+    token_samples(out, issuers, "tokens_unknown_key_total", "unknown_kids");
+}
+
+/* ---- ledger */
+
+static void ledger_families(struct pke_buf *out, const struct ledger_counts *c)
+{
+    const struct {
+        const char *result;
+        uint64_t n;
+    } results[] = {
+        {"issued", c->issued}, {"failed", c->failed}, {"refused", c->refused}, {"abandoned", c->abandoned}};
+
+    family(out, "requests", "counter", NULL, "Requests in the ledger by what became of them.");
+    for (size_t i = 0; i < PKE_LEN(results); i++) {
+        struct pke_buf labels;
+
+        pke_buf_init(&labels, LABELS);
+        label(&labels, "result", results[i].result);
+        sample(out, "requests_total", &labels, (json_int_t)results[i].n);
+        pke_buf_done(&labels);
+    }
+    family(out, "requests_open", "gauge", NULL, "Requests between intent and result.");
+    sample(out, "requests_open", NULL, (json_int_t)c->intent);
+    family(out, "audit_rows", "counter", NULL, "Rows of the audit chain.");
+    sample(out, "audit_rows_total", NULL, (json_int_t)c->audit);
+}
+
+/* ---- keys */
+
+typedef void key_samples(struct pke_buf *out, const struct pke_buf *labels, const json_t *instance,
+                         const void *arg);
+
+/* @p each for every process of every key, with its labels. */
+static void each_instance(struct pke_buf *out, const json_t *keys, key_samples *each, const void *arg)
+{
+    const json_t *key;
+    const char *number;
+    json_t *instance;
+    size_t i;
+
+    json_array_foreach(json_object_get(keys, "keys"), i, key)
+    {
+        json_object_foreach(json_object_get(key, "instances"), number, instance)
+        {
+            struct pke_buf labels;
+
+            pke_buf_init(&labels, LABELS);
+            label(&labels, "key", text_of(key, "name"));
+            label(&labels, "instance", number);
+            each(out, &labels, instance, arg);
+            pke_buf_done(&labels);
+        }
+    }
+}
+
+static void one_state(struct pke_buf *out, const struct pke_buf *labels, const json_t *o, const void *arg)
+{
+    (void)arg;
+    states(out, "key_state", labels, key_states, PKE_LEN(key_states), text_of(o, "state"));
+}
+
+struct named {
+    const char *sample, *member;
+};
+
+static void one_number(struct pke_buf *out, const struct pke_buf *labels, const json_t *o, const void *arg)
+{
+    const struct named *n = arg;
+
+    sample(out, n->sample, labels, json_integer_value(json_object_get(o, n->member)));
+}
+
+static void one_duration(struct pke_buf *out, const struct pke_buf *labels, const json_t *o, const void *arg)
+{
+    const struct named *n = arg;
+
+    sample_real(out, n->sample, labels, (double)json_integer_value(json_object_get(o, n->member)) / MICROS);
+}
+
+static void one_time(struct pke_buf *out, const struct pke_buf *labels, const json_t *o, const void *arg)
+{
+    json_int_t ms = json_integer_value(json_object_get(o, "last_good_ms"));
+
+    (void)arg;
+    if (ms) /* no signature yet is no time */
+        sample_real(out, "key_last_good_timestamp_seconds", labels, (double)(ms / 1000));
+}
+
+static void one_failures(struct pke_buf *out, const struct pke_buf *labels, const json_t *o, const void *arg)
+{
+    const char *name;
+    json_t *n;
+
+    (void)arg;
+    json_object_foreach(json_object_get(o, "failed"), name, n)
+    {
+        struct pke_buf with;
+
+        pke_buf_init(&with, LABELS);
+        pke_buf_add_bytes(&with, pke_buf_bytes(labels));
+        label(&with, "class", name);
+        sample(out, "key_failures_total", &with, json_integer_value(n));
+        pke_buf_done(&with);
+    }
+}
+
+/* Buckets count everything up to their bound, the last one all. */
+static void one_histogram(struct pke_buf *out, const struct pke_buf *labels, const json_t *o, const void *arg)
+{
+    const json_t *bounds = arg, *buckets = json_object_get(o, "buckets");
+    json_int_t total = 0;
+    char le[32];
+
+    for (size_t i = 0; i <= json_array_size(bounds); i++) {
+        struct pke_buf with;
+
+        total += json_integer_value(json_array_get(buckets, i));
+        snprintf(le, sizeof le, "%g", (double)json_integer_value(json_array_get(bounds, i)) / MICROS);
+        if (!strpbrk(le, ".e")) /* a bound is written as a float, always in the same way */
+            strcat(le, ".0");
+        pke_buf_init(&with, LABELS);
+        pke_buf_add_bytes(&with, pke_buf_bytes(labels));
+        label(&with, "le", i < json_array_size(bounds) ? le : "+Inf");
+        sample(out, "key_signature_seconds_bucket", &with, total);
+        pke_buf_done(&with);
+    }
+    sample(out, "key_signature_seconds_count", labels, total);
+    sample_real(out, "key_signature_seconds_sum", labels,
+                (double)json_integer_value(json_object_get(o, "sum_micros")) / MICROS);
+}
+
+static void queue_samples(struct pke_buf *out, const json_t *keys)
+{
+    const json_t *key;
+    size_t i;
+
+    family(out, "key_queue", "gauge", NULL, "Requests that wait for a key.");
+    json_array_foreach(json_object_get(keys, "keys"), i, key)
+    {
+        struct pke_buf labels;
+
+        pke_buf_init(&labels, LABELS);
+        label(&labels, "key", text_of(key, "name"));
+        sample(out, "key_queue", &labels, json_integer_value(json_object_get(key, "queued")));
+        pke_buf_done(&labels);
+    }
+}
+
+static void key_families(struct pke_buf *out, const json_t *keys)
+{
+    static const struct named signatures = {"key_signatures_total", "signatures"},
+                              recoveries = {"key_recoveries_total", "recoveries"},
+                              checks = {"key_health_checks_total", "health_checks"},
+                              average = {"key_signature_ewma_seconds", "ewma_micros"};
+
+    family(out, "key_state", "gauge", NULL, "State of a process of a CA key: 1 for the one it is in.");
+    each_instance(out, keys, one_state, NULL);
+    family(out, "key_signatures", "counter", NULL, "Certificates that were signed.");
+    each_instance(out, keys, one_number, &signatures);
+    family(out, "key_failures", "counter", NULL, "Failures by class, those that a retry mended included.");
+    each_instance(out, keys, one_failures, NULL);
+    family(out, "key_recoveries", "counter", NULL, "Times that a lost session or device came back.");
+    each_instance(out, keys, one_number, &recoveries);
+    family(out, "key_health_checks", "counter", NULL, "Signatures over a test text while nobody asked.");
+    each_instance(out, keys, one_number, &checks);
+    family(out, "key_signature_seconds", "histogram", "seconds", "Time of one signature.");
+    each_instance(out, keys, one_histogram, json_object_get(keys, "bounds"));
+    family(out, "key_signature_ewma_seconds", "gauge", "seconds", "Moving average of the time of one.");
+    each_instance(out, keys, one_duration, &average);
+    family(out, "key_last_good_timestamp_seconds", "gauge", "seconds", "Time of the last good signature.");
+    each_instance(out, keys, one_time, NULL);
+    queue_samples(out, keys);
+}
+
+enum pke_err metrics_write(const json_t *status, const json_t *keys, const struct ledger_counts *counts,
+                           struct pke_buf *out)
+{
+    if (status)
+        daemon_families(out, status);
+    family(out, "issuer_up", "gauge", NULL, "Whether the issuer answered this call.");
+    sample(out, "issuer_up", NULL, keys != NULL);
+    if (keys)
+        key_families(out, keys);
+    family(out, "ledger_up", "gauge", NULL, "Whether the ledger could be read for this call.");
+    sample(out, "ledger_up", NULL, counts != NULL);
+    if (counts)
+        ledger_families(out, counts);
+    pke_buf_add_str(out, "# EOF\n");
+    return out->overflow ? PKE_LIMIT : PKE_OK;
+}
