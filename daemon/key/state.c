@@ -88,18 +88,24 @@ void state_message(const struct key_role *k, struct pke_arena *arena, struct msg
     add_attributes(k, arena, &m->attributes);
 }
 
-void state_tell(struct key_role *k)
+void state_tell_numbers(struct key_role *k)
 {
     struct pke_arena *arena = pke_arena_new();
-    struct msg_state to_main = {.state = k->state, .text = k->now.fail.err ? k->now.fail.text : NULL};
     struct msg_key_state m;
 
     state_message(k, arena, &m);
-    role_tell_state(k->role, &to_main);
     if (k->issuer)
         chan_send_record(k->issuer, MSG_KEY_STATE, 0, msg_key_state_fields, &m);
     k->untold = false;
     pke_arena_free(arena);
+}
+
+void state_tell(struct key_role *k)
+{
+    struct msg_state to_main = {.state = k->state, .text = k->now.fail.err ? k->now.fail.text : NULL};
+
+    role_tell_state(k->role, &to_main);
+    state_tell_numbers(k);
 }
 
 static void set_state(struct key_role *k, const char *state, const struct ks_error *e)
