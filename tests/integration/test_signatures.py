@@ -105,6 +105,8 @@ def scheme_end_to_end(scheme, algorithm, identifier, without):
         lab.set_option(("keys", "lab-ca", "signature"), other)
         is_refused(lab, f"{scheme}: nor with another one", "issuer-key-type")
         lab.set_option(("keys", "lab-ca", "signature"), scheme)
+        if scheme == "ed25519":  # SoftHSM 2.6.1 loses 37 octets for each such signature
+            lab.env["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
         lab.start()
         lab.add_user(lab_module.USER)
         row = lab.ctl("--json", "key", "list", check=True).json()["items"][0]
