@@ -117,7 +117,8 @@ static void set_state(struct key_role *k, const char *state, const struct ks_err
     k->state = state;
     k->now = e ? *e : (struct ks_error){0};
     if (changed && e)
-        log_fail(LOG_ERR, "key state", &e->fail, "state", state, NULL);
+        log_fail(e->fail.err == PKE_MAINTENANCE ? LOG_NOTICE : LOG_ERR, "key state", &e->fail, "state", state,
+                 NULL);
     else if (changed)
         log_event(LOG_NOTICE, "key state", "state", state, NULL);
     state_tell(k);

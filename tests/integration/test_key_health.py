@@ -150,7 +150,7 @@ def paused():
     with MdmLab(options(health_interval="200ms", instances="2")) as lab:
         tap.ok(lab.issue().certificate(), "before: a certificate")
         r = lab.ctl("--json", "key", "pause", "lab-ca")
-        tap.ok(r.status == 0 and r.json()["state"] == "paused", "key pause", r)
+        tap.ok(r.status == 0 and r.json()["state"] == "paused" and r.json()["error"] is None, "key pause", r)
         tap.equal([x["state"] for x in rows(lab)], ["paused"] * 2, "both instances are paused")
         made = [(x["signatures"], x["health_checks"]) for x in rows(lab)]
         maintenance(lab, "paused")
@@ -192,6 +192,7 @@ def unlocked():
         unavailable(lab, "locked")
         tap.equal(lab.ctl("key", "test", "lab-ca").status, 1, "key test does not try it again")
         lab.ctl("reload", check=True)
+        tap.equal([x["restarts"] for x in lab.roles("key")], [0, 0], "no process is started again for it")
         lab.restart("degraded")
         tap.equal(double.count("C_Login"), 1, "nor does a reload, nor a restart")
         r = lab.ctl("key", "unlock", "lab-ca")
