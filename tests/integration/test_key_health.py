@@ -86,7 +86,7 @@ def seen_while_idle():
 
 
 def hung_while_idle():
-    """A device that hangs in a health check is given up after the key's deadline."""
+    """A device that hangs in a health check is given up soon after the key's deadline."""
     with MdmLab(options(health_interval="200ms", deadline="1s"), start=False) as lab:
         double = p11lab.Double(lab)
         lab.start()
@@ -98,7 +98,7 @@ def hung_while_idle():
         now = lab.wait_status(lambda s: [r for r in s["roles"] if r["role"] == "key" and r["restarts"] == 1
                                          and r["pid"] not in (0, before["pid"]) and r["state"] == "ready"])
         took = time.monotonic() - begin
-        tap.ok(now and took < 10, f"its process is ended and another is ready, after {took:.1f} s", lab.status())
+        tap.ok(now and took < 20, f"its process is ended and another is ready, after {took:.1f} s", lab.status())
         tap.ok("how=\"signal 14\"" in lab.read_log(), "by its own alarm", lab.log_tail())
 
 
