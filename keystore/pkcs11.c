@@ -84,6 +84,7 @@ static int pkcs11_sign(struct ks_key *key, const struct ks_hash *hash, struct pk
     struct pke_bytes input = input_of(mechanism.mechanism, hash, info);
     CK_ULONG n = sizeof raw;
 
+    p->pin = key->config.pin; /* ks_use_pin */
     if (mechanism.mechanism == CKM_RSA_PKCS_PSS) {
         mechanism.pParameter = hash->digest == KS_SHA384 ? &sha384 : &sha256;
         mechanism.ulParameterLen = sizeof sha256;

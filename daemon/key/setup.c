@@ -7,7 +7,6 @@
 #include "base/mem.h"
 #include "daemon/common/file.h"
 
-#define MAX_PIN 255
 #define MAX_PEM 65536
 
 void key_setup_free(struct key_setup *s)
@@ -54,9 +53,9 @@ static enum pke_err load_floor(struct key_setup *s, const struct conf_issuer *is
 static enum pke_err load_pin(struct key_setup *s, const struct conf_key *key, struct pke_fail *fail)
 {
     if (key->pin_file)
-        return pke_secret_read_file(key->pin_file, MAX_PIN, &s->pin, fail);
+        return pke_secret_read_file(key->pin_file, CONF_MAX_PIN, &s->pin, fail);
     if (key->pin_credential)
-        return pke_secret_read_credential(getenv("CREDENTIALS_DIRECTORY"), key->pin_credential, MAX_PIN,
+        return pke_secret_read_credential(getenv("CREDENTIALS_DIRECTORY"), key->pin_credential, CONF_MAX_PIN,
                                           &s->pin, fail);
     return PKE_OK;
 }
@@ -121,11 +120,15 @@ static bool same_text(const char *a, const char *b)
 
 bool key_setup_same(const struct key_setup *a, const struct key_setup *b)
 {
+    return key_setup_same_key(a, b) &&
+           pke_bytes_eq_secret(pke_secret_bytes(a->pin), pke_secret_bytes(b->pin));
+}
+
+bool key_setup_same_key(const struct key_setup *a, const struct key_setup *b)
+{
     return a && b && same_text(a->uri, b->uri) && same_text(a->module, b->module) &&
-           same_text(a->tcti, b->tcti) &&
-           pke_bytes_eq_secret(pke_secret_bytes(a->pin), pke_secret_bytes(b->pin)) &&
-           pke_bytes_eq(ca_floor_spki(a->floor), ca_floor_spki(b->floor)) &&
+           same_text(a->tcti, b->tcti) && pke_bytes_eq(ca_floor_spki(a->floor), ca_floor_spki(b->floor)) &&
            a->config.backend == b->config.backend && a->config.session == b->config.session &&
-           a->config.signature == b->config.signature && a->config.deadline_ms == b->config.deadline_ms &&
-           a->config.allow_weak == b->config.allow_weak;
+           a->config.signature == b->config.signature && a->config.login == b->config.login &&
+           a->config.deadline_ms == b->config.deadline_ms && a->config.allow_weak == b->config.allow_weak;
 }

@@ -88,18 +88,24 @@ void state_message(const struct key_role *k, struct pke_arena *arena, struct msg
     add_attributes(k, arena, &m->attributes);
 }
 
-void state_tell(struct key_role *k)
+void state_tell_numbers(struct key_role *k)
 {
     struct pke_arena *arena = pke_arena_new();
-    struct msg_state to_main = {.state = k->state, .text = k->now.fail.err ? k->now.fail.text : NULL};
     struct msg_key_state m;
 
     state_message(k, arena, &m);
-    role_tell_state(k->role, &to_main);
     if (k->issuer)
         chan_send_record(k->issuer, MSG_KEY_STATE, 0, msg_key_state_fields, &m);
     k->untold = false;
     pke_arena_free(arena);
+}
+
+void state_tell(struct key_role *k)
+{
+    struct msg_state to_main = {.state = k->state, .text = k->now.fail.err ? k->now.fail.text : NULL};
+
+    role_tell_state(k->role, &to_main);
+    state_tell_numbers(k);
 }
 
 static void set_state(struct key_role *k, const char *state, const struct ks_error *e)
@@ -111,7 +117,8 @@ static void set_state(struct key_role *k, const char *state, const struct ks_err
     k->state = state;
     k->now = e ? *e : (struct ks_error){0};
     if (changed && e)
-        log_fail(LOG_ERR, "key state", &e->fail, "state", state, NULL);
+        log_fail(e->fail.err == PKE_MAINTENANCE ? LOG_NOTICE : LOG_ERR, "key state", &e->fail, "state", state,
+                 NULL);
     else if (changed)
         log_event(LOG_NOTICE, "key state", "state", state, NULL);
     state_tell(k);
@@ -250,6 +257,7 @@ int state_recover(struct key_role *k, const struct ks_error *why, struct ks_erro
         return -1;
     rc = ks_recover(k->key, why, e);
     presented(k, lock, rc, e);
+    k->untold = true;
     if (rc == 0) {
         k->n.recoveries++;
         k->last = *why;
@@ -273,6 +281,17 @@ static void keep_session(struct key_role *k, struct key_setup *s)
     key_health_arm(k);
 }
 
+/* Only the PIN changed, and a session is open. It is kept: a new PIN that is wrong must not take away the
+ * signatures that there are. The next login tries it. */
+static void keep_session_new_pin(struct key_role *k, struct key_setup *s)
+{
+    ks_use_pin(k->key, s->pin);
+    key_setup_free(k->setup);
+    k->setup = s;
+    log_event(LOG_NOTICE, "the new PIN is for the next login, the open session stays", NULL);
+    key_health_arm(k);
+}
+
 static void take_setup(struct key_role *k, struct key_setup *s)
 {
     ks_close(k->key); /* it borrows the PIN of the old one */
@@ -287,6 +306,10 @@ void state_switch(struct key_role *k, struct key_setup *s)
 
     if (same && ((k->key && !state_is(k, "failed")) || state_is(k, "locked"))) {
         keep_session(k, s);
+        return;
+    }
+    if (k->key && state_is(k, "ready") && s->config.backend == KS_PKCS11 && key_setup_same_key(k->setup, s)) {
+        keep_session_new_pin(k, s);
         return;
     }
     take_setup(k, s);
