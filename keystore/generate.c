@@ -105,7 +105,8 @@ static int generate_pair(struct p11 *p, const struct ks_algorithm_info *alg, str
 
     for (unsigned effort = EFFORTS; effort-- > 0 && template_refused(rv);) {
         rv = try_pair(p, alg, alg->params, id, effort);
-        if (alg->ed && template_refused(rv)) /* PKCS#11 3.0 has the name, RFC 8410 and SoftHSM the OID */
+        /* RFC 8410 has the OID; PKCS#11 3.0 allows the name, and SoftHSM knows nothing else. */
+        if (alg->ed && template_refused(rv))
             rv = try_pair(p, alg, ks_ed25519_name, id, effort);
     }
     return rv == CKR_OK ? 0 : ks_rv_fail(error, "C_GenerateKeyPair", rv);

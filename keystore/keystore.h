@@ -96,8 +96,8 @@ int ks_sign(struct ks_key *key, enum ks_digest digest, struct pke_bytes message,
 int ks_recover(struct ks_key *key, const struct ks_error *why, struct ks_error *error);
 
 /**
- * The PIN was changed: later logins use @p pin (borrowed). The session that is open stays as it is, and a PIN
- * that was refused before is forgotten.
+ * The PIN was changed: later logins use @p pin (borrowed); nothing looks at the old one any more. The session
+ * that is open stays as it is, and a PIN that was refused before is forgotten. PKCS#11 and file.
  */
 void ks_use_pin(struct ks_key *key, const struct pke_secret *pin);
 

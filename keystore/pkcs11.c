@@ -11,7 +11,10 @@ static int open_key(struct p11 *p, struct ks_facts *facts, struct ks_error *erro
 {
     if (p11_session_open(p, false, error) != 0)
         return -1;
-    return p11_key_find(p, facts->attributes, &facts->n_attributes, &facts->public_key, error);
+    if (p11_key_find(p, facts->attributes, &facts->n_attributes, &facts->public_key, error) == 0)
+        return 0;
+    p->key = CK_INVALID_HANDLE; /* what was not read to the end is not signed with */
+    return -1;
 }
 
 static int pkcs11_open(struct ks_key *key, struct ks_facts *facts, struct ks_error *error)
@@ -81,6 +84,7 @@ static int pkcs11_sign(struct ks_key *key, const struct ks_hash *hash, struct pk
     struct pke_bytes input = input_of(mechanism.mechanism, hash, info);
     CK_ULONG n = sizeof raw;
 
+    p->pin = key->config.pin; /* ks_use_pin */
     if (mechanism.mechanism == CKM_RSA_PKCS_PSS) {
         mechanism.pParameter = hash->digest == KS_SHA384 ? &sha384 : &sha256;
         mechanism.ulParameterLen = sizeof sha256;

@@ -4,7 +4,7 @@
 
 #include "base/encode.h"
 #include "base/mem.h"
-#include "keytool/tool.h"
+#include "keytool/x509.h"
 
 #define VALUE_MAX 256
 #define RDN_MAX   32

@@ -6,12 +6,14 @@
 #include "keystore/ceremony.h"
 #include "keytool/tool.h"
 
+#define CREATION_MAX 65536
+
 static const struct {
     const char *name;
     enum ks_key_algorithm algorithm;
 } algorithms[] = {
     {"rsa-2048", KS_RSA_2048}, {"rsa-3072", KS_RSA_3072}, {"rsa-4096", KS_RSA_4096},
-    {"p256", KS_P256},         {"p384", KS_P384},
+    {"p256", KS_P256},         {"p384", KS_P384},         {"ed25519", KS_ED25519},
 };
 
 /* Open whatever the attributes are, and say what they are: the caller decides. */
@@ -25,7 +27,8 @@ static int show_key(const struct tool_options *o, const char *verb)
     config.allow_weak = true;
     if (ks_open(&config, PKE_BYTES(NULL, 0), &key, &error) != 0)
         return tool_refuse(&error.fail);
-    printf("%s %s key %s\n", verb, ks_algorithm(key), o->config.uri);
+    tool_say("%s %s key %s", verb, ks_algorithm(key), o->config.uri);
+    tool_key(key);
     weak = tool_attributes(key);
     ks_close(key);
     if (weak == 0)
@@ -36,20 +39,40 @@ static int show_key(const struct tool_options *o, const char *verb)
     return o->config.allow_weak ? TOOL_OK : TOOL_REFUSED;
 }
 
+static int generate(struct tool_options *o, enum ks_key_algorithm algorithm)
+{
+    struct pke_fail fail = {0};
+    struct ks_error error;
+    struct pke_buf creation;
+    int rc = TOOL_OK;
+
+    if (algorithm == KS_ED25519)
+        o->config.signature = KS_SIGNATURE_ED25519;
+    if (o->creation && tool_may_write(o->creation, false, &fail) != PKE_OK)
+        return tool_refuse(&fail);
+    pke_buf_init(&creation, CREATION_MAX);
+    if (ks_generate(&o->config, algorithm, o->creation ? &creation : NULL, &error) != 0)
+        rc = tool_refuse(&error.fail);
+    else if (o->creation &&
+             tool_write_file(o->creation, pke_buf_bytes(&creation), 0644, false, &fail) != PKE_OK)
+        rc = tool_refuse(&fail);
+    pke_buf_done(&creation);
+    return rc == TOOL_OK ? show_key(o, "generated") : rc;
+}
+
 int tool_generate(const struct tool_options *o)
 {
-    struct ks_error error;
+    struct tool_options copy = *o;
 
-    if (!o->algorithm)
-        return tool_usage("generate needs --algorithm");
     for (size_t i = 0; i < PKE_LEN(algorithms); i++) {
-        if (strcmp(algorithms[i].name, o->algorithm) != 0)
-            continue;
-        if (ks_generate(&o->config, algorithms[i].algorithm, NULL, &error) != 0)
-            return tool_refuse(&error.fail);
-        return show_key(o, "generated");
+        if (strcmp(algorithms[i].name, o->algorithm) == 0) {
+            if (o->creation && o->config.backend != KS_TPM2)
+                return tool_usage("--creation is for a TPM");
+            return generate(&copy, algorithms[i].algorithm);
+        }
     }
-    return tool_usage("unknown algorithm \"%s\": rsa-2048, rsa-3072, rsa-4096, p256 or p384", o->algorithm);
+    return tool_usage("unknown algorithm \"%s\": rsa-2048, rsa-3072, rsa-4096, p256, p384 or ed25519",
+                      o->algorithm);
 }
 
 int tool_show(const struct tool_options *o)

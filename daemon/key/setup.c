@@ -121,11 +121,15 @@ static bool same_text(const char *a, const char *b)
 
 bool key_setup_same(const struct key_setup *a, const struct key_setup *b)
 {
+    return key_setup_same_key(a, b) &&
+           pke_bytes_eq_secret(pke_secret_bytes(a->pin), pke_secret_bytes(b->pin));
+}
+
+bool key_setup_same_key(const struct key_setup *a, const struct key_setup *b)
+{
     return a && b && same_text(a->uri, b->uri) && same_text(a->module, b->module) &&
-           same_text(a->tcti, b->tcti) &&
-           pke_bytes_eq_secret(pke_secret_bytes(a->pin), pke_secret_bytes(b->pin)) &&
-           pke_bytes_eq(ca_floor_spki(a->floor), ca_floor_spki(b->floor)) &&
+           same_text(a->tcti, b->tcti) && pke_bytes_eq(ca_floor_spki(a->floor), ca_floor_spki(b->floor)) &&
            a->config.backend == b->config.backend && a->config.session == b->config.session &&
-           a->config.signature == b->config.signature && a->config.deadline_ms == b->config.deadline_ms &&
-           a->config.allow_weak == b->config.allow_weak;
+           a->config.signature == b->config.signature && a->config.login == b->config.login &&
+           a->config.deadline_ms == b->config.deadline_ms && a->config.allow_weak == b->config.allow_weak;
 }

@@ -28,4 +28,7 @@ void key_setup_free(struct key_setup *s); /* accepts NULL */
 /** The same key, opened the same way: a session opened for one serves the other. Accepts NULL. */
 bool key_setup_same(const struct key_setup *a, const struct key_setup *b);
 
+/** As key_setup_same, but for the PIN. */
+bool key_setup_same_key(const struct key_setup *a, const struct key_setup *b);
+
 #endif

@@ -250,6 +250,7 @@ int state_recover(struct key_role *k, const struct ks_error *why, struct ks_erro
         return -1;
     rc = ks_recover(k->key, why, e);
     presented(k, lock, rc, e);
+    k->untold = true;
     if (rc == 0) {
         k->n.recoveries++;
         k->last = *why;
@@ -273,6 +274,17 @@ static void keep_session(struct key_role *k, struct key_setup *s)
     key_health_arm(k);
 }
 
+/* Only the PIN changed, and a session is open. It is kept: a new PIN that is wrong must not take away the
+ * signatures that there are. The next login tries it. */
+static void keep_session_new_pin(struct key_role *k, struct key_setup *s)
+{
+    ks_use_pin(k->key, s->pin);
+    key_setup_free(k->setup);
+    k->setup = s;
+    log_event(LOG_NOTICE, "the new PIN is for the next login, the open session stays", NULL);
+    key_health_arm(k);
+}
+
 static void take_setup(struct key_role *k, struct key_setup *s)
 {
     ks_close(k->key); /* it borrows the PIN of the old one */
@@ -287,6 +299,10 @@ void state_switch(struct key_role *k, struct key_setup *s)
 
     if (same && ((k->key && !state_is(k, "failed")) || state_is(k, "locked"))) {
         keep_session(k, s);
+        return;
+    }
+    if (k->key && state_is(k, "ready") && s->config.backend == KS_PKCS11 && key_setup_same_key(k->setup, s)) {
+        keep_session_new_pin(k, s);
         return;
     }
     take_setup(k, s);

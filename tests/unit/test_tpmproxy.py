@@ -43,6 +43,14 @@ class Client:
         return struct.unpack(">I", answer[6:10])[0]
 
 
+def ended(sock):
+    """Nothing comes but the end; a peer that had not read everything ends with a reset."""
+    try:
+        return sock.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
 def with_fault(kind, value=0, **options):
     TPM.proxy.clear()
     TPM.proxy.forget()
@@ -76,7 +84,7 @@ def spoilt_responses():
     with_fault("cut", 12)
     with Client() as c:
         c.sock.sendall(GET_RANDOM)
-        tap.equal([len(tpmproxy.read_exactly(c.sock, 12)), c.sock.recv(1)], [12, b""], "cut: twelve bytes and the end")
+        tap.equal([len(tpmproxy.read_exactly(c.sock, 12)), ended(c.sock)], [12, True], "cut: twelve bytes and the end")
     for kind in ("stall", "hang"):
         with_fault(kind, 12)
         with Client() as c:
@@ -91,12 +99,12 @@ def spoilt_responses():
     with_fault("drop")
     with Client() as c:
         c.sock.sendall(GET_RANDOM)
-        tap.equal(c.sock.recv(1), b"", "drop: the end")
+        tap.equal(ended(c.sock), True, "drop: the end")
     TPM.proxy.clear()
     with Client() as c:
         tap.equal(c.code(), 0, "no fault: all is well")
         TPM.proxy.drop()
-        tap.equal(c.sock.recv(1), b"", "every connection ended by order")
+        tap.equal(ended(c.sock), True, "every connection ended by order")
 
 
 def the_tpm_goes_and_comes():
@@ -105,9 +113,9 @@ def the_tpm_goes_and_comes():
         TPM.freeze()
         c.sock.sendall(GET_RANDOM)
         TPM.kill()
-        tap.equal(c.sock.recv(1), b"", "the TPM dies in a command: the connection ends")
+        tap.equal(ended(c.sock), True, "the TPM dies in a command: the connection ends")
     with Client() as c:
-        tap.equal(c.sock.recv(1), b"", "no TPM: the connection ends at once")
+        tap.equal(ended(c.sock), True, "no TPM: the connection ends at once")
     TPM.start()
     with Client() as c:
         tap.equal(c.code(), 0, "the TPM is back")
