@@ -42,4 +42,18 @@ int ks_generate(const struct ks_config *config, enum ks_key_algorithm algorithm,
  */
 int ks_change_auth(const struct ks_config *config, const struct pke_secret *new_pin, struct ks_error *error);
 
+/** What a token keeps of a certificate beside the key. DER; borrowed. */
+struct ks_certificate {
+    struct pke_bytes der, subject, issuer, serial;
+};
+
+/**
+ * PKCS#11: keep the certificate in the token, with label and id of the key, for programs that look there. One
+ * that is there for this id is refused with PKE_EXISTS, or with @p replace removed once the new one is there.
+ * A TPM keeps no certificates: refused.
+ * @return 0, or -1 with @p error.
+ */
+int ks_store_certificate(const struct ks_config *config, const struct ks_certificate *certificate,
+                         bool replace, struct ks_error *error);
+
 #endif

@@ -34,6 +34,12 @@ struct p11 {
 /** Parse the URI, load the module (never unloaded). No token is touched. */
 int p11_load(struct p11 *p, const struct ks_config *config, struct ks_error *error);
 
+/** Load the module alone: for a token that has no URI yet. */
+int p11_load_module(struct p11 *p, const char *module, struct ks_error *error);
+
+/** C_Initialize. */
+int p11_initialise(struct p11 *p, struct ks_error *error);
+
 /**
  * C_Initialize and find the one token that the URI names. A token that is not there is looked for again after
  * C_Finalize, up to three times (SoftHSM: processes that start together do not see their token). No login.

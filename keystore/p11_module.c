@@ -10,33 +10,25 @@
 #define SLOTS_MAX     256
 #define START_RETRIES 3
 
-int p11_load(struct p11 *p, const struct ks_config *config, struct ks_error *error)
+int p11_load_module(struct p11 *p, const char *module, struct ks_error *error)
 {
-    struct pke_fail fail = {0};
     CK_C_GetFunctionList get_list;
     void *dl;
     CK_RV rv;
 
-    p->pin = config->pin;
-    p->login = config->login;
-    p->signature = config->signature;
-    if (ks_uri_parse(config->uri, &p->uri, &fail) != PKE_OK) {
-        *error = (struct ks_error){.cls = KS_PERMANENT, .fail = fail};
-        return -1;
-    }
     /* A name without a slash would be searched for in the library path: the module is one file, named
      * exactly. */
-    if (!config->module || config->module[0] != '/')
+    if (!module || module[0] != '/')
         return ks_fail(error, KS_PERMANENT, "key-module", "PKCS#11 module",
                        "the module must be an absolute path");
-    dl = dlopen(config->module, RTLD_NOW | RTLD_LOCAL);
+    dl = dlopen(module, RTLD_NOW | RTLD_LOCAL);
     if (!dl)
         return ks_fail(error, KS_PERMANENT, "key-module", "PKCS#11 module", "cannot load the module: %s",
                        dlerror());
     *(void **)&get_list = dlsym(dl, "C_GetFunctionList");
     if (!get_list)
         return ks_fail(error, KS_PERMANENT, "key-module", "PKCS#11 C_GetFunctionList",
-                       "%s is not a PKCS#11 module: it has no C_GetFunctionList", config->module);
+                       "%s is not a PKCS#11 module: it has no C_GetFunctionList", module);
     rv = get_list(&p->f);
     if (rv != CKR_OK)
         return ks_rv_fail(error, "C_GetFunctionList", rv);
@@ -46,7 +38,21 @@ int p11_load(struct p11 *p, const struct ks_config *config, struct ks_error *err
     return 0;
 }
 
-static int initialise(struct p11 *p, struct ks_error *error)
+int p11_load(struct p11 *p, const struct ks_config *config, struct ks_error *error)
+{
+    struct pke_fail fail = {0};
+
+    p->pin = config->pin;
+    p->login = config->login;
+    p->signature = config->signature;
+    if (ks_uri_parse(config->uri, &p->uri, &fail) != PKE_OK) {
+        *error = (struct ks_error){.cls = KS_PERMANENT, .fail = fail};
+        return -1;
+    }
+    return p11_load_module(p, config->module, error);
+}
+
+int p11_initialise(struct p11 *p, struct ks_error *error)
 {
     CK_C_INITIALIZE_ARGS args = {.flags = CKF_OS_LOCKING_OK};
     CK_RV rv = p->f->C_Initialize(&args);
@@ -115,7 +121,7 @@ static void pause_before(unsigned retry)
 int p11_start(struct p11 *p, struct ks_error *error)
 {
     for (unsigned retry = 0;; retry++) {
-        if (initialise(p, error) == 0 && find_token(p, error) == 0)
+        if (p11_initialise(p, error) == 0 && find_token(p, error) == 0)
             return 0;
         finalise(p);
         if (retry == START_RETRIES || (error->cls != KS_TOKEN && error->cls != KS_TRANSIENT))

@@ -33,7 +33,7 @@ enum pke_err tool_read_certificate(const char *path, X509 **ret, struct pke_fail
     return err;
 }
 
-static void name_fact(const char *what, const X509_NAME *name)
+void tool_name(const char *what, const X509_NAME *name)
 {
     BIO *bio = BIO_new(BIO_s_mem());
     char *text = NULL;
@@ -66,8 +66,8 @@ void tool_describe(X509 *x)
 
     if (n <= 0)
         pke_oom();
-    name_fact("subject", X509_get_subject_name(x));
-    name_fact("issuer", X509_get_issuer_name(x));
+    tool_name("subject", X509_get_subject_name(x));
+    tool_name("issuer", X509_get_issuer_name(x));
     if (ASN1_STRING_length(serial) <= 64)
         pke_hex(PKE_BYTES(ASN1_STRING_get0_data(serial), (size_t)ASN1_STRING_length(serial)), false, hex);
     tool_fact("serial", "%s", hex);

@@ -14,11 +14,20 @@
 #include "keytool/tool.h"
 
 const struct tool_command tool_commands[] = {
+    {"init-token", TOOL_INIT_TOKEN, tool_init_token, "make a token or TPM ready for keys"},
     {"generate", TOOL_GENERATE, tool_generate,
      "make a key pair inside the device: it cannot leave, sign only"},
     {"show", TOOL_SHOW, tool_show, "print algorithm and attributes of a key"},
     {"check", TOOL_CHECK, tool_check, "is the key fit for use, and does it belong to the certificate?"},
     {"self-sign", TOOL_SELF_SIGN, tool_self_sign, "make the self-signed certificate of a root CA"},
+    {"csr", TOOL_CSR, tool_csr, "make the certificate request of a CA below another"},
+    {"issuer-csr", TOOL_ISSUER_CSR, tool_issuer_csr, "the same for a CA that has a certificate: rollover"},
+    {"cross-sign", TOOL_CROSS_SIGN, tool_cross_sign,
+     "sign the certificate of another CA, or of the next key"},
+    {"import-cert", TOOL_IMPORT_CERT, tool_import_cert,
+     "check the certificate that came back and put it in place"},
+    {"change-auth", TOOL_CHANGE_AUTH, tool_change_auth,
+     "change the PIN of the token or the auth value of the key"},
     {NULL, 0, NULL, NULL},
 };
 

@@ -47,6 +47,9 @@ bool tool_same_key(const struct ks_key *key, EVP_PKEY *pub);
 /** RSA signs SHA-256, P-384 SHA-384. */
 enum ks_digest tool_digest(const struct ks_key *key);
 
+/** A distinguished name (RFC 4514) as the fact @p what. */
+void tool_name(const char *what, const X509_NAME *name);
+
 /** Subject, issuer, serial, validity, fingerprint as facts. */
 void tool_describe(X509 *x);
 

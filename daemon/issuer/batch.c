@@ -8,7 +8,6 @@
  * commit in every turn.
  */
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -40,14 +39,6 @@ static void apply_all(struct issuer *is, struct batch_op *ops)
     }
 }
 
-static uint64_t micros(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 /* True when the group is to be committed now; otherwise the timer is set to when it will be. */
 static bool is_due(struct issuer *is)
 {
@@ -56,7 +47,7 @@ static bool is_due(struct issuer *is)
 
     if (keys_queued(is) == 0)
         return true;
-    now = micros();
+    now = keys_micros();
     if (!is->group_due)
         is->group_due = now + COLLECT_US;
     if (now >= is->group_due)

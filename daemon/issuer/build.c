@@ -117,7 +117,7 @@ enum pke_err check_build(struct request *req)
     if (err == PKE_OK)
         err = check_admission(req);
     if (err == PKE_OK)
-        err = keys_admit(req->issuer, req->tmpl->ca->conf->key, req->msg.deadline, &req->fail);
+        err = admission_check(req);
     if (err == PKE_OK && !req->ent_dmid)
         new_ent_dmid(req);
     if (err == PKE_OK)

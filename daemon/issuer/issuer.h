@@ -16,6 +16,7 @@
 #include "ca/csr.h"
 #include "daemon/common/assertion.h"
 #include "daemon/common/role.h"
+#include "daemon/issuer/admit.h"
 #include "jose/jwks.h"
 #include "ledger/ledger.h"
 #include "policy/decide.h"
@@ -120,6 +121,7 @@ struct request {
     struct pke_fail fail;
     struct request *next_queued; /* in a key pool's queue */
     uint64_t sign_id;
+    uint64_t retry_ms; /* with a refusal: when it is worth while to come again; 0: no hint */
 };
 
 /** One change of the ledger in the next group. */
@@ -145,7 +147,8 @@ struct key_client {
     struct msg_key_state told;    /* what it said last of itself */
     uint64_t signatures, failures, last_micros;
     struct request *signing;
-    struct event *timer; /* hard limit of one device operation */
+    uint64_t signing_since; /* us */
+    struct event *timer;    /* hard limit of one device operation */
 };
 
 struct key_pool {
@@ -154,7 +157,8 @@ struct key_pool {
     struct key_client clients[KEY_MAX_INSTANCES];
     struct request *first, *last; /* waiting for a key */
     unsigned queued;
-    uint64_t ewma_micros; /* of one signature, as seen from here */
+    struct latency latency; /* of one signature, as seen from here */
+    struct turns turns;     /* who was refused as busy */
 };
 
 /** A verb that waits for key processes, one after the other. */
@@ -302,12 +306,29 @@ void token_revoke(struct issuer *is, uint64_t id, const struct msg_verb *v);
  * ------------------------------------------------------------------------------------------------------- */
 
 void keys_link(struct issuer *is, const struct msg_link *link, int fd);
-/** Is there any chance to sign with this issuer's key before @p deadline? PKE_OK, PKE_KEY_DOWN, PKE_BUSY. */
-enum pke_err keys_admit(struct issuer *is, const char *key, uint64_t deadline, struct pke_fail *fail);
 void keys_submit(struct issuer *is, const char *key, struct request *req);
 /** How many requests wait for a key that is busy with another. */
 unsigned keys_queued(const struct issuer *is);
 struct key_pool *keys_pool(struct issuer *is, const char *name);
+/** Can this process sign now? */
+bool keys_is_ready(const struct key_client *k);
+/** Did an operator pause one of the pool's instances? The client is told of maintenance, not of a fault. */
+bool keys_is_paused(const struct key_pool *p);
+uint64_t keys_micros(void); /* monotonic */
+
+/* ---- admission.c
+ * -------------------------------------------------------------------------------------------------- */
+
+/** Is there a key, and will it get to @p req before its deadline? PKE_OK, PKE_KEY_DOWN, PKE_MAINTENANCE, or
+ * PKE_BUSY with req->retry_ms. What is on its way to the key counts, whoever asked for it. */
+enum pke_err admission_check(struct request *req);
+/** It is not let in, or not any more: req->fail is PKE_BUSY, req->retry_ms when its turn is, which is kept.
+ */
+void admission_refuse(struct request *req, struct key_pool *p);
+/** A signature of this client took so long, us. */
+void admission_measured(struct key_client *k, uint64_t us);
+/** True when a request with @p ahead others before it cannot be signed in time by what is known now. */
+bool admission_in_vain(const struct key_pool *p, const struct request *req, unsigned ahead);
 
 /* ---- refusal.c
  * ---------------------------------------------------------------------------------------------------- */

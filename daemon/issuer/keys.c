@@ -8,12 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "daemon/common/log.h"
 #include "daemon/issuer/issuer.h"
-
-#define FIRST_ESTIMATE_US 2000
 
 struct key_pool *keys_pool(struct issuer *is, const char *name)
 {
@@ -27,7 +26,6 @@ struct key_pool *keys_pool(struct issuer *is, const char *name)
     p = pke_calloc(1, sizeof *p);
     p->issuer = is;
     p->name = pke_strdup(name);
-    p->ewma_micros = FIRST_ESTIMATE_US;
     is->pools[is->n_pools++] = p;
     return p;
 }
@@ -41,13 +39,12 @@ unsigned keys_queued(const struct issuer *is)
     return n;
 }
 
-static bool is_ready(const struct key_client *k)
+bool keys_is_ready(const struct key_client *k)
 {
     return k->chan && strcmp(k->state, "ready") == 0;
 }
 
-/* An operator's wish: the client is told of maintenance, not of a fault. */
-static bool is_paused(const struct key_pool *p)
+bool keys_is_paused(const struct key_pool *p)
 {
     for (unsigned i = 0; i < KEY_MAX_INSTANCES; i++)
         if (p->clients[i].chan && strcmp(p->clients[i].state, "paused") == 0)
@@ -55,24 +52,12 @@ static bool is_paused(const struct key_pool *p)
     return false;
 }
 
-/* The best of the pool's states decides what a client is told. */
-enum pke_err keys_admit(struct issuer *is, const char *key, uint64_t deadline, struct pke_fail *fail)
+uint64_t keys_micros(void)
 {
-    struct key_pool *p = keys_pool(is, key);
-    uint64_t now = role_monotonic_ms(), wait_ms;
-    unsigned ready = 0;
+    struct timespec t;
 
-    for (unsigned i = 0; p && i < KEY_MAX_INSTANCES; i++)
-        ready += is_ready(&p->clients[i]);
-    if (ready == 0 && p && is_paused(p))
-        return pke_fail_set(fail, PKE_MAINTENANCE, "key-paused", "key state",
-                            "an operator paused the signing key");
-    if (ready == 0)
-        return pke_fail_set(fail, PKE_KEY_DOWN, "key-down", "key state", "the signing key is not available");
-    wait_ms = (p->queued + 1) * p->ewma_micros / ready / 1000;
-    if (now + wait_ms >= deadline)
-        return pke_fail_set(fail, PKE_BUSY, "key-queue", "admission", "the signing key has too much to do");
-    return PKE_OK;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 static void fail_request(struct request *req, enum pke_err err, const char *reason, const char *text)
@@ -109,6 +94,7 @@ static void start_one(struct key_client *k, struct request *req)
     struct timeval tv = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
 
     k->signing = req;
+    k->signing_since = keys_micros();
     req->sign_id = ++k->pool->issuer->next_id;
     event_add(k->timer, &tv);
     chan_send_record(k->chan, MSG_SIGN, req->sign_id, msg_sign_fields, &m);
@@ -119,7 +105,7 @@ static void dispatch(struct key_pool *p)
 {
     for (unsigned i = 0; i < KEY_MAX_INSTANCES && p->first; i++) {
         struct key_client *k = &p->clients[i];
-        if (!is_ready(k) || k->signing)
+        if (!keys_is_ready(k) || k->signing)
             continue;
         while (p->first) {
             struct request *req = pop(p);
@@ -133,13 +119,36 @@ static void dispatch(struct key_pool *p)
     }
 }
 
+/* The key became slower than it was when they were let in: who would wait in vain is told now, and nobody
+ * before whom there is time. */
+static void shed(struct key_pool *p)
+{
+    unsigned ahead = 0;
+
+    for (struct request **at = &p->first, *req; (req = *at); ahead++) {
+        if (!admission_in_vain(p, req, ahead)) {
+            at = &req->next_queued;
+            continue;
+        }
+        *at = req->next_queued;
+        p->queued--;
+        ahead--;
+        req->next_queued = NULL;
+        admission_refuse(req, p);
+        request_signed(req, PKE_BYTES(NULL, 0), &req->fail);
+    }
+    p->last = NULL;
+    for (struct request *req = p->first; req; req = req->next_queued)
+        p->last = req;
+}
+
 /* Nobody left who could sign: whoever waits gets an answer now. */
 static void fail_queue_if_down(struct key_pool *p)
 {
     for (unsigned i = 0; i < KEY_MAX_INSTANCES; i++)
-        if (is_ready(&p->clients[i]))
+        if (keys_is_ready(&p->clients[i]))
             return;
-    while (p->first && is_paused(p))
+    while (p->first && keys_is_paused(p))
         fail_request(pop(p), PKE_MAINTENANCE, "key-paused", "an operator paused the signing key");
     while (p->first)
         fail_request(pop(p), PKE_KEY_DOWN, "key-down", "the signing key is not available");
@@ -179,7 +188,7 @@ static void on_signed(struct key_client *k, const struct ipc_frame *f)
     event_del(k->timer);
     if (f->kind == MSG_SIGNED &&
         ipc_record_read(msg_signed_fields, f->payload, arena, &ok, sizeof ok, &fail) == PKE_OK) {
-        k->pool->ewma_micros = (7 * k->pool->ewma_micros + ok.micros) / 8;
+        admission_measured(k, keys_micros() - k->signing_since);
         k->signatures++;
         k->last_micros = ok.micros;
         request_signed(req, ok.signature, NULL);
@@ -191,6 +200,7 @@ static void on_signed(struct key_client *k, const struct ipc_frame *f)
         fail_request(req, PKE_INTERNAL, "key-answer", "the key process answered nonsense");
     }
     pke_arena_free(arena);
+    shed(k->pool);
     dispatch(k->pool);
 }
 

@@ -57,6 +57,8 @@ static bool replay(struct request *req)
     struct msg_issued m;
 
     if (twin) {
+        if (req->msg.deadline > twin->msg.deadline) /* there is still somebody to answer at that time */
+            twin->msg.deadline = req->msg.deadline;
         request_add_waiter(twin, req->waiters->net, req->waiters->frame_id);
         request_free(req);
         return true;

@@ -57,7 +57,7 @@ static void log_refused(const struct request *req)
 void request_end_failed(struct request *req)
 {
     struct issuer *is = req->issuer;
-    struct msg_failed m = {.fail = req->fail, .trace_id = req->folded_id};
+    struct msg_failed m = {.fail = req->fail, .retry_ms = req->retry_ms, .trace_id = req->folded_id};
 
     log_refused(req);
     request_answer(req, MSG_FAILED, msg_failed_fields, &m);

@@ -5,6 +5,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
@@ -130,12 +131,15 @@ static void reply_text(struct conn *c, unsigned status, const char *why, const c
     reply(c, status, "text/plain; charset=utf-8", PKE_BYTES(text, (size_t)n), extra);
 }
 
-static void on_txn_done(unsigned status, struct pke_bytes body, void *arg)
+/* RFC 9110 10.2.3. Windows does not read it; proxies and other clients do. */
+static void on_txn_done(unsigned status, struct pke_bytes body, uint64_t retry_ms, void *arg)
 {
     struct conn *c = arg;
+    char hint[48];
 
     c->txn = NULL;
-    reply(c, status, SOAP_CONTENT_TYPE, body, NULL);
+    snprintf(hint, sizeof hint, "Retry-After: %" PRIu64 "\r\n", (retry_ms + 999) / 1000);
+    reply(c, status, SOAP_CONTENT_TYPE, body, retry_ms ? hint : NULL);
 }
 
 static struct net_endpoint *endpoint_of(const struct conn *c)

@@ -66,7 +66,7 @@ static void finish(struct txn *t, unsigned status)
 {
     log_end(t, status);
     if (t->done)
-        t->done(status, pke_buf_bytes(&t->envelope), t->arg);
+        t->done(status, pke_buf_bytes(&t->envelope), t->fail.err == PKE_OK ? 0 : t->retry_ms, t->arg);
     release(t);
 }
 
@@ -217,6 +217,7 @@ enum step_result txn_read_failed(struct txn *t, const struct ipc_frame *f)
     } else if (ipc_record_read(msg_failed_fields, f->payload, t->arena, &m, sizeof m, &t->fail) == PKE_OK) {
         t->fail = m.fail;
         t->folded_id = m.trace_id;
+        t->retry_ms = m.retry_ms;
         if (t->fail.err == PKE_OK) /* a refusal without a reason must not become a success */
             t->fail.err = PKE_INTERNAL;
     }

@@ -12,8 +12,9 @@
 
 struct txn;
 
-/** The reply's SOAP envelope, borrowed for the call. May be called inside txn_start(). */
-typedef void txn_done_fn(unsigned status, struct pke_bytes body, void *arg);
+/** The reply's SOAP envelope, borrowed for the call. @p retry_ms: of a fault, when it is worth while to come
+ * again; 0: no hint. May be called inside txn_start(). */
+typedef void txn_done_fn(unsigned status, struct pke_bytes body, uint64_t retry_ms, void *arg);
 
 struct txn_request {
     struct net_endpoint *endpoint; /* of net->snap */

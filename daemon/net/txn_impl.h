@@ -56,6 +56,7 @@ struct txn {
     bool issuer_knows;       /* issuer saw this request itself: it keeps the record of the refusal */
     unsigned fault_status;   /* HTTP status of the fault, 0: as its class says */
     const char *folded_id;   /* TraceId of the attempt that this one was counted with; NULL: its own */
+    uint64_t retry_ms;       /* of a refusal, 0: no hint */
     struct pke_fail fail;    /* err PKE_OK: answered well */
     struct pke_buf body;     /* what goes into the envelope */
     struct pke_buf envelope; /* the reply */

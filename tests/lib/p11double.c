@@ -6,7 +6,7 @@
  * by: a link does). It is read again when it was replaced; counters then start anew. One statement a line:
  *
  *   module PATH                      the real module (needed; read once)
- *   log PATH                         every call is appended: "C_Login 0xa0"
+ *   log PATH                         every call is appended with its result and process: "C_Login 0xa0 4711"
  *   FUNCTION ACTION [after=M] [times=N] [marker=PATH]
  *       the ACTION for the N calls (default: all) after the first M; with a marker only while that file can
  * be made: once for all processes rv=CODE      return it without asking the real module late-rv=CODE ask,

@@ -201,7 +201,7 @@ CK_RV note(const char *function, CK_RV rv)
 
     if (!conf.log[0])
         return rv;
-    n = snprintf(line, sizeof line, "%s 0x%lx\n", function, rv);
+    n = snprintf(line, sizeof line, "%s 0x%lx %d\n", function, rv, (int)getpid());
     fd = open(conf.log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (fd < 0 || write(fd, line, (size_t)n) != n)
         die("cannot write", conf.log);

@@ -26,6 +26,7 @@ class Double:
         self.log = os.path.join(lab.dir, "p11double.log")
         lab.env["P11DOUBLE"] = self.control
         lab.set_option(("keys", key, "module"), MODULE)
+        self._markers = 0
         self.set()
 
     def set(self, *statements):
@@ -43,3 +44,20 @@ class Double:
 
     def count(self, function):
         return self.calls().count(function)
+
+    def lines(self):
+        """[function, code, process] of every call."""
+        if not os.path.exists(self.log):
+            return []
+        with open(self.log, encoding="ascii") as f:
+            return [line.split() for line in f]
+
+    def forget(self):
+        """Count from here."""
+        if os.path.exists(self.log):
+            os.unlink(self.log)
+
+    def marker(self):
+        """A marker= for a statement that is to hold once, in whichever process comes first."""
+        self._markers += 1
+        return f"marker={self.control}.{self._markers}"

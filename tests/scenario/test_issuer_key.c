@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "tests/scenario/stage.h"
+#include "tests/scenario/stage_impl.h"
 
 static int set_up(void **state)
 {
@@ -136,6 +136,34 @@ static void an_answer_to_no_question_is_ignored(void **state)
     assert_string_equal(stage_row(s, ask.msg.trace_id).state, "failed");
 }
 
+/* What a key process says of itself is shown to operators and decides who is asked: nonsense changes nothing,
+ * and text that is none is not passed on. */
+static void a_key_that_tells_nonsense_of_itself(void **state)
+{
+    struct stage *s = *state;
+    struct msg_key_state good = {.state = "ready", .algorithm = "P-256"}, bad = good;
+    struct pke_bytes csr = stage_csr(s);
+    struct ask ask = stage_ask(s, csr);
+    struct pke_pairs many = {0};
+
+    chan_send(s->keyside, MSG_KEY_STATE, 0, pke_bytes_str("\1\1"));
+    bad.state = "a-state-that-is-longer-than-every-state-there-is";
+    chan_send_record(s->keyside, MSG_KEY_STATE, 0, msg_key_state_fields, &bad);
+    bad = good;
+    for (unsigned i = 0; i < IPC_MAX_ITEMS; i++)
+        pke_pairs_add(&many, s->arena, "\xff\xfe", "\xff");
+    bad.failed = bad.attributes = many;
+    bad.algorithm = "\xff\xfe";
+    bad.buckets = "99999999999999999999999999 -1 x";
+    bad.last_raw_text = "\x80";
+    bad.since = bad.last_good_at = UINT64_MAX;
+    pke_fail_set(&bad.last_error, PKE_KEY_DOWN, "\xc0", "\xc1", "\xf5");
+    chan_send_record(s->keyside, MSG_KEY_STATE, 0, msg_key_state_fields, &bad);
+    stage_wait_key_ready(s); /* the listing is whole JSON */
+    chan_send_record(s->keyside, MSG_KEY_STATE, 4711, msg_key_state_fields, &good); /* nobody asked */
+    stage_must_be_issued(s, stage_answer(s, stage_send(s, &ask)), csr);
+}
+
 /* T1 is durable before the key is asked: whatever became of the signature, that serial is never used again.
  */
 static void killed_between_intent_and_result(void **state)
@@ -243,6 +271,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(who_queues_behind_a_hung_key_is_answered, set_up_impatient,
                                         tear_down),
         cmocka_unit_test_setup_teardown(an_answer_to_no_question_is_ignored, set_up_impatient, tear_down),
+        T(a_key_that_tells_nonsense_of_itself),
         T(killed_between_intent_and_result),
         T(killed_after_the_answer),
         T(issued_by_the_real_key_role),

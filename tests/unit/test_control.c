@@ -17,6 +17,7 @@
 
 #include "base/mem.h"
 #include "daemon/control/json.h"
+#include "daemon/control/metrics.h"
 #include "daemon/control/peer.h"
 #include "daemon/control/request.h"
 #include "daemon/control/socket.h"
@@ -433,9 +434,39 @@ static void test_audit_detail(void **state)
     parsed_done(&p);
 }
 
+/* Names cannot carry what ends a label; the rest of a hostile role's words cannot either. */
+static void test_metrics_labels(void **state)
+{
+    static const char answer[] =
+        "{\"bounds\": [1000], \"keys\": [{\"name\": \"a\\\"b\\\\c\\nd{},=\", \"queued\": 7, \"instances\": "
+        "{\"0\": {\"state\": \"ready\", \"buckets\": [2, 3], \"sum_micros\": 1500000, \"failed\": "
+        "{\"x\\\"y\": 4}}}}]}";
+    json_t *keys = json_loads(answer, 0, NULL);
+    struct pke_buf out;
+    const char *text;
+
+    (void)state;
+    assert_non_null(keys);
+    pke_buf_init(&out, CONTROL_MAX_REPLY);
+    assert_int_equal(metrics_write(NULL, keys, NULL, &out), PKE_OK);
+    text = pke_buf_cstr(&out);
+    assert_non_null(strstr(text, "pkienrolld_key_queue{key=\"a\\\"b\\\\c\\nd{},=\"} 7\n"));
+    assert_non_null(strstr(text, ",instance=\"0\",class=\"x\\\"y\"} 4\n"));
+    assert_non_null(strstr(text, ",le=\"0.001\"} 2\n"));
+    assert_non_null(strstr(text, ",le=\"+Inf\"} 5\n"));
+    assert_non_null(strstr(text, "\npkienrolld_ledger_up 0\n# EOF\n"));
+    assert_null(strstr(text, "pkienrolld_state"));
+    pke_buf_done(&out);
+    pke_buf_init(&out, 64);
+    assert_int_equal(metrics_write(NULL, keys, NULL, &out), PKE_LIMIT);
+    pke_buf_done(&out);
+    json_decref(keys);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_metrics_labels),
         cmocka_unit_test(test_roles_of_peers),
         cmocka_unit_test(test_every_verb_against_every_role),
         cmocka_unit_test(test_groups_of_the_configuration),

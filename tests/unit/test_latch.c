@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "daemon/key/latch.h"
+#include "daemon/key/pause.h"
 
 #define URI "pkcs11:token=lab;object=ca"
 
@@ -49,8 +50,67 @@ static void test_latch(void **state)
     rmdir(dir);
 }
 
+/* A token with a keypad of its own: no PIN is latched like a PIN. */
+static void test_no_pin_is_latched(void **state)
+{
+    char dir[] = "/tmp/pke-latch-XXXXXX";
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    assert_true(latch_set(dir, URI, PKE_BYTES(NULL, 0)));
+    assert_true(latch_is_set(dir, URI, PKE_BYTES(NULL, 0)));
+    assert_false(latch_is_set(dir, URI, pke_bytes_str("1234")));
+    latch_clear(dir, URI);
+    assert_false(latch_is_set(dir, URI, PKE_BYTES(NULL, 0)));
+    assert_int_equal(rmdir(dir), 0);
+}
+
+static void test_one_at_a_time(void **state)
+{
+    char dir[] = "/tmp/pke-latch-XXXXXX", command[64];
+    int first, other;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    first = latch_lock(dir, URI, 0);
+    assert_true(first >= 0);
+    assert_int_equal(latch_lock(dir, URI, 20), -1);
+    other = latch_lock(dir, "pkcs11:token=lab;object=other", 0); /* another key is nobody's business */
+    assert_true(other >= 0);
+    latch_unlock(other);
+    latch_unlock(first);
+    first = latch_lock(dir, URI, 0);
+    assert_true(first >= 0);
+    latch_unlock(first);
+    assert_int_equal(latch_lock("/nonexistent", URI, 0), -2);
+    latch_unlock(-1);
+    latch_unlock(-2);
+    snprintf(command, sizeof command, "rm -r %s", dir);
+    assert_int_equal(system(command), 0);
+}
+
+static void test_pause(void **state)
+{
+    char dir[] = "/tmp/pke-pause-XXXXXX";
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    assert_false(pause_is_set(dir, "ca"));
+    assert_true(pause_clear(dir, "ca"));
+    assert_true(pause_set(dir, "ca"));
+    assert_true(pause_set(dir, "ca"));
+    assert_true(pause_is_set(dir, "ca"));
+    assert_false(pause_is_set(dir, "ca2"));
+    assert_true(pause_clear(dir, "ca"));
+    assert_false(pause_is_set(dir, "ca"));
+    assert_int_equal(rmdir(dir), 0);
+    assert_false(pause_set(dir, "ca"));
+    assert_true(pause_is_set("/dev/null", "ca")); /* not to know is not to sign */
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_latch)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_latch), cmocka_unit_test(test_no_pin_is_latched),
+                                       cmocka_unit_test(test_one_at_a_time), cmocka_unit_test(test_pause)};
     return cmocka_run_group_tests_name("latch", tests, NULL, NULL);
 }
