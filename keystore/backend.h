@@ -36,6 +36,13 @@ struct ks_backend {
     int (*recover)(struct ks_key *key, enum ks_rung rung, struct ks_facts *facts, struct ks_error *error);
     /** As ks_idle; NULL: nothing to give back. */
     void (*idle)(struct ks_key *key);
+    /** key->config.pin was replaced: the next login takes it; NULL: every login looks there. */
+    void (*pin_changed)(struct ks_key *key);
+    /**
+     * Sign something that is no certificate, after attributes and public half were found right: does the
+     * device take the auth value, and is what it gives what X.509 wants? NULL: open() has found out.
+     */
+    int (*prove)(struct ks_key *key, struct ks_error *error);
     /** As ks_keep_alive; NULL: there is no session. */
     int (*keep_alive)(struct ks_key *key, struct ks_error *error);
     /** Release everything. Accepts a key whose open() failed. */
@@ -55,6 +62,7 @@ struct ks_key {
 };
 
 extern const struct ks_backend ks_backend_pkcs11;
+extern const struct ks_backend ks_backend_tpm2;
 extern const struct ks_backend ks_backend_file;
 
 #endif

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "keystore/ceremony.h"
 #include "keystore/p11.h"
+#include "keystore/p11_ceremony.h"
 
 #define ID_OCTETS    16
 #define TEMPLATE_MAX 20
@@ -157,18 +157,14 @@ static int generate(struct p11 *p, const struct ks_algorithm_info *alg, struct k
     return generate_pair(p, alg, id, error);
 }
 
-int ks_generate(const struct ks_config *config, enum ks_key_algorithm algorithm, struct pke_buf *creation,
-                struct ks_error *error)
+int p11_generate(const struct ks_config *config, enum ks_key_algorithm algorithm, struct ks_error *error)
 {
     const struct ks_algorithm_info *alg = ks_algorithm_info(algorithm);
     struct p11 *p;
     int rc;
 
-    (void)creation;
-    *error = (struct ks_error){.cls = KS_OK};
-    if (config->backend != KS_PKCS11 || !alg)
-        return ks_fail(error, KS_PERMANENT, "key-generate", "CA key algorithms",
-                       "keys are made inside a PKCS#11 token only: RSA, P-256, P-384, Ed25519");
+    if (!alg)
+        return ks_fail(error, KS_PERMANENT, "key-generate", "CA key algorithms", "unknown key algorithm");
     if (ks_signature_check(alg, config->signature, error) != 0)
         return -1;
     p = pke_calloc(1, sizeof *p);

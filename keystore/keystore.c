@@ -87,7 +87,21 @@ static int accept_facts(struct ks_key *key, struct ks_facts *facts, struct pke_b
     key->spki_n = (size_t)n;
     key->algorithm = algorithm;
     key->facts = *facts;
+    *facts = (struct ks_facts){0};
     return 0;
+}
+
+static const struct ks_backend *backend_of(enum ks_backend_kind kind)
+{
+    switch (kind) {
+    case KS_PKCS11:
+        break;
+    case KS_TPM2:
+        return &ks_backend_tpm2;
+    case KS_FILE:
+        return &ks_backend_file;
+    }
+    return &ks_backend_pkcs11;
 }
 
 int ks_open(const struct ks_config *config, struct pke_bytes expect_spki, struct ks_key **ret,
@@ -98,12 +112,13 @@ int ks_open(const struct ks_config *config, struct pke_bytes expect_spki, struct
 
     *error = (struct ks_error){.cls = KS_OK};
     *ret = NULL;
-    key->backend = config->backend == KS_FILE ? &ks_backend_file : &ks_backend_pkcs11;
+    key->backend = backend_of(config->backend);
     key->config = *config;
     key->config.module = config->module ? pke_strdup(config->module) : NULL;
     key->config.tcti = config->tcti ? pke_strdup(config->tcti) : NULL;
     key->config.uri = pke_strdup(config->uri ? config->uri : "");
-    if (key->backend->open(key, &facts, error) != 0 || accept_facts(key, &facts, expect_spki, error) != 0) {
+    if (key->backend->open(key, &facts, error) != 0 || accept_facts(key, &facts, expect_spki, error) != 0 ||
+        (key->backend->prove && key->backend->prove(key, error) != 0)) {
         facts_done(&facts);
         ks_close(key);
         return -1;
@@ -199,6 +214,8 @@ void ks_use_pin(struct ks_key *key, const struct pke_secret *pin)
 {
     key->config.pin = pin;
     key->locked = false;
+    if (key->backend->pin_changed)
+        key->backend->pin_changed(key);
 }
 
 enum ks_signature ks_signature_of(const struct ks_key *key)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file
- * Private to keystore/: one TPM 2.0 through ESAPI, one key in it. Everything blocks; no threads.
+ * Private to keystore/: a TPM 2.0 through ESAPI. All functions but the pure ones block on the device, each
+ * command at most config->deadline_ms; they return 0, or -1 with @p error.
  */
 #ifndef KEYSTORE_TPM_H
 #define KEYSTORE_TPM_H
@@ -12,122 +13,113 @@
 #include "keystore/backend.h"
 #include "keystore/tpm_keyfile.h"
 
-#define TPM_SRK_HANDLE 0x81000001 /* TCG TPM v2.0 Provisioning Guidance 7.8 */
+/** @{ The first handles of a kind (TPM 2.0 part 2, 7.5). The macros of the TSS shift an int out of its range.
+ */
+#define TPM_TRANSIENT_FIRST  0x80000000u
+#define TPM_LOADED_FIRST     0x02000000u
+#define TPM_PERSISTENT_FIRST 0x81000000u
+#define TPM_PLATFORM_FIRST   0x81800000u
+/** @} */
+#define TPM_SRK_HANDLE 0x81000001u /* TCG TPM v2.0 provisioning guidance, 7.8 */
 
-/* ---- tpm_rc.c: what each response code means to the caller */
-
-/** Class of @p rc, by its value without layer, handle, session and parameter number. */
-enum ks_class tpm_rc_class(TSS2_RC rc);
-
-/** True for @p code (TPM2_RC_*) from the TPM, whatever handle, session or parameter it is about. */
-bool tpm_rc_is(TSS2_RC rc, TPM2_RC code);
-
-/** Describe the failure of @p command ("TPM2_Sign"). Returns -1. */
-int tpm_fail(struct ks_error *error, const char *command, TSS2_RC rc);
-
-/* ---- tpm_uri.c */
-
+/** "tpm2:file=/path" or "tpm2:handle=0x81200001". */
 struct tpm_uri {
-    const char *file;   /* of a key file, borrowed from the text; NULL: */
-    TPM2_HANDLE handle; /* persistent */
+    const char *file;   /* into the text; NULL: a handle */
+    TPM2_HANDLE handle; /* 0: a file */
 };
-
-/** PKE_OK or PKE_CONFIG (key-uri). */
+/** Pure. PKE_OK or PKE_CONFIG (key-uri). */
 enum pke_err tpm_uri_parse(const char *text, struct tpm_uri *ret, struct pke_fail *fail);
 
-/* ---- tpm_tcti.c, tpm_tcti_fd.c: the way to the TPM */
-
-/**
- * Open @p name: "unix:PATH" (raw commands over a stream socket, as swtpm speaks), "device:PATH",
- * "tabrmd:OPTIONS". *exclusive: nobody manages the TPM's places for us, we are alone.
- * @return 0 and *ret (tpm_tcti_close), or -1.
- */
-int tpm_tcti_open(const char *name, unsigned deadline_ms, TSS2_TCTI_CONTEXT **ret, bool *exclusive,
-                  struct ks_error *error);
-void tpm_tcti_close(TSS2_TCTI_CONTEXT **tcti); /* accepts NULL in it */
-
-/** The TCTI over the socket @p fd, which it owns from now on. A command that is not answered within
- * @p deadline_ms ends in TSS2_TCTI_RC_TRY_AGAIN, and nothing more can be done with it. Never NULL. */
-TSS2_TCTI_CONTEXT *tpm_tcti_fd_new(int fd, unsigned deadline_ms);
-
-/* ---- tpm_public.c: templates, and what a public area says */
-
-/** Storage root key as tpm2-openssl and the provisioning guidance make it: ECC P-256. */
-void tpm_srk_template(TPM2B_PUBLIC *out);
-/** Does @p area have exactly the parameters of that template? */
-bool tpm_is_srk(const TPMT_PUBLIC *area);
-
-/** A CA key: sign only, fixed, made inside, not under dictionary attack protection. False: no TPM has it. */
-bool tpm_key_template(const struct ks_algorithm_info *algorithm, TPM2B_PUBLIC *out);
-
-/** Attributes of a CA key, by TCG names, and what they must be. Returns how many. */
-size_t tpm_attributes(TPMA_OBJECT attributes, struct ks_attribute out[KS_ATTRIBUTES_MAX]);
-
-/** Public key of the area; NULL when it is none that a CA of ours may use. */
-EVP_PKEY *tpm_public_key(const TPMT_PUBLIC *area);
-
-/* ---- tpm_context.c: connection, storage root, sessions */
-
 struct tpm {
-    const struct ks_config *config;
-    struct tpm_uri uri;
-    bool exclusive;
     TSS2_TCTI_CONTEXT *tcti;
     ESYS_CONTEXT *esys;
-    ESYS_TR parent; /* ESYS_TR_NONE: not there */
-    ESYS_TR key;
-    ESYS_TR session;
-    bool parent_loaded, key_loaded; /* transient: to be flushed */
-    struct tpm_keyfile file;        /* of a key file: what it holds */
-    TPM2B_PUBLIC area;              /* of the key */
-    TPM2B_NAME name;
+    bool exclusive; /* no resource manager between */
+    bool salted;    /* the auth value goes in an HMAC session with encrypted parameters */
+    bool primary;   /* the SRK is not the owner's primary that a key file was made under */
+    unsigned deadline_ms;
+    struct tpm_uri uri;
+    const struct ks_config *config;
+    struct tpm_keyfile file; /* of a tpm2:file= */
+    bool file_read;
+    ESYS_TR object;  /* the key; ESYS_TR_NONE: not loaded */
+    ESYS_TR session; /* ESYS_TR_NONE: none open */
+    TPM2B_NAME name; /* of the key that was opened first; size 0: none yet */
 };
 
-/** Parse the URI and connect: TCTI, ESYS, TPM2_Startup where nobody did it, places that a crash left taken
- * are given free where we are alone. */
-int tpm_connect(struct tpm *t, const struct ks_config *config, struct ks_error *error);
+/* --- tpm_device.c: connection --- */
 
-/** Flush what is loaded, end session and connection. As often as wanted. */
+/** Check the configuration and connect; on an exclusive TCTI start the TPM up and flush what a killed process
+ * left. config->uri may be NULL when no key is meant. @p t must stay where it is; release with
+ * tpm_disconnect. */
+int tpm_connect(struct tpm *t, const struct ks_config *config, unsigned deadline_ms, struct ks_error *error);
+
+/** Flush what is ours (no errors told) and close. Accepts one that was never connected. */
 void tpm_disconnect(struct tpm *t);
 
-/** Flush key, session and parent; the connection stays. */
-void tpm_release(struct tpm *t);
+/** Give back session and loaded key. */
+void tpm_drop(struct tpm *t);
 
-/** The parent of keys: the persistent storage root key when one is there and fits, else a primary key made
- * like it. @p handle: what the key file says (TPM2_RH_OWNER or a persistent handle). */
-int tpm_open_parent(struct tpm *t, TPM2_HANDLE handle, struct ks_error *error);
+/** Describe a failed command; a deadline that passed is said so. Returns -1. */
+int tpm_fail(struct tpm *t, struct ks_error *error, const char *call, TSS2_RC rc);
 
-/** True in *ret when the persistent @p handle is taken. */
-int tpm_occupied(struct tpm *t, TPM2_HANDLE handle, bool *ret, struct ks_error *error);
+typedef int tpm_step(struct tpm *t, void *arg, struct ks_error *error);
 
-/** Session that authorises with an object's auth value: ESYS_TR_PASSWORD, or one salted to the parent, begun
- * when there is none; then with the parameters encrypted. */
-int tpm_session(struct tpm *t, ESYS_TR *ret, struct ks_error *error);
+/**
+ * Run @p step, again after a pause (20 to 500 ms) while it fails with KS_TRANSIENT and the deadline has not
+ * passed. When the TPM lacks room the key and the session are given back first: the step takes what it needs.
+ */
+int tpm_retry(struct tpm *t, tpm_step *step, void *arg, struct ks_error *error);
 
-/** TPM2_TestParms of @p area. KS_PERMANENT (key-algorithm) when the TPM does not have it. */
-int tpm_test_parms(struct tpm *t, const TPMT_PUBLIC *area, struct ks_error *error);
+/** The auth value as the TPM stores it: at most as long as SHA-256 (hashed when longer, as ESAPI does). */
+void tpm_auth_value(struct pke_bytes pin, TPM2B_AUTH *ret);
 
-/** Give the loaded object the auth value of the configuration. */
-int tpm_set_auth(struct tpm *t, ESYS_TR object, const struct pke_secret *auth, struct ks_error *error);
+/* --- tpm_parent.c: storage keys --- */
 
-/* ---- tpm_key.c: the CA key */
+struct tpm_parent {
+    ESYS_TR tr;
+    TPM2_HANDLE handle; /* what a key file names */
+    bool transient;
+};
+/** The storage key @p want: a persistent handle, or TPM2_RH_OWNER: the SRK when it is there and fits, else
+ * the primary is made anew. Close with tpm_parent_close. */
+int tpm_parent_open(struct tpm *t, TPM2_HANDLE want, struct tpm_parent *ret, struct ks_error *error);
+void tpm_parent_close(struct tpm *t, struct tpm_parent *parent);
 
-/** Load the key of the URI (again), check its name, read its area. */
-int tpm_key_load(struct tpm *t, struct ks_error *error);
+/** Is a storage root key that fits at TPM_SRK_HANDLE? @p ret is ESYS_TR_NONE when the handle is free; one
+ * that does not fit is KS_PERMANENT. */
+int tpm_srk_find(struct tpm *t, ESYS_TR *ret, struct ks_error *error);
+/** Make the primary of the owner hierarchy (ECC P-256) as a transient object. */
+int tpm_primary_create(struct tpm *t, ESYS_TR *ret, struct ks_error *error);
 
-/** Public half and attributes from the loaded area. */
-int tpm_key_facts(struct tpm *t, struct ks_facts *facts, struct ks_error *error);
+/** A session salted to @p parent, parameters encrypted both ways. */
+int tpm_session_start(struct tpm *t, ESYS_TR parent, ESYS_TR *ret, struct ks_error *error);
 
-/** TPM2_Sign; the X.509 form is appended to @p out. The key is loaded if it is not. */
-int tpm_key_sign(struct tpm *t, const struct ks_hash *hash, struct pke_buf *out, struct ks_error *error);
+/* --- tpm_public.c: public areas; pure --- */
 
-extern const struct ks_backend ks_backend_tpm2;
+/** Does @p area equal the template of the storage root key, the unique value aside? */
+bool tpm_public_is_srk(const TPMT_PUBLIC *area);
+void tpm_public_srk(TPM2B_PUBLIC *ret);
+/** Template of a CA key; false for an algorithm that no TPM of ours has. */
+bool tpm_public_template(enum ks_key_algorithm algorithm, TPM2B_PUBLIC *ret);
+/** nameAlg || H(area) (TPM 2.0 part 1, 16). False for a digest we do not know. */
+bool tpm_public_name(const TPMT_PUBLIC *area, TPM2B_NAME *ret);
+/** Public key and attributes as facts. @p empty_auth: nothing need be known to use it. */
+int tpm_public_facts(const TPMT_PUBLIC *area, bool empty_auth, struct ks_facts *facts,
+                     struct ks_error *error);
 
-/* ---- tpm_generate.c; the contracts are those of ceremony.h */
+/* --- tpm_key.c: the key --- */
+
+/** Load the key and open the session, as far as they are not there. */
+tpm_step tpm_ready;
+/** Sign with what tpm_ready made. */
+int tpm_sign_hash(struct tpm *t, bool rsa, const struct ks_hash *hash, struct pke_buf *out,
+                  struct ks_error *error);
+
+/* --- ceremony.h for a TPM: tpm_generate.c, tpm_change.c --- */
+
 int tpm_init(const struct ks_config *config, struct ks_error *error);
 int tpm_generate(const struct ks_config *config, enum ks_key_algorithm algorithm, struct pke_buf *creation,
                  struct ks_error *error);
-int tpm_change_auth(const struct ks_config *config, const struct pke_secret *new_auth,
-                    struct ks_error *error);
+int tpm_change_auth(const struct ks_config *config, const struct pke_secret *new_pin, struct ks_error *error);
 
 #endif

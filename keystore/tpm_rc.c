@@ -1,130 +1,133 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <inttypes.h>
+#include "keystore/tpm_rc.h"
+
 #include <stdio.h>
 #include <tss2/tss2_rc.h>
+#include <tss2/tss2_tpm2_types.h>
 
 #include "base/mem.h"
 #include "keystore/rv.h"
-#include "keystore/tpm.h"
 
-/* Format 1 (bit 7): handle, session or parameter number stands in bits 8 to 11 and what kind in bit 6. */
-static TPM2_RC base_of(TSS2_RC rc)
-{
-    TPM2_RC code = rc & ~TSS2_RC_LAYER_MASK;
+#define LAYER_MASK 0xff0000u
+#define FORMAT_ONE 0x080u
+#define BASE_ONE   0x0bfu /* format bit and number; the rest says which handle, session or parameter */
 
-    return code & TPM2_RC_FMT1 ? code & (TPM2_RC_FMT1 | 0x3f) : code;
-}
-
-static bool from_tpm(TSS2_RC rc)
-{
-    TSS2_RC layer = rc & TSS2_RC_LAYER_MASK;
-
-    return layer == TSS2_TPM_RC_LAYER || layer == TSS2_RESMGR_TPM_RC_LAYER;
-}
-
-bool tpm_rc_is(TSS2_RC rc, TPM2_RC code)
-{
-    return from_tpm(rc) && base_of(rc) == base_of(code);
-}
-
-/* TPM 2.0 part 2, 6.6.3. What is not here is KS_PERMANENT: a command that the TPM will not understand next
- * time either. */
-static const struct {
-    TPM2_RC code;
+struct rc_entry {
+    TSS2_RC base;
     enum ks_class cls;
-    const char *reason; /* NULL: that of the class */
-} table[] = {
-    {TPM2_RC_RETRY, KS_TRANSIENT, NULL},
-    {TPM2_RC_YIELDED, KS_TRANSIENT, NULL},
-    {TPM2_RC_TESTING, KS_TRANSIENT, NULL},
-    {TPM2_RC_CANCELED, KS_TRANSIENT, NULL},
-    {TPM2_RC_NV_RATE, KS_TRANSIENT, NULL},
-    {TPM2_RC_NV_UNAVAILABLE, KS_TRANSIENT, NULL},
-    {TPM2_RC_MEMORY, KS_TRANSIENT, NULL},
-    {TPM2_RC_OBJECT_MEMORY, KS_TRANSIENT, NULL},
-    {TPM2_RC_SESSION_MEMORY, KS_TRANSIENT, NULL},
-    {TPM2_RC_OBJECT_HANDLES, KS_TRANSIENT, NULL},
-    {TPM2_RC_SESSION_HANDLES, KS_TRANSIENT, NULL},
-    {TPM2_RC_CONTEXT_GAP, KS_TRANSIENT, NULL},
-    {TPM2_RC_REFERENCE_H0, KS_SESSION, NULL},
-    {TPM2_RC_REFERENCE_S0, KS_SESSION, NULL},
-    {TPM2_RC_NONCE, KS_SESSION, NULL},
-    {TPM2_RC_INITIALIZE, KS_TOKEN, NULL}, /* reset: TPM2_Startup, and everything anew */
-    {TPM2_RC_REBOOT, KS_TOKEN, NULL},
-    {TPM2_RC_AUTH_FAIL, KS_AUTH, NULL}, /* counted by the dictionary attack logic */
-    {TPM2_RC_BAD_AUTH, KS_AUTH, NULL},  /* not counted: the object is noDA */
-    {TPM2_RC_AUTH_MISSING, KS_AUTH, NULL},
-    {TPM2_RC_AUTH_UNAVAILABLE, KS_AUTH, NULL},
-    {TPM2_RC_LOCKOUT, KS_AUTH, "key-lockout"},
-    {TPM2_RC_HANDLE, KS_PERMANENT, "key-missing"},
-    {TPM2_RC_INTEGRITY, KS_PERMANENT, "key-foreign"}, /* a key file of another TPM, or before TPM2_Clear */
-    {TPM2_RC_FAILURE, KS_PERMANENT, "key-tpm-failure"},
+    enum tpm_rc_hint hint;
+    const char *reason;
 };
 
-static size_t find(TSS2_RC rc)
-{
-    size_t i = 0;
+/* TPM 2.0 part 2, 6.6.3. What is not here has no cure but another configuration: KS_PERMANENT. */
+static const struct rc_entry table[] = {
+    {TPM2_RC_INITIALIZE, KS_TOKEN, TPM_RC_NO_STARTUP, "key-tpm-reset"},
+    {TPM2_RC_FAILURE, KS_PERMANENT, TPM_RC_NO_HINT, "key-tpm-failure"},
+    {TPM2_RC_REBOOT, KS_PERMANENT, TPM_RC_NO_HINT, "key-tpm-failure"},
+    {TPM2_RC_UPGRADE, KS_PERMANENT, TPM_RC_NO_HINT, "key-tpm-failure"},
+    {TPM2_RC_CONTEXT_GAP, KS_TRANSIENT, TPM_RC_MAKE_ROOM, "key-tpm-memory"},
+    {TPM2_RC_OBJECT_MEMORY, KS_TRANSIENT, TPM_RC_MAKE_ROOM, "key-tpm-memory"},
+    {TPM2_RC_SESSION_MEMORY, KS_TRANSIENT, TPM_RC_MAKE_ROOM, "key-tpm-memory"},
+    {TPM2_RC_MEMORY, KS_TRANSIENT, TPM_RC_MAKE_ROOM, "key-tpm-memory"},
+    {TPM2_RC_SESSION_HANDLES, KS_TRANSIENT, TPM_RC_MAKE_ROOM, "key-tpm-memory"},
+    {TPM2_RC_OBJECT_HANDLES, KS_TRANSIENT, TPM_RC_MAKE_ROOM, "key-tpm-memory"},
+    {TPM2_RC_YIELDED, KS_TRANSIENT, TPM_RC_NO_HINT, "key-transient"},
+    {TPM2_RC_CANCELED, KS_TRANSIENT, TPM_RC_NO_HINT, "key-transient"},
+    {TPM2_RC_TESTING, KS_TRANSIENT, TPM_RC_NO_HINT, "key-transient"},
+    {TPM2_RC_RETRY, KS_TRANSIENT, TPM_RC_NO_HINT, "key-transient"},
+    {TPM2_RC_NV_RATE, KS_TRANSIENT, TPM_RC_NO_HINT, "key-transient"},
+    {TPM2_RC_NV_UNAVAILABLE, KS_TRANSIENT, TPM_RC_NO_HINT, "key-transient"},
+    {TPM2_RC_REFERENCE_H0, KS_SESSION, TPM_RC_NO_HINT, "key-session-lost"},
+    {TPM2_RC_REFERENCE_H1, KS_SESSION, TPM_RC_NO_HINT, "key-session-lost"},
+    {TPM2_RC_REFERENCE_H2, KS_SESSION, TPM_RC_NO_HINT, "key-session-lost"},
+    {TPM2_RC_REFERENCE_H3, KS_SESSION, TPM_RC_NO_HINT, "key-session-lost"},
+    {TPM2_RC_REFERENCE_H4, KS_SESSION, TPM_RC_NO_HINT, "key-session-lost"},
+    {TPM2_RC_REFERENCE_H5, KS_SESSION, TPM_RC_NO_HINT, "key-session-lost"},
+    {TPM2_RC_REFERENCE_H6, KS_SESSION, TPM_RC_NO_HINT, "key-session-lost"},
+    {TPM2_RC_REFERENCE_S0, KS_SESSION, TPM_RC_NO_HINT, "key-session-lost"},
+    {TPM2_RC_REFERENCE_S1, KS_SESSION, TPM_RC_NO_HINT, "key-session-lost"},
+    {TPM2_RC_REFERENCE_S2, KS_SESSION, TPM_RC_NO_HINT, "key-session-lost"},
+    {TPM2_RC_REFERENCE_S3, KS_SESSION, TPM_RC_NO_HINT, "key-session-lost"},
+    {TPM2_RC_REFERENCE_S4, KS_SESSION, TPM_RC_NO_HINT, "key-session-lost"},
+    {TPM2_RC_REFERENCE_S5, KS_SESSION, TPM_RC_NO_HINT, "key-session-lost"},
+    {TPM2_RC_REFERENCE_S6, KS_SESSION, TPM_RC_NO_HINT, "key-session-lost"},
+    {TPM2_RC_NONCE, KS_SESSION, TPM_RC_NO_HINT, "key-session-lost"},
+    {TPM2_RC_EXPIRED, KS_SESSION, TPM_RC_NO_HINT, "key-session-lost"},
+    {TPM2_RC_LOCKOUT, KS_AUTH, TPM_RC_NO_HINT, "key-tpm-lockout"},
+    {TPM2_RC_AUTH_FAIL, KS_AUTH, TPM_RC_NO_HINT, "key-pin-refused"},
+    {TPM2_RC_BAD_AUTH, KS_AUTH, TPM_RC_NO_HINT, "key-pin-refused"},
+    {TPM2_RC_HANDLE, KS_PERMANENT, TPM_RC_KEY_MISSING, "key-missing"},
+    {TPM2_RC_INTEGRITY, KS_PERMANENT, TPM_RC_KEY_MISSING, "key-missing"},
+};
 
-    while (i < PKE_LEN(table) && !tpm_rc_is(rc, table[i].code))
-        i++;
-    return i;
+TSS2_RC tpm_rc_base(TSS2_RC rc)
+{
+    TSS2_RC layer = rc & LAYER_MASK;
+
+    /* The kernel's and abrmd's resource managers answer with codes of the TPM under their own layers. */
+    if (layer == TSS2_RESMGR_TPM_RC_LAYER || layer == TSS2_RESMGR_RC_LAYER)
+        layer = TSS2_TPM_RC_LAYER;
+    if (layer != TSS2_TPM_RC_LAYER)
+        return rc;
+    rc &= ~LAYER_MASK;
+    return rc & FORMAT_ONE ? rc & BASE_ONE : rc;
 }
 
-/* What the libraries say: the connection, or an answer that nobody understands. The context cannot be used
- * any more (ESAPI stays in a state that refuses every call), so that it is made anew. */
-static enum ks_class library_class(TSS2_RC rc)
+static const struct rc_entry *find(TSS2_RC rc)
 {
-    switch (rc & ~TSS2_RC_LAYER_MASK) {
-    case TSS2_BASE_RC_MEMORY:
-        return KS_TRANSIENT;
-    case TSS2_BASE_RC_NOT_IMPLEMENTED:
-    case TSS2_BASE_RC_NOT_SUPPORTED:
-    case TSS2_BASE_RC_BAD_VALUE:
-    case TSS2_BASE_RC_BAD_REFERENCE:
-        return KS_PERMANENT;
-    default:
-        return KS_TOKEN;
-    }
+    TSS2_RC base = tpm_rc_base(rc);
+
+    for (size_t i = 0; i < PKE_LEN(table); i++)
+        if (table[i].base == base)
+            return &table[i];
+    return NULL;
 }
 
 enum ks_class tpm_rc_class(TSS2_RC rc)
 {
-    size_t i;
+    const struct rc_entry *e = find(rc);
 
     if (rc == TSS2_RC_SUCCESS)
         return KS_OK;
-    if (!from_tpm(rc))
-        return library_class(rc);
-    /* 0x910 to 0x916, 0x918 to 0x91e: a handle or session of the command is not loaded. */
-    if ((base_of(rc) & ~0xfU) == TPM2_RC_REFERENCE_H0)
-        return KS_SESSION;
-    i = find(rc);
-    return i < PKE_LEN(table) ? table[i].cls : KS_PERMANENT;
+    if (e)
+        return e->cls;
+    /* After any failure of its own or of the carrier, ESAPI answers "bad sequence" for ever. */
+    return tpm_rc_base(rc) & LAYER_MASK ? KS_TOKEN : KS_PERMANENT;
+}
+
+enum tpm_rc_hint tpm_rc_hint(TSS2_RC rc)
+{
+    const struct rc_entry *e = find(rc);
+
+    return e ? e->hint : TPM_RC_NO_HINT;
 }
 
 static const char *reason_of(TSS2_RC rc, enum ks_class cls)
 {
-    size_t i = from_tpm(rc) ? find(rc) : PKE_LEN(table);
+    const struct rc_entry *e = find(rc);
 
-    if (i < PKE_LEN(table) && table[i].reason)
-        return table[i].reason;
+    if (e)
+        return e->reason;
     if (rc == TSS2_ESYS_RC_RSP_AUTH_FAILED)
-        return "key-response-forged";
-    if (cls == KS_TOKEN)
-        return "key-tpm-gone";
-    return cls == KS_AUTH ? "key-auth-refused" : cls == KS_PERMANENT ? "key-tpm-refused" : "key-tpm-busy";
+        return "key-tpm-forged";
+    return cls == KS_TOKEN ? "key-token-gone" : "key-permanent";
 }
 
-int tpm_fail(struct ks_error *error, const char *command, TSS2_RC rc)
+int tpm_rc_fail(struct ks_error *error, const char *call, TSS2_RC rc)
 {
     enum ks_class cls = tpm_rc_class(rc);
-    char rule[sizeof error->fail.rule];
+    const char *also = "";
 
     if (cls == KS_OK)
-        cls = KS_PERMANENT; /* called for a failure */
-    snprintf(rule, sizeof rule, "TPM 2.0 %s", command);
-    *error = (struct ks_error){.cls = cls, .raw = rc};
-    pke_fail_set(&error->fail, ks_class_err(cls), reason_of(rc, cls), rule, "%s: %s (0x%" PRIx32 ")", command,
-                 Tss2_RC_Decode(rc), rc);
+        cls = KS_PERMANENT; /* called for a failure: a "success" that the call may not give */
+    if (rc == TSS2_ESYS_RC_RSP_AUTH_FAILED)
+        also = "; the answer was altered between the TPM and here";
+    else if (tpm_rc_hint(rc) == TPM_RC_KEY_MISSING)
+        also = "; this TPM does not hold that key";
+    else if (tpm_rc_hint(rc) == TPM_RC_NO_STARTUP)
+        also = "; the TPM was reset";
+    ks_fail(error, cls, reason_of(rc, cls), call, "%s returned 0x%x (%s)%s", call, rc, Tss2_RC_Decode(rc),
+            also);
+    error->raw = rc;
     return -1;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "keystore/tpm.h"
 
 /* p11-kit is lax: it takes duplicates (the last wins), unknown attributes, a bare "pkcs11:" (which matches
  * anything), any case of the scheme, white space anywhere. Here a CA key is named, so every attribute must be
@@ -160,8 +161,12 @@ bool ks_uri_match_token(const struct ks_uri *uri, const CK_TOKEN_INFO *info)
 enum pke_err ks_uri_check(const char *uri, struct pke_fail *fail)
 {
     struct ks_uri parsed;
-    enum pke_err err = ks_uri_parse(uri, &parsed, fail);
+    struct tpm_uri tpm;
+    enum pke_err err;
 
+    if (strncmp(uri, "tpm2:", 5) == 0)
+        return tpm_uri_parse(uri, &tpm, fail);
+    err = ks_uri_parse(uri, &parsed, fail);
     ks_uri_done(&parsed);
     return err;
 }
