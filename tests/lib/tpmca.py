@@ -27,8 +27,9 @@ class TpmLab(mdmlab.MdmLab):
         self.uri = f"tpm2:handle={self.handle:#x}" if self.handle else f"tpm2:file={os.path.join(self.etc, KEY_FILE)}"
         self.auth_file = os.path.join(self.etc, AUTH_FILE)
         mdmlab.write_text(self.auth_file, secrets.token_hex(32) + "\n")
-        self.key_options = ["--backend", "tpm2", "--tcti", self.tpm.tcti, "--session", self.session, "--uri", self.uri]
-        self.keytool("init-token", pin=False)
+        device = ["--backend", "tpm2", "--tcti", self.tpm.tcti, "--session", self.session]
+        self.key_options = [*device, "--uri", self.uri, "--pin-file", self.auth_file]
+        self.run([lab_module.KEYTOOL, "init-token", *device], check=True)
         self.keytool("generate", "--algorithm", self.key_algorithm)
         self.make_certificate()
         for name, value in (("backend", "tpm2"), ("module", None), ("tcti", self.tpm.tcti), ("session", self.session),
@@ -41,7 +42,6 @@ class TpmLab(mdmlab.MdmLab):
         os.chmod(self.ca, 0o644)
         self.write_bundle()
 
-    def keytool(self, command, *args, pin=True, check=True):
+    def keytool(self, command, *args, check=True):
         """One command of pkienroll-keytool for the key of this lab."""
-        secret = ["--pin-file", self.auth_file] if pin else []
-        return self.run([lab_module.KEYTOOL, command, *self.key_options, *secret, *args], check=check)
+        return self.run([lab_module.KEYTOOL, command, *self.key_options, *args], check=check)
