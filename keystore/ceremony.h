@@ -29,15 +29,17 @@ int ks_init_token(const struct ks_config *config, const char *label, const char 
  * tpm2:file= is written (mode 0600, emptyAuth explicit) and refused with PKE_EXISTS when it is there; an
  * occupied tpm2:handle= is refused so. Parameters are asked for with TPM2_TestParms first. What was really
  * made is what ks_open reads back.
- * @p creation, if not NULL, gets what TPM2_CertifyCreation needs later (empty for PKCS#11).
+ * @p creation, if not NULL, gets what TPM2_CertifyCreation needs later: TPM2B_CREATION_DATA, TPM2B_DIGEST
+ * creationHash and TPMT_TK_CREATION as the TPM marshals them, one after the other (nothing for PKCS#11).
  * @return 0, or -1 with @p error.
  */
 int ks_generate(const struct ks_config *config, enum ks_key_algorithm algorithm, struct pke_buf *creation,
                 struct ks_error *error);
 
 /**
- * C_SetPIN of the user, or TPM2_ObjectChangeAuth of the key (a key file is replaced atomically, a persistent
- * handle is made anew in place only when the new one is safe).
+ * C_SetPIN of the user, or TPM2_ObjectChangeAuth of the key: a key file is replaced atomically, when the
+ * new one has signed. Refused for a persistent handle: it would have to be evicted before the new object can
+ * have its place, and a power cut between would lose the key.
  * @return 0, or -1 with @p error; then the old one is still valid.
  */
 int ks_change_auth(const struct ks_config *config, const struct pke_secret *new_pin, struct ks_error *error);

@@ -70,6 +70,9 @@ typedef int tpm_step(struct tpm *t, void *arg, struct ks_error *error);
  */
 int tpm_retry(struct tpm *t, tpm_step *step, void *arg, struct ks_error *error);
 
+/** Connect, run @p step under tpm_retry, disconnect: for ceremonies. */
+int tpm_with(const struct ks_config *config, tpm_step *step, void *arg, struct ks_error *error);
+
 /** The auth value as the TPM stores it: at most as long as SHA-256 (hashed when longer, as ESAPI does). */
 void tpm_auth_value(struct pke_bytes pin, TPM2B_AUTH *ret);
 
@@ -108,6 +111,9 @@ int tpm_public_facts(const TPMT_PUBLIC *area, bool empty_auth, struct ks_facts *
                      struct ks_error *error);
 
 /* --- tpm_key.c: the key --- */
+
+/** Read the key file into t->file. */
+int tpm_file_read(struct tpm *t, struct ks_error *error);
 
 /** Load the key and open the session, as far as they are not there. */
 tpm_step tpm_ready;

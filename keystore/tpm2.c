@@ -1,62 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The backend: a TPM 2.0. Between two bursts of work the TPM holds nothing of ours: an idle session stops
  * every TPM after 65,531 commands of others (TPM_RC_CONTEXT_GAP), and there is room for three objects. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/mem.h"
 #include "keystore/rv.h"
 #include "keystore/tpm.h"
 
 #define DEADLINE_MS 20000
-
-static int read_all(int fd, struct pke_buf *ret)
-{
-    for (;;) {
-        uint8_t part[4096];
-        ssize_t n = read(fd, part, sizeof part);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return (int)n;
-        if (pke_buf_add(ret, part, (size_t)n) != PKE_OK) {
-            errno = EFBIG;
-            return -1;
-        }
-    }
-}
-
-/* The blob is no secret, its place is: whoever may write there may put another key. */
-static int tpm_file_read(struct tpm *t, struct ks_error *error)
-{
-    int fd = open(t->uri.file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-    struct pke_buf text;
-    struct stat st;
-    enum pke_err err;
-
-    if (fd < 0)
-        return ks_fail(error, errno == ENOENT ? KS_PERMANENT : KS_TOKEN, "key-file", "open",
-                       "the key file cannot be opened: %s", strerror(errno));
-    pke_buf_init(&text, TPM_KEYFILE_MAX);
-    errno = 0;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_mode & (S_IWGRP | S_IWOTH) ||
-        read_all(fd, &text) != 0)
-        err = pke_fail_set(&error->fail, PKE_CONFIG, "key-file", "TSS2 key file",
-                           "not a regular file that its owner alone may write, or not readable: %s",
-                           strerror(errno));
-    else
-        err = tpm_keyfile_parse(pke_buf_bytes(&text), &t->file, &error->fail);
-    close(fd);
-    pke_buf_done(&text);
-    error->cls = err == PKE_OK ? KS_OK : KS_PERMANENT;
-    t->file_read = err == PKE_OK;
-    return err == PKE_OK ? 0 : -1;
-}
 
 /* What the TPM says about the loaded object; its Name must be the hash of that. */
 static int read_back(struct tpm *t, struct ks_facts *facts, struct ks_error *error)

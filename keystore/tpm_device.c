@@ -2,6 +2,7 @@
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -12,7 +13,9 @@
 
 #define PAUSE_MIN_MS 20
 #define PAUSE_MAX_MS 500
-#define STALE_MAX    64 /* more than any TPM keeps loaded */
+/* A chip may look for the primes of an RSA key for minutes. */
+#define CEREMONY_MS 300000
+#define STALE_MAX   64 /* more than any TPM keeps loaded */
 
 int tpm_fail(struct tpm *t, struct ks_error *error, const char *call, TSS2_RC rc)
 {
@@ -151,4 +154,16 @@ int tpm_retry(struct tpm *t, tpm_step *step, void *arg, struct ks_error *error)
     }
     *error = (struct ks_error){.cls = KS_OK};
     return 0;
+}
+
+int tpm_with(const struct ks_config *config, tpm_step *step, void *arg, struct ks_error *error)
+{
+    struct tpm *t = pke_calloc(1, sizeof *t);
+    int rc = tpm_connect(t, config, config->deadline_ms ? config->deadline_ms : CEREMONY_MS, error);
+
+    if (rc == 0)
+        rc = tpm_retry(t, step, arg, error);
+    tpm_disconnect(t);
+    free(t);
+    return rc;
 }

@@ -13,9 +13,6 @@
 #include "keystore/tpm.h"
 #include "keystore/tpm_rc.h"
 
-/* A chip may look for the primes of an RSA key for minutes. */
-#define DEADLINE_MS 300000
-
 static int exists(struct ks_error *error, const char *text)
 {
     ks_fail(error, KS_PERMANENT, "key-exists", "exactly one key", "%s", text);
@@ -172,18 +169,6 @@ static int make_step(struct tpm *t, void *arg, struct ks_error *error)
     return rc;
 }
 
-static int with_tpm(const struct ks_config *config, tpm_step *step, void *arg, struct ks_error *error)
-{
-    struct tpm *t = pke_calloc(1, sizeof *t);
-    int rc = tpm_connect(t, config, config->deadline_ms ? config->deadline_ms : DEADLINE_MS, error);
-
-    if (rc == 0)
-        rc = tpm_retry(t, step, arg, error);
-    tpm_disconnect(t);
-    free(t);
-    return rc;
-}
-
 int tpm_generate(const struct ks_config *config, enum ks_key_algorithm algorithm, struct pke_buf *creation,
                  struct ks_error *error)
 {
@@ -198,7 +183,7 @@ int tpm_generate(const struct ks_config *config, enum ks_key_algorithm algorithm
     if (pke_secret_bytes(config->pin).n == 0 && !config->allow_weak)
         return ks_fail(error, KS_PERMANENT, "key-pin-missing", "auth value",
                        "a key without an auth value could be used by everybody who reaches the TPM");
-    return with_tpm(config, make_step, &m, error);
+    return tpm_with(config, make_step, &m, error);
 }
 
 static int srk_step(struct tpm *t, void *arg, struct ks_error *error)
@@ -226,5 +211,5 @@ static int srk_step(struct tpm *t, void *arg, struct ks_error *error)
 
 int tpm_init(const struct ks_config *config, struct ks_error *error)
 {
-    return with_tpm(config, srk_step, NULL, error);
+    return tpm_with(config, srk_step, NULL, error);
 }

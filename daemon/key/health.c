@@ -45,7 +45,7 @@ static void on_settle(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     if (k->untold)
-        state_tell(k);
+        state_tell_numbers(k);
     if (!resting) {
         arm(k->settle, SETTLE_MS);
     } else if (k->key) {

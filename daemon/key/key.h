@@ -43,6 +43,8 @@ struct key_role {
 
 /** Tell main and issuer. */
 void state_tell(struct key_role *k);
+/** Tell issuer alone: the state is what it was. */
+void state_tell_numbers(struct key_role *k);
 /** Fill the message; lists and texts are in @p arena. */
 void state_message(const struct key_role *k, struct pke_arena *arena, struct msg_key_state *m);
 bool state_is(const struct key_role *k, const char *state);

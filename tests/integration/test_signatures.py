@@ -115,6 +115,8 @@ def scheme_end_to_end(scheme, algorithm, identifier, without):
             a = lab.issue()
             if tap.ok(a.certificate(), f"{scheme}: a device gets its certificate", a.describe()):
                 check_certificate(lab, a.certificate(), scheme, identifier)
+        r = lab.probe()
+        tap.ok(r.status == 0 and r.verdict, f"{scheme}: the probe finds the certificate in order", r)
         r = lab.ctl("key", "test", "lab-ca")
         tap.equal(r.status, 0, f"{scheme}: key test") or tap.diag(r)
         tap.equal(lab.stop(), 0, f"{scheme}: ends in order")
