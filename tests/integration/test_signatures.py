@@ -65,7 +65,7 @@ def verifies(issuer, certificate, pss):
     key = issuer.public_key()
     try:
         if pss:
-            md = hashes.SHA256()  # older versions do not read it from the certificate
+            md = hashes.SHA256()  # what RSA-2048 signs with; cryptography of Debian 12 does not read it from the certificate
             key.verify(certificate.signature, certificate.tbs_certificate_bytes,
                        padding.PSS(mgf=padding.MGF1(md), salt_length=md.digest_size), md)
         else:
