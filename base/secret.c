@@ -101,6 +101,7 @@ static enum pke_err check_stat(int fd, const char *path, bool credential, size_t
     return PKE_OK;
 }
 
+/* @p ret NULL: look only. */
 static enum pke_err read_secret(const char *path, bool credential, size_t max, struct pke_secret **ret,
                                 struct pke_fail *fail)
 {
@@ -123,7 +124,7 @@ static enum pke_err read_secret(const char *path, bool credential, size_t max, s
     if (err == PKE_OK && (got < 0 || n == 0 || n > max))
         err = pke_fail_set(fail, PKE_CONFIG, "secret-read", "secret files",
                            "%s is empty, too long or unreadable", path);
-    if (err == PKE_OK)
+    if (err == PKE_OK && ret)
         *ret = pke_secret_new(PKE_BYTES(buf, n));
     explicit_bzero(buf, sizeof buf);
     return err;
@@ -133,6 +134,11 @@ enum pke_err pke_secret_read_file(const char *path, size_t max, struct pke_secre
                                   struct pke_fail *fail)
 {
     return read_secret(path, false, max, ret, fail);
+}
+
+enum pke_err pke_secret_check_file(const char *path, size_t max, struct pke_fail *fail)
+{
+    return read_secret(path, false, max, NULL, fail);
 }
 
 enum pke_err pke_secret_read_credential(const char *directory, const char *name, size_t max,

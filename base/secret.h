@@ -35,6 +35,9 @@ struct pke_bytes pke_secret_bytes(const struct pke_secret *s);
 enum pke_err pke_secret_read_file(const char *path, size_t max, struct pke_secret **ret,
                                   struct pke_fail *fail);
 
+/** Whether pke_secret_read_file() would read it, with the same refusals. Nothing of it is kept. */
+enum pke_err pke_secret_check_file(const char *path, size_t max, struct pke_fail *fail);
+
 /**
  * The same for the credential @p name below @p directory, the value of CREDENTIALS_DIRECTORY (NULL: not set).
  * Unlike other files it may show mode 0440 when it belongs to root and root's group: that is how the service

@@ -20,6 +20,7 @@
 #define CONF_MAX_TOKEN_ISSUERS   64 /* facts of auth, with room to spare */
 #define CONF_MAX_ENDPOINT_TOKENS 8
 #define CONF_MAX_BYTES           (1u << 20) /* larger files are refused */
+#define CONF_MAX_PIN             255
 
 enum conf_backend { CONF_BACKEND_PKCS11, CONF_BACKEND_TPM2, CONF_BACKEND_FILE };
 /** How a TPM is told the auth value of the key. */
@@ -163,6 +164,8 @@ struct conf_global {
     char *tenant;
     char *ledger_file;
     int64_t retry_window;
+    int64_t waiting_lifetime; /* of a request that waits for the key */
+    uint64_t waiting_max;
     char *user_file;
     uint64_t auth_workers;
     int64_t request_deadline;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/secret.h"
 #include "daemon/common/conf_impl.h"
 
 static void close_fd(const int *fd)
@@ -119,6 +120,16 @@ static void need_secret(struct look *k, enum conf_section_id section, size_t i, 
                     path);
 }
 
+/* A key role reads it, which is started again and again when it cannot: so it is looked at as strictly
+ * before. */
+static void need_pin(struct look *k, size_t i, const char *path)
+{
+    struct pke_fail fail;
+
+    if (path && pke_secret_check_file(path, CONF_MAX_PIN, &fail) != PKE_OK)
+        conf_bad_in(k->ci, &k->report, CONF_KEYS, i, "pin-file", "%s", fail.text);
+}
+
 static void need_folder(struct look *k, enum conf_section_id section, size_t i, const char *option,
                         const char *path)
 {
@@ -150,7 +161,7 @@ static void check_named_files(struct look *k)
 
     for (size_t i = 0; i < c->n_keys; i++) {
         need_file(k, CONF_KEYS, i, "module", c->keys[i].module);
-        need_secret(k, CONF_KEYS, i, "pin-file", c->keys[i].pin_file);
+        need_pin(k, i, c->keys[i].pin_file);
         if (c->keys[i].backend == CONF_BACKEND_FILE)
             need_secret(k, CONF_KEYS, i, "uri", c->keys[i].uri);
     }

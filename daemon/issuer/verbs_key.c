@@ -250,7 +250,7 @@ static json_t *answer(const struct pending_verb *v, const struct key_pool *p, co
     put(o, "algorithm", text_json(m->algorithm));
     put_number(o, "micros", m->last_micros);
     put_number(o, "signatures", m->signatures);
-    put(o, "error", text_json(m->fail.err == PKE_OK ? NULL : m->fail.text));
+    put(o, "error", text_json(m->fail.err == PKE_OK || v->order == MSG_KEY_PAUSE ? NULL : m->fail.text));
     return o;
 }
 

@@ -43,6 +43,8 @@ struct key_role {
 
 /** Tell main and issuer. */
 void state_tell(struct key_role *k);
+/** Tell issuer alone: the state is what it was. */
+void state_tell_numbers(struct key_role *k);
 /** Fill the message; lists and texts are in @p arena. */
 void state_message(const struct key_role *k, struct pke_arena *arena, struct msg_key_state *m);
 bool state_is(const struct key_role *k, const char *state);
@@ -82,6 +84,10 @@ void key_health_settle(struct key_role *k);
 void key_health_check(struct key_role *k);
 
 /* ---- guard.c */
+
+/* After the key's deadline: by then issuer has had this process ended, and a backend that keeps deadlines
+ * itself has told of it. */
+#define GUARD_GRACE_MS 5000
 
 /** From here a call that does not return within @p ms ends the process (main starts another). */
 void guard_begin(uint64_t ms);

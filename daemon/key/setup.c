@@ -7,7 +7,6 @@
 #include "base/mem.h"
 #include "daemon/common/file.h"
 
-#define MAX_PIN 255
 #define MAX_PEM 65536
 
 void key_setup_free(struct key_setup *s)
@@ -54,9 +53,9 @@ static enum pke_err load_floor(struct key_setup *s, const struct conf_issuer *is
 static enum pke_err load_pin(struct key_setup *s, const struct conf_key *key, struct pke_fail *fail)
 {
     if (key->pin_file)
-        return pke_secret_read_file(key->pin_file, MAX_PIN, &s->pin, fail);
+        return pke_secret_read_file(key->pin_file, CONF_MAX_PIN, &s->pin, fail);
     if (key->pin_credential)
-        return pke_secret_read_credential(getenv("CREDENTIALS_DIRECTORY"), key->pin_credential, MAX_PIN,
+        return pke_secret_read_credential(getenv("CREDENTIALS_DIRECTORY"), key->pin_credential, CONF_MAX_PIN,
                                           &s->pin, fail);
     return PKE_OK;
 }

@@ -88,18 +88,24 @@ void state_message(const struct key_role *k, struct pke_arena *arena, struct msg
     add_attributes(k, arena, &m->attributes);
 }
 
-void state_tell(struct key_role *k)
+void state_tell_numbers(struct key_role *k)
 {
     struct pke_arena *arena = pke_arena_new();
-    struct msg_state to_main = {.state = k->state, .text = k->now.fail.err ? k->now.fail.text : NULL};
     struct msg_key_state m;
 
     state_message(k, arena, &m);
-    role_tell_state(k->role, &to_main);
     if (k->issuer)
         chan_send_record(k->issuer, MSG_KEY_STATE, 0, msg_key_state_fields, &m);
     k->untold = false;
     pke_arena_free(arena);
+}
+
+void state_tell(struct key_role *k)
+{
+    struct msg_state to_main = {.state = k->state, .text = k->now.fail.err ? k->now.fail.text : NULL};
+
+    role_tell_state(k->role, &to_main);
+    state_tell_numbers(k);
 }
 
 static void set_state(struct key_role *k, const char *state, const struct ks_error *e)
@@ -111,7 +117,8 @@ static void set_state(struct key_role *k, const char *state, const struct ks_err
     k->state = state;
     k->now = e ? *e : (struct ks_error){0};
     if (changed && e)
-        log_fail(LOG_ERR, "key state", &e->fail, "state", state, NULL);
+        log_fail(e->fail.err == PKE_MAINTENANCE ? LOG_NOTICE : LOG_ERR, "key state", &e->fail, "state", state,
+                 NULL);
     else if (changed)
         log_event(LOG_NOTICE, "key state", "state", state, NULL);
     state_tell(k);

@@ -11,10 +11,10 @@ import time
 
 sys.path.insert(0, os.path.join(os.environ["top_srcdir"], "tests", "lib"))
 import ledgerdb  # noqa: E402
+from p11double import P11Double  # noqa: E402
 import tap  # noqa: E402
 from lab import USER, send_signal  # noqa: E402
 from mdmlab import MdmLab, free_port, read_text, whole_fault, write_text  # noqa: E402
-from p11double import P11Double  # noqa: E402
 
 KEY = ("keys", "lab-ca")
 
@@ -86,7 +86,7 @@ def seen_while_idle():
 
 
 def hung_while_idle():
-    """A device that hangs in a health check is given up after the key's deadline."""
+    """A device that hangs in a health check is given up soon after the key's deadline."""
     with MdmLab(options(health_interval="200ms", deadline="1s"), start=False) as lab:
         double = P11Double(lab)
         lab.start()
@@ -98,7 +98,7 @@ def hung_while_idle():
         now = lab.wait_status(lambda s: [r for r in s["roles"] if r["role"] == "key" and r["restarts"] == 1
                                          and r["pid"] not in (0, before["pid"]) and r["state"] == "ready"])
         took = time.monotonic() - begin
-        tap.ok(now and took < 10, f"its process is ended and another is ready, after {took:.1f} s", lab.status())
+        tap.ok(now and took < 20, f"its process is ended and another is ready, after {took:.1f} s", lab.status())
         tap.ok("how=\"signal 14\"" in lab.read_log(), "by its own alarm", lab.log_tail())
 
 
@@ -150,7 +150,7 @@ def paused():
     with MdmLab(options(health_interval="200ms", instances="2")) as lab:
         tap.ok(lab.issue().certificate(), "before: a certificate")
         r = lab.ctl("--json", "key", "pause", "lab-ca")
-        tap.ok(r.status == 0 and r.json()["state"] == "paused", "key pause", r)
+        tap.ok(r.status == 0 and r.json()["state"] == "paused" and r.json()["error"] is None, "key pause", r)
         tap.equal([x["state"] for x in rows(lab)], ["paused"] * 2, "both instances are paused")
         made = [(x["signatures"], x["health_checks"]) for x in rows(lab)]
         maintenance(lab, "paused")
@@ -192,6 +192,7 @@ def unlocked():
         unavailable(lab, "locked")
         tap.equal(lab.ctl("key", "test", "lab-ca").status, 1, "key test does not try it again")
         lab.ctl("reload", check=True)
+        tap.equal([x["restarts"] for x in lab.roles("key")], [0, 0], "no process is started again for it")
         lab.restart("degraded")
         tap.equal(double.calls("C_Login"), 1, "nor does a reload, nor a restart")
         r = lab.ctl("key", "unlock", "lab-ca")

@@ -13,10 +13,10 @@ import lab as lablib  # noqa: E402
 import ledgerdb  # noqa: E402
 import mdm  # noqa: E402
 import openmetrics  # noqa: E402
+from p11double import P11Double  # noqa: E402
 import tap  # noqa: E402
 from lab import USER, send_signal  # noqa: E402
 from mdmlab import MdmLab, free_port, read_text, wait_gone, whole_fault, write_text  # noqa: E402
-from p11double import P11Double  # noqa: E402
 
 QUEUED = 50
 PATIENT = {("request-deadline",): "60s", ("keys", "lab-ca", "deadline"): "60s", ("keys", "lab-ca", "health-interval"): "0s"}

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives import serialization  # noqa: E402
 
 LAB_JWT = os.path.join(TOP, "scripts", "lab-jwt")
 PROGRAMS = {"sbin": [labs.find_daemon()], "bin": [labs.CTL, labs.PROBE, labs.KEYTOOL]}
-STATE, ENV = None, {}
+STATE, KEY, ENV = None, [], {}
 
 
 def run(*command, data=None, cwd=None, timeout=60):
@@ -43,14 +43,15 @@ def quickstart(*args, cwd=None, timeout=60):
 def test_help():
     status, text = quickstart("--help")
     tap.equal(status, 0, "--help")
-    for option in ("--state DIR", "--port N", "--keep", "--stop"):
+    for option in ("--key softhsm|tpm", "--state DIR", "--port N", "--keep", "--stop"):
         tap.ok(option in text, f"--help names {option}", text)
 
 
 def test_usage_errors():
     with tempfile.TemporaryDirectory() as folder:
         for args in (["--bogus"], ["extra"], ["--port"], ["--port", "x"], ["--port="], ["--port=-1"], ["--port=65536"],
-                     ["--port=100000"], ["--state"], ["--state="], ["--state", "has space"], ["--state", "quo'te"]):
+                     ["--port=100000"], ["--state"], ["--state="], ["--key"], ["--key", "file"], ["--key="],
+                      ["--state", "has space"], ["--state", "quo'te"]):
             status, text = quickstart(*args, cwd=folder)
             tap.ok(status == 2 and text.startswith("quickstart: "), f"refused: {args}", f"{status} {text}")
 
@@ -58,7 +59,9 @@ def test_usage_errors():
 def test_nothing_to_stop():
     with tempfile.TemporaryDirectory() as folder:
         for state in (folder, os.path.join(folder, "absent")):
-            tap.equal(quickstart("--state", state, "--stop"), (0, "quickstart: nothing is running\n"), "nothing to stop")
+            for key in ("softhsm", "tpm"):
+                tap.equal(quickstart("--key", key, "--state", state, "--stop"), (0, "quickstart: nothing is running\n"),
+                          "nothing to stop")
         tap.equal(os.listdir(folder), [], "--stop makes nothing")
 
 
@@ -66,7 +69,10 @@ def test_stop_ends_only_its_own():
     """The number of the daemon that ran is another process's by now."""
     with tempfile.TemporaryDirectory() as folder, subprocess.Popen(["sleep", "60"]) as other:
         try:
-            env = os.path.join(folder, "env")
+            env, tpm = os.path.join(folder, "env"), os.path.join(folder, "tpm")
+            os.mkdir(tpm)
+            with open(os.path.join(tpm, "pid"), "w", encoding="ascii") as f:
+                f.write(f"{other.pid}\n")
             for content in (f"PKE_PID='{other.pid}'\n", "PKE_PID='1'\n", "PKE_PID=''\n", "PKE_PID='-1'\n", ""):
                 with open(env, "w", encoding="utf-8") as f:
                     f.write(content)
@@ -103,7 +109,7 @@ def read_env():
 
 
 def keep():
-    status, text = quickstart("--state", STATE, "--keep", timeout=400)
+    status, text = quickstart("--state", STATE, *KEY, "--keep", timeout=400)
     if not tap.equal(status, 0, "./quickstart --keep"):
         tap.diag(text)
     ENV.clear()
@@ -269,6 +275,47 @@ def stop():
     tap.equal((mdmlab.wait_gone([pid]), os.path.exists(os.path.join(STATE, "env"))), ([], False), "the daemon is gone")
 
 
+# ---- the same with a TPM
+
+def tpm_pid():
+    with open(os.path.join(STATE, "tpm", "pid"), encoding="ascii") as f:
+        return int(f.read())
+
+
+def other_key_in_one_folder():
+    status, text = quickstart("--state", STATE, "--key", "tpm" if not KEY else "softhsm")
+    tap.ok(status == 2 and "of the other kind" in text and mdmlab.alive(int(ENV["PKE_PID"])),
+           "another kind of key needs another folder", text)
+
+
+def tpm_way():
+    global STATE, KEY  # pylint: disable=global-statement
+    if labs.no_tpm():
+        tap.skip("./quickstart --key tpm", labs.no_tpm())
+        return
+    STATE, KEY = STATE + "-tpm", ["--key", "tpm"]
+    prepare(STATE)
+    whole_way()
+    first, ca = tpm_pid(), artefact("full", "chain.pem")
+    tap.ok(mdmlab.alive(first), "swtpm runs as long as the daemon")
+    with open(ENV["PKE_CONFIG"], encoding="utf-8") as f:
+        tap.ok("backend: tpm2" in f.read() and not os.listdir(os.path.join(STATE, "tokens")), "there is no other token")
+    tap.equal(certificate("full").signature_algorithm_oid._name, "ecdsa-with-SHA256", "the CA key is P-256")
+    os.kill(first, 9)
+    mdmlab.wait_gone([first])
+    keep()
+    tap.equal(artefact("full", "chain.pem"), ca, "after the TPM was killed, too, a second run has the same CA")
+    other_key_in_one_folder()
+
+
+def stop_tpm():
+    if KEY:
+        pids = [tpm_pid(), int(ENV["PKE_PID"])]
+        tap.equal(quickstart("--key", "tpm", "--state", STATE, "--stop"), (0, "quickstart: stopped\n"), "--stop")
+        tap.equal((mdmlab.wait_gone(pids), os.path.exists(os.path.join(STATE, "tpm", "pid"))), ([], False),
+                  "the daemon is gone and swtpm with it")
+
+
 def main():
     global STATE  # pylint: disable=global-statement
     fast = (test_help, test_usage_errors, test_nothing_to_stop, test_stop_ends_only_its_own)
@@ -279,7 +326,8 @@ def main():
     STATE = os.path.join(folder, "lab")
     prepare(STATE)
     try:
-        tap.run(*fast, whole_way, what_env_tells, tokens_of_a_frontend, lab_jwt, one_time_token, renewals, second_run, stop)
+        tap.run(*fast, whole_way, what_env_tells, tokens_of_a_frontend, lab_jwt, one_time_token, renewals, second_run,
+                other_key_in_one_folder, stop, tpm_way, stop_tpm)
     finally:
         quickstart("--state", STATE, "--stop")
         shutil.rmtree(folder, ignore_errors=True)

@@ -41,6 +41,14 @@ def missing():
     return ""
 
 
+def no_tpm():
+    """Why there can be no lab with a TPM key; "" when there can."""
+    if not shutil.which("swtpm"):
+        return "swtpm is not installed"
+    said = subprocess.run([KEYTOOL, "--help"], capture_output=True, text=True, check=False)
+    return "" if "init-token" in said.stdout else "pkienroll-keytool makes no TPM keys"
+
+
 def send_signal(pid, number):
     """os.kill() for a pid that status told: 0 is a role that waits to be started, and would be our own process group."""
     if not isinstance(pid, int) or pid < 2:
@@ -67,11 +75,12 @@ class Lab:
     """with Lab() as lab: the daemon runs inside, lab.policy_url and lab.enroll_url are its addresses.
 
     @p options: {("templates", "device", "validity"): "30d", ("retry-window",): "1m"} over the lab's configuration.
-    @p algorithm: of the CA key. @p sub_ca: the issuing CA is below a root of its own, lab.root.
+    @p algorithm: of the CA key. @p sub_ca: the issuing CA is below a root of its own, lab.root. @p tcti: the CA key is in
+    the TPM behind it, which the caller keeps running.
     lab.launcher and lab.pass_fds: what start() puts before the daemon's command, descriptors that it passes on.
     """
 
-    def __init__(self, options=None, start=True, algorithm=None, sub_ca=False):
+    def __init__(self, options=None, start=True, algorithm=None, sub_ca=False, tcti=None):
         self.dir = tempfile.mkdtemp(prefix="pkelab-")
         self.etc = os.path.join(self.dir, "etc")
         self.config = os.path.join(self.etc, "pkienrolld.yaml")
@@ -83,6 +92,8 @@ class Lab:
         self.env.pop("SOCKET", None)
         if algorithm:
             self.env["CA_ALGORITHM"] = algorithm
+        if tcti:
+            self.env.update(CA_BACKEND="tpm2", TCTI=tcti)
         self.root = None
         self.launcher, self.pass_fds = [], ()
         self.process = None
@@ -93,6 +104,7 @@ class Lab:
                 self.run([os.path.join(TOP, "scripts", "lab-setup"), self.dir, part], check=True)
             with open(os.path.join(self.etc, "socket"), encoding="utf-8") as f:
                 self.socket = f.read().strip()
+            self.make_key()
             if sub_ca:
                 self._make_sub_ca()
             for path, value in (options or {}).items():
@@ -118,6 +130,16 @@ class Lab:
             raise RuntimeError(f"{' '.join(command)}: {result}")
         return result
 
+    def make_key(self):
+        """For a lab whose CA key is not the one in SoftHSM: see tpmca.py."""
+
+    def write_bundle(self):
+        """What a client has to trust, again, after a change of the CA certificate."""
+        with open(self.ca_file, "w", encoding="ascii") as out:
+            for path in filter(None, (os.path.join(self.etc, "tls-root.pem"), self.ca, self.root)):
+                with open(path, encoding="ascii") as f:
+                    out.write(f.read())
+
     def _make_sub_ca(self):
         """The CA certificate again, for the same key, by a root that is thrown away."""
         work = os.path.join(self.dir, "root")
@@ -138,10 +160,7 @@ class Lab:
         os.chmod(self.root, 0o644)
         shutil.rmtree(work)
         self.set_option(("issuers", "lab", "root"), "root.pem")
-        with open(self.ca_file, "w", encoding="ascii") as out:
-            for path in (os.path.join(self.etc, "tls-root.pem"), self.ca, self.root):
-                with open(path, encoding="ascii") as f:
-                    out.write(f.read())
+        self.write_bundle()
 
     # -- configuration
 

@@ -754,7 +754,8 @@ static void test_files(void **state)
         "%1$s/c.yaml:2:17: control-socket: %1$s/no: No such file or directory\n"
         "%1$s/c.yaml:6:18: issuers.a.certificate: %1$s/a.pem: No such file or directory\n"
         "%1$s/c.yaml:9:15: keys.k.module: /dev/null: not a regular file\n"
-        "%1$s/c.yaml:9:52: keys.k.pin-file: %1$s/pin: may be used by group or others: chmod 0600\n",
+        "%1$s/c.yaml:9:52: keys.k.pin-file: %1$s/pin is accessible by group or others (mode 0640), it "
+        "must be 0600 or 0400\n",
         dir);
     assert_string_equal(pke_buf_cstr(&errors.text), want);
     conf_errors_done(&errors);

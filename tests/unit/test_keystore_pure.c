@@ -182,6 +182,28 @@ static void rv_failures_name_call_and_code(void **state)
     assert_int_equal(e.cls, KS_PERMANENT);
 }
 
+/* What operators see of a device's own code. */
+static void raw_codes_as_text(void **state)
+{
+    char text[128], little[16];
+
+    (void)state;
+    ks_raw_text(KS_PKCS11, 0xa0, text, sizeof text);
+    assert_string_equal(text, "0x000000a0 CKR_PIN_INCORRECT");
+    ks_raw_text(KS_PKCS11, 0x80000007, text, sizeof text);
+    assert_string_equal(text, "0x80000007");
+    ks_raw_text(KS_TPM2, 0x9a2, text, sizeof text);
+    assert_non_null(strstr(text, "0x000009a2 tpm:session(1):"));
+    ks_raw_text(KS_TPM2, 0xa000a, text, sizeof text);
+    assert_non_null(strstr(text, "0x000a000a tcti:"));
+    ks_raw_text(KS_FILE, 1, text, sizeof text);
+    assert_string_equal(text, "0x00000001");
+    ks_raw_text(KS_TPM2, 0, text, sizeof text);
+    assert_string_equal(text, "");
+    ks_raw_text(KS_PKCS11, 0xa0, little, sizeof little);
+    assert_string_equal(little, "0x000000a0 CKR_");
+}
+
 /* RFC 8017 9.2 note 1 and FIPS 180 "abc". */
 static void digestinfo_vectors(void **state)
 {
@@ -476,6 +498,7 @@ int main(void)
         cmocka_unit_test(uri_matches_tokens),
         cmocka_unit_test(rv_classes),
         cmocka_unit_test(rv_failures_name_call_and_code),
+        cmocka_unit_test(raw_codes_as_text),
         cmocka_unit_test(digestinfo_vectors),
         cmocka_unit_test(ecdsa_forms),
         cmocka_unit_test(algorithms_are_a_closed_list),
