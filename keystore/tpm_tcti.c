@@ -121,7 +121,7 @@ int tpm_tcti_open(const char *tcti, unsigned deadline_ms, TSS2_TCTI_CONTEXT **re
         return -1;
     }
     if (kind.local) {
-        inner = tpm_tcti_fd_new(tcti + strlen(UNIX_PREFIX));
+        inner = tpm_tcti_fd_new(tcti + strlen(UNIX_PREFIX), deadline_ms);
         if (!inner)
             return ks_fail(error, KS_TOKEN, "key-token-gone", "connect", "no TPM answers on the socket: %s",
                            strerror(errno));

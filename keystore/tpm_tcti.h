@@ -38,10 +38,10 @@ bool tpm_tcti_late(TSS2_TCTI_CONTEXT *tcti);
 
 /**
  * Raw TPM commands over the unix stream socket @p path. Timeouts are honoured (swtpm's own TCTI does not);
- * receive may be called again after TSS2_TCTI_RC_TRY_AGAIN. Finalize closes, free() releases. Not connected:
- * NULL with errno.
+ * receive may be called again after TSS2_TCTI_RC_TRY_AGAIN. Finalize closes, free() releases. Not connected
+ * within @p deadline_ms (not 0): NULL with errno.
  */
-TSS2_TCTI_CONTEXT *tpm_tcti_fd_new(const char *path);
+TSS2_TCTI_CONTEXT *tpm_tcti_fd_new(const char *path, unsigned deadline_ms);
 
 /** Milliseconds of the monotonic clock. */
 int64_t tpm_now_ms(void);

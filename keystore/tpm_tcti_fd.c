@@ -141,9 +141,11 @@ static TSS2_RC no_sticky(TSS2_TCTI_CONTEXT *ctx, TPM2_HANDLE *handle, uint8_t st
     return TSS2_TCTI_RC_NOT_IMPLEMENTED;
 }
 
-static int connect_to(const char *path)
+/* A server that stands still accepts nobody; once its queue is full, connect() waits like any command. */
+static int connect_to(const char *path, unsigned deadline_ms)
 {
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    struct timeval wait = {(time_t)(deadline_ms / 1000), (suseconds_t)(deadline_ms % 1000 * 1000)};
     int fd, error;
 
     if (strlen(path) >= sizeof sa.sun_path) {
@@ -152,7 +154,10 @@ static int connect_to(const char *path)
     }
     memcpy(sa.sun_path, path, strlen(path));
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof sa) == 0)
+    if (fd < 0)
+        return -1;
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait) == 0 &&
+        connect(fd, (struct sockaddr *)&sa, sizeof sa) == 0)
         return fd;
     error = errno;
     close(fd);
@@ -160,9 +165,9 @@ static int connect_to(const char *path)
     return -1;
 }
 
-TSS2_TCTI_CONTEXT *tpm_tcti_fd_new(const char *path)
+TSS2_TCTI_CONTEXT *tpm_tcti_fd_new(const char *path, unsigned deadline_ms)
 {
-    int fd = connect_to(path);
+    int fd = connect_to(path, deadline_ms);
     struct tcti_fd *t;
 
     if (fd < 0)

@@ -104,6 +104,9 @@ static enum pke_err sign(const struct tool_options *o, struct ks_key *key, X509 
     if (err == PKE_OK && pke_bytes_eq(ca->spki, ks_spki(key)))
         err = pke_fail_set(fail, PKE_POLICY, "subject-own-key", "cross-sign",
                            "that is the key of the signing CA itself");
+    if (err == PKE_OK && ca->ski && ASN1_OCTET_STRING_cmp(ca->ski, ca->aki) == 0)
+        err = pke_fail_set(fail, PKE_POLICY, "subject-key-id", "RFC 5280 4.2.1.2",
+                           "it asks for the key identifier of the signing CA");
     if (err == PKE_OK)
         err = settle_path_len(issuer, o, s, ca, fail);
     if (err == PKE_OK)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The life of a request: every function of ledger.h here is one change (savepoint) with its audit row. */
+#include <inttypes.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,6 +143,8 @@ static enum pke_err reserve(struct ledger *l, const struct ledger_intent *in, st
         err = admission_use(l, in->admission_request_id, in->request.at, fail);
     if (err == PKE_OK && grants_of(in))
         err = device_permission(l, in, fail);
+    if (err == PKE_OK && in->ticket)
+        err = ticket_use(l, in->ticket, fail);
     return err;
 }
 
@@ -152,7 +156,7 @@ static enum pke_err audit_intent(struct ledger *l, const struct ledger_intent *i
     struct pke_buf b;
     enum pke_err err;
 
-    if (!in->renews_sha256.n && !in->admission_request_id && !grants_of(in))
+    if (!in->renews_sha256.n && !in->admission_request_id && !grants_of(in) && !in->ticket)
         return audit_append(l, row, fail);
     audit_json_init(&b);
     if (in->renews_sha256.n == STORE_DIGEST) {
@@ -162,6 +166,10 @@ static enum pke_err audit_intent(struct ledger *l, const struct ledger_intent *i
     audit_json(&b, "admission", in->admission_request_id);
     if (grants_of(in))
         audit_json(&b, "permission", in->uses_recovery ? "recovery" : "renewal");
+    if (in->ticket) {
+        snprintf(hex, sizeof hex, "%" PRIu32, in->ticket);
+        audit_json(&b, "number", hex);
+    }
     err = audit_append_detail(l, row, &b, fail);
     pke_buf_done(&b);
     return err;
@@ -180,7 +188,9 @@ static enum pke_err intent(struct ledger *l, const struct ledger_intent *in, str
     int64_t renewed = 0;
     enum pke_err err;
 
-    err = gate_intent(l, in, &renewed, fail);
+    err = ticket_gate(l, in, fail);
+    if (err == PKE_OK)
+        err = gate_intent(l, in, &renewed, fail);
     if (err == PKE_OK && renewed) /* it was seen in use */
         err = change_confirm(l, in->renews_sha256.p, "renewal", in->request.at, fail);
     if (err == PKE_OK)
@@ -315,6 +325,8 @@ static enum pke_err issued(struct ledger *l, const char *request_id, struct pke_
         err = device_issued(l, found.id, found.renewed_from != 0, found.grants, at, fail);
     if (err == PKE_OK)
         err = admission_consume(l, found.id, fail);
+    if (err == PKE_OK)
+        err = ticket_issued(l, found.id, at, fail);
     return err == PKE_OK ? clock_raise(l, at, fail) : err;
 }
 

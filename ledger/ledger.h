@@ -17,9 +17,10 @@
 #include "base/list.h"
 #include "ledger/admission.h"
 #include "ledger/device.h"
+#include "ledger/ticket.h"
 #include "ledger/token.h"
 
-#define LEDGER_SCHEMA   2 /* doc/ledger.md */
+#define LEDGER_SCHEMA   3 /* doc/ledger.md */
 #define LEDGER_KEY_SIZE 32
 
 struct ledger;
@@ -87,6 +88,7 @@ struct ledger_intent {
     const char *admission_request_id; /* the admission that it uses up (ledger_admission); NULL: none */
     bool allow_superseded;            /* a superseded certificate may still be renewed (overlap) */
     bool uses_recovery, uses_renewal; /* the device's one-time permission that it uses up */
+    uint32_t ticket;                  /* the waiting request that this is an attempt of; 0: none */
     int64_t not_before, not_after;    /* seconds */
 };
 
@@ -105,9 +107,11 @@ struct ledger_intent {
  * this identity, device and template, expired, or used
  * ("admission-unusable"), or the permission is not there any more ("device-permission"); PKE_RENEW_INELIGIBLE
  * when the certificate to be renewed was not issued to this tenant or was revoked ("renewed-certificate");
- * PKE_EXISTS when another intent holds the idempotency key's live slot (an issued request does not: whether
- * its certificate still answers is the caller's retry window, see ledger_find_key()); PKE_INTERNAL when the
- * serial or the request id exists; PKE_LIMIT; PKE_STORE_DOWN.
+ * PKE_DENIED when @p in->ticket does not wait any more ("ticket-ended"); PKE_EXISTS when the same request
+ * waits for the key as a ticket that is not @p in->ticket ("ticket-waits"), or when another intent holds the
+ * idempotency key's live slot (an issued request does not: whether its certificate still answers is the
+ * caller's retry window, see ledger_find_key()); PKE_INTERNAL when the serial or the request id exists;
+ * PKE_LIMIT; PKE_STORE_DOWN.
  */
 enum pke_err ledger_intent(struct ledger *l, const struct ledger_intent *in, struct pke_fail *fail);
 
@@ -283,6 +287,51 @@ enum pke_err ledger_find_token(struct ledger *l, const uint8_t hash[32], struct 
  */
 enum pke_err ledger_jti_unused(struct ledger *l, const char *tenant, const char *issuer, const char *jti,
                                struct pke_fail *fail);
+
+/** A request that has to wait for the key: valid and allowed, and not signed now. */
+struct ledger_wait {
+    struct ledger_request request; /* all that is needed to decide it again */
+    bool recorded;                 /* its request id stands in the ledger already, as one that failed */
+    uint8_t idempotency_key[LEDGER_KEY_SIZE];
+    struct pke_fail why;
+    int64_t expires_at;             /* ms */
+    uint64_t max, max_of_principal; /* how many may wait */
+};
+
+/**
+ * Make it wait, audited ("waiting"), and give it a number of its own; of a request that waits already by its
+ * key, the number that it has. PKE_BUSY ("waiting-full"); PKE_LIMIT; PKE_STORE_DOWN.
+ */
+enum pke_err ledger_wait(struct ledger *l, const struct ledger_wait *w, uint32_t *number,
+                         struct pke_fail *fail);
+
+/** What became of a number. PKE_NOT_FOUND ("ticket-unknown"). */
+enum pke_err ledger_ticket(struct ledger *l, uint32_t number, struct pke_arena *arena,
+                           struct ledger_ticket *ret, struct pke_fail *fail);
+
+/** The ticket that waits under this key. PKE_NOT_FOUND. */
+enum pke_err ledger_ticket_of_key(struct ledger *l, const uint8_t key[LEDGER_KEY_SIZE],
+                                  struct pke_arena *arena, struct ledger_ticket *ret, struct pke_fail *fail);
+
+/** The waiting ticket of the smallest number above @p after, and its endpoint; *number 0: there is none. */
+enum pke_err ledger_ticket_next(struct ledger *l, uint32_t after, struct pke_arena *arena, uint32_t *number,
+                                const char **endpoint, struct pke_fail *fail);
+
+/** The request of a waiting ticket, as it was given to ledger_wait(). PKE_NOT_FOUND: it does not wait. */
+enum pke_err ledger_ticket_load(struct ledger *l, uint32_t number, struct pke_arena *arena,
+                                struct ledger_request *ret, uint8_t key[LEDGER_KEY_SIZE],
+                                struct pke_fail *fail);
+
+/** It waits no more and gets no certificate, audited ("waiting-denied"). PKE_NOT_FOUND: it does not wait. */
+enum pke_err ledger_ticket_deny(struct ledger *l, uint32_t number, const struct pke_fail *why,
+                                const char *actor, int64_t at, struct pke_fail *fail);
+
+/** The number under which the request of this id waits. PKE_NOT_FOUND. */
+enum pke_err ledger_ticket_named(struct ledger *l, const char *request_id, uint32_t *number,
+                                 struct pke_fail *fail);
+
+/** Abandon the one that expired first, audited ("waiting-abandoned"); *n of them, 0 or 1. */
+enum pke_err ledger_ticket_expire(struct ledger *l, int64_t now, unsigned *n, struct pke_fail *fail);
 
 /** True after an error that must end the process (I/O error on sync, corruption): stop issuing, exit 74. */
 bool ledger_broken(const struct ledger *l);

@@ -94,6 +94,18 @@ static int load_approval(struct query *q, int col, struct pke_arena *arena, stru
     return col + 7;
 }
 
+static int load_waiting(struct query *q, int col, struct pke_arena *arena, struct ledger_waiting *ret)
+{
+    ret->number = (uint64_t)query_col_int(q, col);
+    ret->state = query_col_text(q, col + 1, arena);
+    ret->waiting_at = query_col_int(q, col + 2);
+    ret->expires_at = query_col_int(q, col + 3);
+    ret->finished_at = query_col_int(q, col + 4);
+    ret->reason = query_col_text(q, col + 5, arena);
+    ret->result = query_col_text(q, col + 6, arena);
+    return col + 7;
+}
+
 /* In the order of READER_COLUMNS. */
 static enum pke_err row_load(struct query *q, struct pke_arena *arena, struct ledger_row *ret,
                              struct pke_fail *fail)
@@ -128,6 +140,7 @@ static enum pke_err row_load(struct query *q, struct pke_arena *arena, struct le
     ret->superseded_at = query_col_int(q, col++);
     ret->revoked_at = query_col_int(q, col++);
     col = load_approval(q, col, arena, &ret->approval);
+    col = load_waiting(q, col, arena, &ret->waiting);
     ret->certificate = query_col_bytes(q, col++, arena);
     ret->request = query_col_bytes(q, col++, arena);
     return PKE_OK;
@@ -239,13 +252,19 @@ static bool is_approval(const char *state)
     return is_one_of(state, states, PKE_LEN(states));
 }
 
+static bool is_waiting(const char *state)
+{
+    return strcmp(state, "waiting") == 0;
+}
+
 static bool known_state(const struct ledger_filter *f)
 {
     static const char *const states[] = {"intent", "issued", "failed", "abandoned", "refused"};
 
     if (is_one_of(f->state, states, PKE_LEN(states)))
         return true;
-    return f->certificates_only ? life_condition(f->state) != NULL : is_approval(f->state);
+    return f->certificates_only ? life_condition(f->state) != NULL
+                                : is_approval(f->state) || is_waiting(f->state);
 }
 
 /* Which table leads and what else its state asks for. Approvals are few among the requests: they lead. */
@@ -255,6 +274,8 @@ static void list_from(const struct ledger_filter *f, struct pke_buf *sql)
 
     if (f->state && is_approval(f->state))
         (void)pke_buf_add_str(sql, READER_FROM_APPROVALS " WHERE a.state = ?");
+    else if (f->state && is_waiting(f->state))
+        (void)pke_buf_add_str(sql, READER_FROM_TICKETS " WHERE t.state = ?");
     else if (life)
         (void)pke_buf_printf(sql, READER_FROM " WHERE r.state = 'issued' AND %s", life);
     else

@@ -32,6 +32,15 @@ struct ledger_approval {
     int64_t last_at, decided_at, expires_at; /* ms */
 };
 
+/** What became of a request that had to wait for the key (ledger/ticket.h). */
+struct ledger_waiting {
+    uint64_t number;                             /* 0: it did not have to wait */
+    const char *state;                           /* "waiting" "issued" "denied" "abandoned" */
+    const char *reason;                          /* denied, abandoned: why */
+    const char *result;                          /* issued: the request id of the attempt that was signed */
+    int64_t waiting_at, expires_at, finished_at; /* ms */
+};
+
 /** One request, joined with its certificate. Strings in the caller's arena; absent = NULL or empty. */
 struct ledger_row {
     const char *request_id, *state; /* "intent" "issued" "failed" "abandoned" "refused" */
@@ -48,6 +57,7 @@ struct ledger_row {
     int64_t not_before, not_after;                   /* seconds */
     int64_t confirmed_at, superseded_at, revoked_at; /* ms, 0 = not */
     struct ledger_approval approval;
+    struct ledger_waiting waiting;
     struct pke_bytes certificate, request;
 };
 
@@ -58,8 +68,8 @@ struct ledger_row {
 const char *ledger_life(const struct ledger_row *row, int64_t now);
 
 struct ledger_filter {
-    const char
-        *state; /* of the request, of its approval ("pending"), or of a certificate's life; NULL: any */
+    const char *state; /* of the request, of its approval ("pending"), "waiting" for the key, or of a
+                          certificate's life; NULL: any */
     const char *principal, *device_id, *template_name; /* NULL: any; ids without regard to ASCII case */
     bool certificates_only; /* only rows with a certificate; only these have a life */
     int64_t now;            /* seconds; for a state of a life */

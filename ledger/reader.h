@@ -20,18 +20,27 @@
     " c.subject, c.issuer_id, c.sha1, c.sha256, c.spki_sha256, c.not_before, c.not_after,"                  \
     " c.confirmed_at, c.superseded_at, c.revoked_at, a.state, a.decided_by,"                                \
     " (SELECT u.request_id FROM request u WHERE u.id = a.used_by AND u.state IN ('intent','issued')),"      \
-    " a.attempts, a.last_at, a.decided_at, a.expires_at, "
-#define READER_ID_COLUMN 48 /* of a listing: after READER_COLUMNS and the two byte columns */
+    " a.attempts, a.last_at, a.decided_at, a.expires_at, t.number, t.state, t.waiting_at, t.expires_at,"    \
+    " t.finished_at, t.fail_reason,"                                                                        \
+    " (SELECT o.request_id FROM request o WHERE o.id = t.result AND t.state = 'issued'), "
+#define READER_ID_COLUMN 55 /* of a listing: after READER_COLUMNS and the two byte columns */
 #define READER_FROM                                         \
     "request r LEFT JOIN certificate c ON c.request = r.id" \
-    " LEFT JOIN admission a ON a.request = r.id"
+    " LEFT JOIN admission a ON a.request = r.id"            \
+    " LEFT JOIN ticket t ON t.request = r.id"
 #define READER_FROM_APPROVALS                              \
     "admission a CROSS JOIN request r ON r.id = a.request" \
-    " LEFT JOIN certificate c ON c.request = r.id"
+    " LEFT JOIN certificate c ON c.request = r.id"         \
+    " LEFT JOIN ticket t ON t.request = r.id"
+#define READER_FROM_TICKETS                             \
+    "ticket t CROSS JOIN request r ON r.id = t.request" \
+    " LEFT JOIN certificate c ON c.request = r.id"      \
+    " LEFT JOIN admission a ON a.request = r.id"
 #define READER_WHOLE "SELECT " READER_COLUMNS "c.der, r.request FROM "
-#define READER_ISSUED(where)                                               \
-    READER_WHOLE "certificate c JOIN request r ON r.id = c.request"        \
-                 " LEFT JOIN admission a ON a.request = r.id WHERE " where \
+#define READER_ISSUED(where)                                            \
+    READER_WHOLE "certificate c JOIN request r ON r.id = c.request"     \
+                 " LEFT JOIN admission a ON a.request = r.id"           \
+                 " LEFT JOIN ticket t ON t.request = r.id WHERE " where \
                  " AND c.der IS NOT NULL ORDER BY c.request DESC LIMIT 1"
 
 #define READER_STATEMENTS(X)                                                                              \

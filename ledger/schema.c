@@ -182,7 +182,32 @@ static const char tables_2[] =
     ") STRICT;"
     "CREATE INDEX jti_use_expires ON jti_use (expires_at);";
 
-static const char *const steps[LEDGER_SCHEMA] = {tables_1, tables_2};
+/*
+ * Schema 3: requests that wait for the key. The attempt that had to wait is in "request"; "result" is the
+ * attempt that was signed for it, or failed last: only of an issued ticket it means something. AUTOINCREMENT:
+ * a RequestID is never given out again.
+ */
+static const char tables_3[] =
+    "CREATE TABLE ticket ("
+    "  number INTEGER PRIMARY KEY AUTOINCREMENT CHECK (number BETWEEN 1 AND 4294967295),"
+    "  request INTEGER NOT NULL UNIQUE REFERENCES request (id),"
+    "  principal TEXT NOT NULL COLLATE NOCASE,"
+    "  idempotency_key BLOB NOT NULL CHECK (length(idempotency_key) = 32),"
+    "  state TEXT NOT NULL CHECK (state IN ('waiting','issued','denied','abandoned')),"
+    "  waiting_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, finished_at INTEGER NOT NULL DEFAULT 0,"
+    "  result INTEGER REFERENCES request (id),"
+    "  fail_err TEXT, fail_reason TEXT, fail_rule TEXT, fail_text TEXT,"
+    "  CHECK ((state = 'waiting') = (finished_at = 0)),"
+    "  CHECK (state <> 'issued' OR result IS NOT NULL),"
+    "  CHECK ((state IN ('denied','abandoned')) = (fail_err IS NOT NULL))"
+    ") STRICT;"
+    "CREATE UNIQUE INDEX ticket_slot ON ticket (idempotency_key) WHERE state = 'waiting';"
+    "CREATE INDEX ticket_state ON ticket (state, number);"
+    "CREATE INDEX ticket_principal ON ticket (principal, state);"
+    "CREATE INDEX ticket_expires ON ticket (expires_at) WHERE state = 'waiting';"
+    "CREATE INDEX ticket_result ON ticket (result) WHERE result IS NOT NULL;";
+
+static const char *const steps[LEDGER_SCHEMA] = {tables_1, tables_2, tables_3};
 
 enum pke_err schema_version(struct store *s, int64_t *version, struct pke_fail *fail)
 {

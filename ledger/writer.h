@@ -174,6 +174,39 @@
       " AND u.state IN ('intent','issued')))")                                                              \
     X(CONSUME_ADMISSION, "UPDATE admission SET state = 'used' WHERE used_by = ?1")
 
+/* Requests that wait for the key. The number of a ticket is never given out twice (AUTOINCREMENT). */
+#define WRITER_TICKETS(X)                                                                                    \
+    X(FIND_TICKET_SLOT, "SELECT number FROM ticket WHERE idempotency_key = ? AND state = 'waiting'")         \
+    X(COUNT_TICKETS, "SELECT count(*) FROM ticket WHERE state = 'waiting'")                                  \
+    X(COUNT_TICKETS_OF, "SELECT count(*) FROM ticket WHERE principal = ? AND state = 'waiting'")             \
+    X(ADD_TICKET, "INSERT INTO ticket (request, principal, idempotency_key, state, waiting_at, expires_at)"  \
+                  " SELECT id, principal, ?2, 'waiting', ?3, ?4 FROM request WHERE request_id = ?1")         \
+    X(TICKET,                                                                                                \
+      "SELECT t.number, r.request_id, t.state, r.tenant, r.principal, r.user_id, r.endpoint, r.operation,"   \
+      " r.enrollment_type, r.attributes, t.waiting_at, t.expires_at, t.finished_at,"                         \
+      " coalesce(t.fail_err, r.fail_err), coalesce(t.fail_reason, r.fail_reason),"                           \
+      " coalesce(t.fail_rule, r.fail_rule), coalesce(t.fail_text, r.fail_text),"                             \
+      " o.request_id, c.serial, c.subject, c.ent_dmid, c.der FROM ticket t"                                  \
+      " JOIN request r ON r.id = t.request"                                                                  \
+      " LEFT JOIN request o ON o.id = t.result AND t.state = 'issued'"                                       \
+      " LEFT JOIN certificate c ON c.request = o.id WHERE t.number = ?")                                     \
+    X(NEXT_TICKET, "SELECT t.number, r.endpoint FROM ticket t CROSS JOIN request r ON r.id = t.request"      \
+                   " WHERE t.state = 'waiting' AND t.number > ? ORDER BY t.number LIMIT 1")                  \
+    X(LOAD_TICKET, "SELECT r.request_id, r.tenant, r.principal, r.credential, r.endpoint, r.template_name,"  \
+                   " r.operation, r.stage, r.device_id, r.enrollment_type, r.source, r.user_id, r.provider," \
+                   " r.request, r.context, r.attributes, t.idempotency_key FROM ticket t"                    \
+                   " JOIN request r ON r.id = t.request WHERE t.number = ? AND t.state = 'waiting'")         \
+    X(NAME_TICKET, "SELECT t.number FROM request r JOIN ticket t ON t.request = r.id"                        \
+                   " WHERE r.request_id = ? AND t.state = 'waiting'")                                        \
+    X(EXPIRED_TICKET, "SELECT t.number, r.request_id FROM ticket t CROSS JOIN request r"                     \
+                      " ON r.id = t.request WHERE t.state = 'waiting' AND t.expires_at <= ?"                 \
+                      " ORDER BY t.expires_at LIMIT 1")                                                      \
+    X(END_TICKET, "UPDATE ticket SET state = ?2, finished_at = ?3, fail_err = ?4, fail_reason = ?5,"         \
+                  " fail_rule = ?6, fail_text = ?7 WHERE number = ?1 AND state = 'waiting'")                 \
+    X(USE_TICKET, "UPDATE ticket SET result = last_insert_rowid() WHERE number = ? AND state = 'waiting'")   \
+    X(RESULT_TICKET, "SELECT state FROM ticket WHERE result = ?")                                            \
+    X(ISSUE_TICKET, "UPDATE ticket SET state = 'issued', finished_at = ?2 WHERE result = ?1")
+
 #define WRITER_STATEMENTS(X)                                                                                 \
     X(BEGIN, "BEGIN IMMEDIATE")                                                                              \
     X(COMMIT, "COMMIT")                                                                                      \
@@ -236,7 +269,8 @@
       " AND r.state IN ('intent','issued') ORDER BY c.revoked_at <> 0 DESC, c.request DESC LIMIT 1")         \
     WRITER_CERTIFICATES(X)                                                                                   \
     WRITER_DEVICES(X)                                                                                        \
-    WRITER_ADMISSIONS(X)
+    WRITER_ADMISSIONS(X)                                                                                     \
+    WRITER_TICKETS(X)
 
 enum writer_statement {
 #define X(name, sql) WRITER_##name,
@@ -311,5 +345,14 @@ enum pke_err change_refused(struct ledger *l, const struct ledger_request *req, 
 
 /** A row of "meta". */
 enum pke_err meta_number(struct ledger *l, const char *name, int64_t *ret, struct pke_fail *fail);
+
+/** Inside the change of an intent, first: its idempotency key waits under in->ticket, or under none.
+ * PKE_EXISTS, PKE_DENIED. */
+enum pke_err ticket_gate(struct ledger *l, const struct ledger_intent *in, struct pke_fail *fail);
+/** Inside the change that added a request: it is the ticket's attempt. */
+enum pke_err ticket_use(struct ledger *l, uint32_t number, struct pke_fail *fail);
+/** Inside the change that issued request row @p id: its ticket, if it has one, has its result. PKE_DENIED
+ * when the ticket was ended meanwhile. */
+enum pke_err ticket_issued(struct ledger *l, int64_t id, int64_t at, struct pke_fail *fail);
 
 #endif

@@ -164,6 +164,8 @@ struct conf_global {
     char *tenant;
     char *ledger_file;
     int64_t retry_window;
+    int64_t waiting_lifetime; /* of a request that waits for the key */
+    uint64_t waiting_max;
     char *user_file;
     uint64_t auth_workers;
     int64_t request_deadline;

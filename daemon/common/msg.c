@@ -76,6 +76,7 @@ const struct ipc_field msg_prepare_fields[] = {
     {10, IPC_STR, offsetof(struct msg_prepare, source), false},
     {11, IPC_BYTES, offsetof(struct msg_prepare, token), false},
     {12, IPC_BYTES, offsetof(struct msg_prepare, client_certificate), false},
+    {13, IPC_U64, offsetof(struct msg_prepare, may_wait), false},
     {0, IPC_U64, 0, false},
 };
 
@@ -111,6 +112,23 @@ const struct ipc_field msg_issued_fields[] = {
     {9, IPC_STR, offsetof(struct msg_issued, enrollment_type), true},
     {10, IPC_STR, offsetof(struct msg_issued, upn), false},
     {11, IPC_U64, offsetof(struct msg_issued, with_ca), false},
+    {12, IPC_U64, offsetof(struct msg_issued, number), false},
+    {0, IPC_U64, 0, false},
+};
+
+const struct ipc_field msg_pending_fields[] = {
+    {1, IPC_U64, offsetof(struct msg_pending, number), true},
+    {2, IPC_STR, offsetof(struct msg_pending, request_id), true},
+    {3, IPC_U64, offsetof(struct msg_pending, expires_at), true},
+    {4, IPC_STR, offsetof(struct msg_pending, reason), true},
+    {0, IPC_U64, 0, false},
+};
+
+const struct ipc_field msg_query_fields[] = {
+    {1, IPC_STR, offsetof(struct msg_query, endpoint), true},
+    {2, IPC_BYTES, offsetof(struct msg_query, assertion), true},
+    {3, IPC_U64, offsetof(struct msg_query, number), true},
+    {4, IPC_STR, offsetof(struct msg_query, trace_id), true},
     {0, IPC_U64, 0, false},
 };
 

@@ -41,6 +41,8 @@ enum msg_kind {
     MSG_TOKEN,        /* net -> issuer, policy stage: msg_token, answered MSG_AUTH_OK without an assertion */
     MSG_REFUSAL,      /* net -> issuer: msg_refusal, answered MSG_OK once durable or counted */
     MSG_CATALOGUE,    /* issuer -> net, after LINK and after a switch: msg_catalogue; id 0 */
+    MSG_PENDING,      /* issuer -> net, answer to a request that may wait, and to QUERY: msg_pending */
+    MSG_QUERY,        /* net -> issuer: msg_query, answered MSG_ISSUED, MSG_PENDING or MSG_FAILED */
 
     MSG_SIGN = 64,  /* issuer -> key: msg_sign */
     MSG_SIGNED,     /* key -> issuer: msg_signed */
@@ -130,6 +132,30 @@ struct msg_prepare {
     struct pke_bytes client_certificate;
     struct pke_pairs context; /* ContextItems in order; values checked for form by proto/ */
     const char *source;
+    uint64_t may_wait; /* enum msg_wait: its client knows a pending answer; never of MDM */
+};
+
+/* What becomes of a request that is valid and allowed, and that no key can sign before its deadline. */
+enum msg_wait {
+    MSG_WAIT_NEVER,  /* refused */
+    MSG_WAIT_MAY,    /* recorded, answered MSG_PENDING, signed when the key returns */
+    MSG_WAIT_ALWAYS, /* the same even if there is a key: net drains */
+};
+
+/** A request waits for the key. */
+struct msg_pending {
+    uint64_t number;        /* RequestID, 1..4294967295 */
+    const char *request_id; /* of the attempt that had to wait */
+    uint64_t expires_at;    /* wall ms: it is abandoned then */
+    const char *reason;     /* stable token of why it waits */
+};
+
+/** What became of it? Answered to its requester only. */
+struct msg_query {
+    const char *endpoint;
+    struct pke_bytes assertion; /* its request_hash is SHA-256 of the number in decimal */
+    uint64_t number;
+    const char *trace_id;
 };
 
 /** May the bearer of this one-time token, or the client that is about to renew this certificate, see the
@@ -163,6 +189,7 @@ struct msg_issued {
     const char *upn;             /* NULL: the identity has none */
     uint64_t with_ca;            /* 1: a renewal whose issuer is not the one of the old certificate */
     uint64_t replayed;           /* 1: an earlier answer of the same request */
+    uint64_t number;             /* RequestID of one that had waited; 0: none */
 };
 
 struct msg_refusal {
@@ -238,8 +265,9 @@ struct msg_audit {
 extern const struct ipc_field msg_empty_fields[], msg_token_fields[], msg_conf_fields[], msg_link_fields[],
     msg_socket_fields[], msg_state_fields[], msg_failed_fields[], msg_auth_fields[], msg_auth_ok_fields[],
     msg_prepare_fields[], msg_prepared_fields[], msg_commit_fields[], msg_issued_fields[],
-    msg_refusal_fields[], msg_catalogue_fields[], msg_sign_fields[], msg_signed_fields[],
-    msg_key_state_fields[], msg_verb_fields[], msg_verb_reply_fields[], msg_audit_fields[];
+    msg_pending_fields[], msg_query_fields[], msg_refusal_fields[], msg_catalogue_fields[], msg_sign_fields[],
+    msg_signed_fields[], msg_key_state_fields[], msg_verb_fields[], msg_verb_reply_fields[],
+    msg_audit_fields[];
 
 /** Name of a role: "net". */
 const char *role_name(enum role_id id);

@@ -114,6 +114,7 @@ json_t *view_certificate(const struct ledger_row *row, bool whole);
 /** The whole form of a request's answer: identity, approval. */
 void view_put_identity(json_t *o, const struct ledger_row *row);
 void view_put_approval(json_t *o, const struct ledger_row *row);
+void view_put_waiting(json_t *o, const struct ledger_row *row);
 /** What a certificate is now, and since when. */
 void view_put_life(json_t *o, const struct ledger_row *row, bool whole);
 /** Verbs device-list and device-show. */

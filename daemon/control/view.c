@@ -49,6 +49,7 @@ json_t *view_request(const struct ledger_row *row, bool whole)
     control_put(o, "serial", row->serial);
     put_fail(o, &row->fail);
     view_put_approval(o, row);
+    view_put_waiting(o, row);
     if (!whole)
         return o;
     view_put_identity(o, row);

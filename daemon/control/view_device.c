@@ -51,6 +51,29 @@ void view_put_approval(json_t *o, const struct ledger_row *row)
     json_object_set_new(o, "approval", p);
 }
 
+/* One that waits for the key is refused, or failed, for now. */
+void view_put_waiting(json_t *o, const struct ledger_row *row)
+{
+    const struct ledger_waiting *w = &row->waiting;
+    json_t *p;
+
+    if (!w->state) {
+        control_put(o, "waiting", NULL);
+        return;
+    }
+    if (strcmp(w->state, "waiting") == 0)
+        control_put(o, "state", "waiting");
+    p = json_object();
+    json_object_set_new(p, "number", json_integer((json_int_t)w->number));
+    control_put(p, "state", w->state);
+    control_put_ms(p, "since", w->waiting_at);
+    control_put_ms(p, "expires_at", w->expires_at);
+    control_put_ms(p, "finished_at", w->finished_at);
+    control_put(p, "reason", w->reason);
+    control_put(p, "result", w->result);
+    json_object_set_new(o, "waiting", p);
+}
+
 void view_put_life(json_t *o, const struct ledger_row *row, bool whole)
 {
     control_put(o, "state", ledger_life(row, role_wall_ms() / 1000));

@@ -13,6 +13,7 @@
 #define GUESS_TPM_US   250000 /* RSA-2048 in a TPM takes 100 to 500 ms */
 #define FIRST_MAX      64     /* requests for each instance while there is only the guess */
 #define MARGIN_PERCENT 10     /* of a request's time is for T1, T2 and the answer */
+#define EARLY          0.8
 #define RETRY_MIN_MS   1000
 #define RETRY_MAX_MS   600000
 
@@ -74,10 +75,10 @@ void admission_refuse(struct request *req, struct key_pool *p)
 
     turn_key(req, key);
     before = turns_refused(&p->turns, key, now);
-    /* after those who were refused before it and what is queued; the half of that which newcomers may not
-     * use is done by then */
-    req->retry_ms =
-        latency_wait_ms(&p->latency, l.ahead / 2 + (unsigned)before + 1, l.ready ? l.ready : 1, 0);
+    /* after those who were refused before it and half of what is queued, and a little early: there is room in
+     * the queue for who comes early, but a key that waits for a client is lost time for everybody */
+    req->retry_ms = (uint64_t)((l.ahead / 2 + (double)before + 1) / (l.ready ? l.ready : 1) *
+                               p->latency.mean_us / 1000 * EARLY);
     if (req->retry_ms < RETRY_MIN_MS)
         req->retry_ms = RETRY_MIN_MS;
     if (req->retry_ms > RETRY_MAX_MS)
@@ -105,8 +106,11 @@ enum pke_err admission_check(struct request *req)
     /* nothing ahead: one signature is tried, whatever is thought of it; else nothing would ever be measured
      */
     if (l.ahead >= l.ready && (latency_wait_ms(&p->latency, l.ahead + 1, l.ready, l.running_us) >
-                                   left * turns_share(&p->turns, key, now) / 1000 ||
+                                   left * (req->ticket ? 1000 : turns_share(&p->turns, key, now)) / 1000 ||
                                (!p->latency.samples && l.ahead >= FIRST_MAX * l.ready))) {
+        if (req->ticket) /* it keeps its place in the ledger */
+            return pke_fail_set(&req->fail, PKE_BUSY, "key-queue", "admission",
+                                "the signing key has too much to do");
         admission_refuse(req, p);
         return req->fail.err;
     }

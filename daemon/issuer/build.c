@@ -116,6 +116,8 @@ enum pke_err check_build(struct request *req)
         err = decide(req);
     if (err == PKE_OK)
         err = check_admission(req);
+    if (err == PKE_OK && req->msg.may_wait == MSG_WAIT_ALWAYS)
+        err = pke_fail_set(&req->fail, PKE_MAINTENANCE, "draining", "drain", "the server is in maintenance");
     if (err == PKE_OK)
         err = admission_check(req);
     if (err == PKE_OK && !req->ent_dmid)

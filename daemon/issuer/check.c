@@ -165,6 +165,34 @@ static enum pke_err check_applicant(struct request *req)
     return PKE_OK;
 }
 
+enum pke_err check_requester(struct request *req)
+{
+    enum pke_err err = check_endpoint(req);
+
+    if (err == PKE_OK)
+        err = check_credential(req);
+    req->identity = request_identity(&req->who);
+    return err;
+}
+
+enum pke_err check_recorded(struct request *req)
+{
+    enum pke_err err = check_operation(req);
+
+    if (err == PKE_OK)
+        err = check_endpoint(req);
+    if (err != PKE_OK)
+        return err;
+    if (!pke_strings_has(&req->endpoint->credentials, req->who.kind))
+        return pke_fail_set(&req->fail, PKE_UNAUTHENTICATED, "credential-kind", "MS-MDE2 3.4.4.1.1.1",
+                            "this kind of credential is not enabled here any more");
+    if (check_certificate_credential(req) != PKE_OK)
+        return req->fail.err;
+    req->csr_der = req->msg.request;
+    req->identity = request_identity(&req->who);
+    return PKE_OK;
+}
+
 enum pke_err check_identity(struct request *req)
 {
     enum pke_err err = PKE_OK;

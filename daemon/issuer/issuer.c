@@ -44,6 +44,8 @@ static void on_net_frame(struct chan *c, const struct ipc_frame *f, int fd, void
         request_commit(is, f);
     else if (f->kind == MSG_TOKEN)
         token_frame(is, f);
+    else if (f->kind == MSG_QUERY)
+        waiting_query(is, f);
     else if (f->kind == MSG_REFUSAL)
         refusal_frame(is, f);
 }
@@ -176,6 +178,7 @@ static void issuer_commit(struct role *r, const struct conf *conf, void *candida
 
     setup_unref(is->setup);
     is->setup = candidate;
+    is->waiting_some = true; /* of an earlier life, or of a key that is configured now */
     batch_audit(is, first ? "start" : "configuration", "main", NULL, detail);
     free(detail);
     send_catalogue(is);
@@ -195,6 +198,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     refusal_report(arg);
     request_expire(arg);
     orphans_close(arg);
+    waiting_tick(arg);
     issuer_check_stopped(arg); /* what expired may have been the last */
 }
 

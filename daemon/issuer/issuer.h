@@ -121,6 +121,8 @@ struct request {
     struct pke_fail fail;
     struct request *next_queued; /* in a key pool's queue */
     uint64_t sign_id;
+    uint32_t ticket;   /* the waiting request that this is an attempt of; 0: none */
+    bool t1;           /* its intent was recorded: it stands in the ledger */
     uint64_t retry_ms; /* with a refusal: when it is worth while to come again; 0: no hint */
 };
 
@@ -159,6 +161,9 @@ struct key_pool {
     unsigned queued;
     struct latency latency; /* of one signature, as seen from here */
     struct turns turns;     /* who was refused as busy */
+    /* waiting.c: */
+    uint64_t hold_until; /* ms: no waiting request is tried before; attempts that failed cost a serial each */
+    unsigned holds;      /* in a row */
 };
 
 /** A verb that waits for key processes, one after the other. */
@@ -195,6 +200,10 @@ struct issuer {
     uint64_t refusal_at, refusals_suppressed;
     struct event *tick; /* what is due although nobody sent anything */
     int64_t wall_seen;  /* largest wall clock ever recorded, ms */
+    /* waiting.c */
+    uint32_t waiting_after;  /* where the last look ended; 0: begin with the oldest */
+    bool waiting_some;       /* there may be waiting requests */
+    uint64_t waiting_expire; /* ms: when to look for expired ones */
     /* orphan.c */
     struct orphan *orphans;
     uint64_t orphans_at; /* when to try again, monotonic ms */
@@ -245,6 +254,11 @@ enum pke_err check_credential(struct request *req);
  * req->who becomes whom it was issued to; one of our CAs that is not in the ledger is refused. May be asked
  * again; of a renewal not, whose req->who is the old certificate's. */
 enum pke_err check_certificate_credential(struct request *req);
+/** Who asks, where: endpoint and credential; of a question that is no enrollment. */
+enum pke_err check_requester(struct request *req);
+/** As check_identity(), of a request that was authenticated when it began to wait: req->who is its record.
+ * What is configured today counts. */
+enum pke_err check_recorded(struct request *req);
 /** A renewal's part of check_identity(): its CMS, the certificate that it renews, what no replay passes by.
  */
 enum pke_err renew_identity(struct request *req);
@@ -329,6 +343,27 @@ void admission_refuse(struct request *req, struct key_pool *p);
 void admission_measured(struct key_client *k, uint64_t us);
 /** True when a request with @p ahead others before it cannot be signed in time by what is known now. */
 bool admission_in_vain(const struct key_pool *p, const struct request *req, unsigned ahead);
+
+/* ---- waiting.c, waiting_query.c
+ * ------------------------------------------------------------------------------------- */
+
+/** May @p req, which failed with req->fail, wait for the key? */
+bool waiting_may(const struct request *req);
+/** Record that it waits, answer MSG_PENDING, release it. */
+void waiting_record(struct request *req);
+/** Answered when the same request waits already: true, @p req is released. */
+bool waiting_again(struct request *req);
+/** An attempt of a waiting request failed: what passes leaves it waiting, anything else denies it. Takes over
+ * @p req. */
+void waiting_failed(struct request *req);
+/** An attempt of a waiting request was signed. */
+void waiting_issued(struct request *req);
+/** Sign what waits, the oldest first, as far as the keys have time; abandon what is too old. */
+void waiting_tick(struct issuer *is);
+/** Something changed: a key, a request that ended. */
+void waiting_wake(struct issuer *is);
+/** MSG_QUERY of net. */
+void waiting_query(struct issuer *is, const struct ipc_frame *f);
 
 /* ---- refusal.c
  * ---------------------------------------------------------------------------------------------------- */

@@ -224,6 +224,7 @@ static void on_state(struct key_client *k, const struct ipc_frame *f)
     k->signatures = m.signatures;
     k->failures = m.failures;
     k->last_micros = m.last_micros;
+    waiting_wake(k->pool->issuer);
     if (f->id)
         verbs_key_done(k->pool->issuer, f->id, &m);
     dispatch(k->pool);

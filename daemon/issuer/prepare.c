@@ -64,10 +64,10 @@ static bool replay(struct request *req)
         return true;
     }
     if (ledger_find_key(req->issuer->ledger, req->key, req->arena, &hit, &fail) != PKE_OK)
-        return false;
+        return waiting_again(req);
     if (!may_replay(req, &hit)) {
         if (req->op != OP_RENEW || !hit.certificate.n)
-            return false;
+            return waiting_again(req);
         pke_fail_set(&req->fail, PKE_RENEW_INELIGIBLE, "renew-answered", "MS-MDE2 3.5 Renew",
                      "the certificate that this renewal brought is not in use any more");
         request_refuse(req); /* never a second certificate for one CMS */
@@ -92,7 +92,7 @@ static bool replay(struct request *req)
     return true;
 }
 
-static void proceed(struct request *req)
+void request_proceed(struct request *req)
 {
     if (req->msg.deadline <= role_monotonic_ms())
         pke_fail_set(&req->fail, PKE_DEADLINE, "deadline", "request deadline", "the request took too long");
@@ -135,7 +135,7 @@ static void hold(struct request *req)
     }
 }
 
-static struct request *request_new(struct issuer *is, const struct ipc_frame *f)
+struct request *request_create(struct issuer *is)
 {
     struct request *req = pke_calloc(1, sizeof *req);
 
@@ -145,7 +145,6 @@ static struct request *request_new(struct issuer *is, const struct ipc_frame *f)
     req->now_ms = role_wall_ms();
     req->next = is->requests;
     is->requests = req;
-    request_add_waiter(req, is->net, f->id);
     return req;
 }
 
@@ -162,9 +161,10 @@ static void cut_deadline(struct request *req)
 
 void request_prepare(struct issuer *is, const struct ipc_frame *f)
 {
-    struct request *req = request_new(is, f);
+    struct request *req = request_create(is);
     struct pke_fail fail;
 
+    request_add_waiter(req, is->net, f->id);
     if (ipc_record_read(msg_prepare_fields, f->payload, req->arena, &req->msg, sizeof req->msg, &fail) !=
         PKE_OK) {
         req->fail = fail;
@@ -183,7 +183,7 @@ void request_prepare(struct issuer *is, const struct ipc_frame *f)
     if (check_request(req) != PKE_OK || (!req->msg.commit && check_held(req) != PKE_OK))
         request_refuse(req);
     else if (req->msg.commit)
-        proceed(req);
+        request_proceed(req);
     else
         hold(req);
 }
@@ -222,7 +222,7 @@ void request_commit(struct issuer *is, const struct ipc_frame *f)
         enum pke_err again = req->op == OP_RENEW ? renew_again(req) : check_certificate_credential(req);
 
         if (again == PKE_OK && check_ownership(req) == PKE_OK)
-            proceed(req);
+            request_proceed(req);
         else
             request_refuse(req);
     }

@@ -83,8 +83,11 @@ static void end_issued(struct request *req)
                            .operation = req->msg.operation,
                            .enrollment_type = req->enrollment_type,
                            .upn = req->identity.upn,
-                           .with_ca = request_with_ca(req, req->old.issuer_id)};
+                           .with_ca = request_with_ca(req, req->old.issuer_id),
+                           .number = req->ticket};
 
+    if (req->ticket)
+        waiting_issued(req);
     log_event(LOG_INFO, "certificate issued", "trace_id", req->msg.trace_id, "principal", req->who.principal,
               "device", req->device_id, "serial", req->serial_hex, "subject", req->decision.subject_cn,
               "csr_subject", req->csr.subject_text, "attestation", req->attestation, NULL);
@@ -158,9 +161,14 @@ static void done_refused(struct issuer *is, struct batch_op *op, enum pke_err er
  */
 void request_refuse(struct request *req)
 {
-    bool allowed = req->fail.err != PKE_STALE && refusal_allowed(req->issuer);
+    bool allowed;
 
     req->state = REQUEST_RESULT;
+    if (req->ticket || waiting_may(req)) {
+        (req->ticket ? waiting_failed : waiting_record)(req);
+        return;
+    }
+    allowed = req->fail.err != PKE_STALE && refusal_allowed(req->issuer);
     if (!allowed && req->fail.err == PKE_PENDING) /* nobody could approve what is not recorded */
         req->fail.err = PKE_BUSY;
     if (!allowed)
@@ -192,8 +200,14 @@ static void done_failed(struct issuer *is, struct batch_op *op, enum pke_err err
     if (err != PKE_OK) {
         log_fail(LOG_ERR, "failure not recorded", fail, "trace_id", req->msg.trace_id, NULL);
         orphan_add(is, req->msg.trace_id, &req->fail);
+        request_end_failed(req);
+    } else if (req->ticket) {
+        waiting_failed(req);
+    } else if (waiting_may(req)) {
+        waiting_record(req);
+    } else {
+        request_end_failed(req);
     }
-    request_end_failed(req);
 }
 
 static void done_issued(struct issuer *is, struct batch_op *op, enum pke_err err, const struct pke_fail *fail)
@@ -260,6 +274,7 @@ static enum pke_err apply_intent(struct issuer *is, struct batch_op *op, struct 
                                .admission_request_id = req->admission_id,
                                .uses_recovery = req->uses_recovery,
                                .uses_renewal = req->uses_renewal,
+                               .ticket = req->ticket,
                                .not_before = req->decision.not_before,
                                .not_after = req->decision.not_after};
 
@@ -291,6 +306,7 @@ static void done_intent(struct issuer *is, struct batch_op *op, enum pke_err err
         return;
     }
     req->state = REQUEST_SIGNING;
+    req->t1 = true;
     keys_submit(is, req->tmpl->ca->conf->key, req);
 }
 

@@ -8,6 +8,12 @@
 /** Take it off the issuer's list and release it with its arena. Secrets in it are wiped. */
 void request_free(struct request *req);
 
+/** A request with the setup of today that nobody waits for yet. */
+struct request *request_create(struct issuer *is);
+
+/** It is valid: admit it, build it and go on with T1, or refuse it. */
+void request_proceed(struct request *req);
+
 /** One more frame of net that gets the answer. */
 void request_add_waiter(struct request *req, struct chan *net, uint64_t frame_id);
 

@@ -145,11 +145,29 @@ static void change_device(struct issuer *is, uint64_t id, const struct msg_verb 
 
 /* ---- approvals ---- */
 
+/* It waits for no operator; but one may say no to a request that waits for the key. */
+static enum pke_err deny_waiting(struct issuer *is, const struct change *c, struct pke_fail *fail)
+{
+    struct pke_fail why;
+    uint32_t number;
+    enum pke_err err = ledger_ticket_named(is->ledger, c->key, &number, fail);
+
+    pke_fail_set(&why, PKE_DENIED, "operator-denied", "request deny", "an operator denied the request");
+    return err == PKE_OK ? ledger_ticket_deny(is->ledger, number, &why, c->actor, c->at, fail) : err;
+}
+
 static enum pke_err apply_decision(struct issuer *is, struct batch_op *op, struct pke_fail *fail)
 {
     struct change *c = op->arg;
+    struct pke_fail unknown;
+    enum pke_err err = ledger_admission_decide(is->ledger, c->key, c->grant, c->actor, c->until, c->at, fail);
 
-    return ledger_admission_decide(is->ledger, c->key, c->grant, c->actor, c->until, c->at, fail);
+    if (err != PKE_NOT_FOUND || c->grant)
+        return err;
+    err = deny_waiting(is, c, &unknown);
+    if (err != PKE_OK && err != PKE_NOT_FOUND)
+        *fail = unknown;
+    return err;
 }
 
 static void done_decision(struct issuer *is, struct batch_op *op, enum pke_err err,

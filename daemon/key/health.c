@@ -49,7 +49,7 @@ static void on_settle(evutil_socket_t fd, short what, void *arg)
     if (!resting) {
         arm(k->settle, SETTLE_MS);
     } else if (k->key) {
-        guard_begin(k->setup->deadline);
+        guard_begin(k->setup->deadline + GUARD_GRACE_MS);
         ks_idle(k->key);
         guard_end();
     }
@@ -63,7 +63,7 @@ void key_health_check(struct key_role *k)
     int rc;
 
     pke_buf_init(&signature, 4096);
-    guard_begin(k->setup->deadline);
+    guard_begin(k->setup->deadline + GUARD_GRACE_MS);
     rc = sign_message(k, pke_bytes_str(text), &signature, &e);
     guard_end();
     k->n.health_checks++;
@@ -97,7 +97,7 @@ static void on_keep_alive(evutil_socket_t fd, short what, void *arg)
     if (!state_is(k, "ready"))
         return;
     if (left(k, k->setup->keep_alive) == 0) {
-        guard_begin(k->setup->deadline);
+        guard_begin(k->setup->deadline + GUARD_GRACE_MS);
         key_health_used(k);
         rc = ks_keep_alive(k->key, &why);
         if (rc != 0) {

@@ -85,6 +85,10 @@ void key_health_check(struct key_role *k);
 
 /* ---- guard.c */
 
+/* After the key's deadline: by then issuer has had this process ended, and a backend that keeps deadlines
+ * itself has told of it. */
+#define GUARD_GRACE_MS 5000
+
 /** From here a call that does not return within @p ms ends the process (main starts another). */
 void guard_begin(uint64_t ms);
 void guard_end(void);

@@ -7,9 +7,8 @@
 #include "daemon/common/log.h"
 #include "daemon/key/key.h"
 
-#define EWMA_WEIGHT 8    /* the last signature counts as one eighth */
-#define GUARD_GRACE 5000 /* ms after the deadline at which issuer has this process ended */
-#define SHA384_BITS 384  /* of a P-384 key */
+#define EWMA_WEIGHT 8   /* the last signature counts as one eighth */
+#define SHA384_BITS 384 /* of a P-384 key */
 
 static uint64_t micros(void)
 {
@@ -103,7 +102,7 @@ static enum pke_err sign(struct key_role *k, const struct msg_sign *m, struct pk
         return pke_fail_set(fail, PKE_DEADLINE, "sign-deadline", "deadline", "too late for a signature");
     }
     start = micros();
-    guard_begin(k->setup->deadline + GUARD_GRACE);
+    guard_begin(k->setup->deadline + GUARD_GRACE_MS);
     rc = sign_message(k, m->tbs, out, &e);
     guard_end();
     if (rc != 0) {

@@ -11,7 +11,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.environ["top_srcdir"], "tests", "lib"))
 import ledgerdb  # noqa: E402
-import p11lab  # noqa: E402
+from p11double import P11Double  # noqa: E402
 import tap  # noqa: E402
 from lab import USER, send_signal  # noqa: E402
 from mdmlab import MdmLab, free_port, read_text, whole_fault, write_text  # noqa: E402
@@ -86,31 +86,31 @@ def seen_while_idle():
 
 
 def hung_while_idle():
-    """A device that hangs in a health check is given up after the key's deadline."""
+    """A device that hangs in a health check is given up soon after the key's deadline."""
     with MdmLab(options(health_interval="200ms", deadline="1s"), start=False) as lab:
-        double = p11lab.Double(lab)
+        double = P11Double(lab)
         lab.start()
         before = lab.roles("key")[0]
-        double.set(f"C_Sign hang times=1 marker={lab.dir}/hung")
+        double.steer(f"C_Sign hang times=1 marker={lab.dir}/hung")
         hung = wait_for(lambda: os.path.exists(os.path.join(lab.dir, "hung")))
         begin = time.monotonic()
         tap.ok(hung, "the device hangs while nobody asks", double.lines()[-5:])
         now = lab.wait_status(lambda s: [r for r in s["roles"] if r["role"] == "key" and r["restarts"] == 1
                                          and r["pid"] not in (0, before["pid"]) and r["state"] == "ready"])
         took = time.monotonic() - begin
-        tap.ok(now and took < 10, f"its process is ended and another is ready, after {took:.1f} s", lab.status())
+        tap.ok(now and took < 20, f"its process is ended and another is ready, after {took:.1f} s", lab.status())
         tap.ok("how=\"signal 14\"" in lab.read_log(), "by its own alarm", lab.log_tail())
 
 
 def session_that_ends_itself():
     """keep-alive looks at the session and climbs the ladder before a client needs it."""
     with MdmLab(options(health_interval="0s", keep_alive="200ms"), start=False) as lab:
-        double = p11lab.Double(lab)
+        double = P11Double(lab)
         lab.start()
-        tap.ok(wait_for(lambda: double.count("C_GetSessionInfo") >= 3), "the session is looked at again and again",
+        tap.ok(wait_for(lambda: double.calls("C_GetSessionInfo") >= 3), "the session is looked at again and again",
                double.lines()[-5:])
-        tap.equal(double.count("C_Sign"), 0, "without a signature")
-        double.set("C_GetSessionInfo rv=0xb3 times=1")
+        tap.equal(double.calls("C_Sign"), 0, "without a signature")
+        double.steer("C_GetSessionInfo rv=0xb3 times=1")
         row = wait_row(lab, lambda r: r["recoveries"] >= 1)
         tap.ok(row and row["state"] == "ready" and row["last_error"]["raw"] == "0x000000b3 CKR_SESSION_HANDLE_INVALID",
                "a lost session is opened again", rows(lab))
@@ -122,17 +122,17 @@ def session_that_ends_itself():
 def crashing_device():
     """A module that crashes at every start: back-off, then one try every 30 s; everything else goes on."""
     with MdmLab(options(), start=False) as lab:
-        double = p11lab.Double(lab)
+        double = P11Double(lab)
         lab.start()
         lab.add_user(USER)
-        double.set("C_Initialize crash")
+        double.steer("C_Initialize crash")
         send_signal(lab.roles("key")[0]["pid"], signal.SIGKILL)
         tap.ok(lab.wait_status(lambda s: [r for r in s["roles"] if r["role"] == "key" and r["restarts"] >= 6]),
                "started again and again", lab.status())
         died = time.monotonic()
         unavailable(lab, "crash loop")
         tap.equal(lab.status()["state"], "degraded", "status says degraded")
-        double.set()
+        double.steer()
         back = lab.wait_status(lambda s: [r for r in s["roles"] if r["role"] == "key" and r["state"] == "ready"], 45)
         waited = time.monotonic() - died
         tap.ok(back and 25 <= waited <= 40, f"after five starts in a minute the next comes after 30 s ({waited:.1f})",
@@ -181,50 +181,50 @@ def paused():
 def unlocked():
     """A refused PIN is tried once by anybody; key unlock reads it again and tries once more."""
     with MdmLab(options(instances="2"), start=False) as lab:
-        double = p11lab.Double(lab)
+        double = P11Double(lab)
         pin = os.path.join(lab.etc, "pin")
         right = read_text(pin)
         write_text(pin, "not-the-pin\n")
         lab.start(state="degraded")
         lab.add_user(USER)
         tap.equal([x["state"] for x in rows(lab)], ["locked"] * 2, "both instances are locked")
-        tap.equal(double.count("C_Login"), 1, "after one C_Login")
+        tap.equal(double.calls("C_Login"), 1, "after one C_Login")
         unavailable(lab, "locked")
         tap.equal(lab.ctl("key", "test", "lab-ca").status, 1, "key test does not try it again")
         lab.ctl("reload", check=True)
         tap.equal([x["restarts"] for x in lab.roles("key")], [0, 0], "no process is started again for it")
         lab.restart("degraded")
-        tap.equal(double.count("C_Login"), 1, "nor does a reload, nor a restart")
+        tap.equal(double.calls("C_Login"), 1, "nor does a reload, nor a restart")
         r = lab.ctl("key", "unlock", "lab-ca")
         tap.ok(r.status == 1 and "CKR_PIN_INCORRECT" in r.err, "unlock with the same PIN is refused by the token", r)
-        tap.equal(double.count("C_Login"), 2, "after one more C_Login, of one instance")
+        tap.equal(double.calls("C_Login"), 2, "after one more C_Login, of one instance")
         tap.equal([x["state"] for x in rows(lab)], ["locked"] * 2, "still locked")
         os.chmod(pin, 0o644)
         r = lab.ctl("key", "unlock", "lab-ca")
-        tap.ok(r.status == 1 and double.count("C_Login") == 2, "a PIN file that others can read is not used", r)
+        tap.ok(r.status == 1 and double.calls("C_Login") == 2, "a PIN file that others can read is not used", r)
         write_text(pin, right)
         os.chmod(pin, 0o600)
         r = lab.ctl("--json", "key", "unlock", "lab-ca")
         tap.ok(r.status == 0 and r.json()["state"] == "ready", "unlock with the right PIN", r)
         tap.equal([x["state"] for x in rows(lab)], ["ready"] * 2, "both instances are ready, without a reload")
-        tap.equal(double.count("C_Login"), 4, "one C_Login each")
+        tap.equal(double.calls("C_Login"), 4, "one C_Login each")
         lab.issues_again("certificates are issued")
         tap.equal(glob.glob(os.path.join(lab.dir, "state", "pin-latch-*")), [], "the latch is gone")
-        before = double.count("C_Login")
+        before = double.calls("C_Login")
         tap.equal(lab.ctl("key", "unlock", "lab-ca").status, 0, "unlock of a ready key")
-        tap.equal(double.count("C_Login"), before, "does not touch its session")
+        tap.equal(double.calls("C_Login"), before, "does not touch its session")
 
 
 def one_attempt_of_all():
     """The PIN changes while both instances run, and both lose their session at once."""
     with MdmLab(options(instances="2", health_interval="200ms"), start=False) as lab:
-        double = p11lab.Double(lab)
+        double = P11Double(lab)
         lab.start()
         wait_for(lambda: all(r["health_checks"] for r in rows(lab)))
-        before = double.count("C_Login")
-        double.set("C_SignInit lose", "C_Login rv=0xa0", "C_Login delay=300")
+        before = double.calls("C_Login")
+        double.steer("C_SignInit lose", "C_Login rv=0xa0", "C_Login delay=300")
         tap.ok(wait_for(lambda: [x["state"] for x in rows(lab)] == ["locked"] * 2), "both are locked", rows(lab))
-        tap.equal(double.count("C_Login"), before + 1, "and one of them tried")
+        tap.equal(double.calls("C_Login"), before + 1, "and one of them tried")
 
 
 tap.run(seen_while_idle, hung_while_idle, session_that_ends_itself, paused, unlocked, one_attempt_of_all, crashing_device)

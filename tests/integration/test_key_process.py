@@ -13,7 +13,7 @@ import lab as lablib  # noqa: E402
 import ledgerdb  # noqa: E402
 import mdm  # noqa: E402
 import openmetrics  # noqa: E402
-import p11lab  # noqa: E402
+from p11double import P11Double  # noqa: E402
 import tap  # noqa: E402
 from lab import USER, send_signal  # noqa: E402
 from mdmlab import MdmLab, free_port, read_text, wait_gone, whole_fault, write_text  # noqa: E402
@@ -158,7 +158,7 @@ def token_read_only():
 def disk_full():
     """39: a refused PIN that cannot be remembered on disk is not tried again by that process all the same."""
     with MdmLab(start=False) as lab:
-        double, state = p11lab.Double(lab), os.path.join(lab.dir, "state")
+        double, state = P11Double(lab), os.path.join(lab.dir, "state")
         pin = os.path.join(lab.etc, "pin")
         lab.launcher = ["unshare", "-m", "bash", "-c", f'mount -t tmpfs -o size=16m,mode=0700 pke "{state}" && exec "$@"',
                         "bash"]
@@ -175,12 +175,12 @@ def disk_full():
                     f.write(b"\0" * 4096)
             except OSError:
                 pass
-        before = double.count("C_Login")
+        before = double.calls("C_Login")
         send_signal(lab.roles("key")[0]["pid"], signal.SIGKILL)
         tap.ok(lab.wait_key("locked"), "the PIN is refused", lab.ctl("key", "list"))
         lab.ctl("key", "test", "lab-ca")
         lab.ctl("reload", check=True)
-        tap.equal(double.count("C_Login"), before + 1, "after one attempt, and neither a test nor a reload makes another")
+        tap.equal(double.calls("C_Login"), before + 1, "after one attempt, and neither a test nor a reload makes another")
         os.unlink(os.path.join(inside, "filler"))
         write_text(pin, right)
         tap.equal(lab.ctl("key", "unlock", "lab-ca").status, 0, "space and the right PIN: unlock works")

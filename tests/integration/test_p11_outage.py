@@ -263,6 +263,41 @@ def keypad():
     LAB.start()
 
 
+# -- rows 21, 25 to 27: what the daemon finds when it starts
+
+def found_at_start(state, reason, name, logins):
+    LAB.stop()
+    HSM.forget()
+    LAB.start(state="degraded")
+    row = LAB.wait_key(state)
+    tap.ok(row and row["reason"] == reason, f"{name}: {state}, {reason}", LAB.ctl("key", "list"))
+    fault(f"{name}: a whole s:EnrollmentServer")
+    tap.equal(LAB.client().get_policies().status, 200, f"{name}: GetPolicies goes on")
+    tap.equal((HSM.calls("C_Login"), HSM.calls("C_SignInit"), restarts()), (logins, 0, 0),
+              f"{name}: {logins} logins, no signature, no restart")
+
+
+def refused_at_start():
+    HSM.steer("pin-locked")
+    found_at_start("locked", "key-pin-refused", "row 21: a locked PIN", 0)
+    unlocked("row 21")
+    HSM.steer("twin")
+    found_at_start("failed", "key-token-count", "row 25: two tokens of one name", 0)
+    HSM.steer("hide 0x162")  # CKA_EXTRACTABLE
+    found_at_start("failed", "key-attributes", "row 26: who knows whether it can be extracted", 1)
+    HSM.steer()
+    mine, other = read_text(LAB.ca), os.path.join(LAB.dir, "other.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "/dev/null", "-out", other, "-days",
+                    "3650", "-subj", "/CN=pkienrolld Lab Root", "-addext", "keyUsage=critical,keyCertSign,cRLSign"], check=True,
+                   capture_output=True)
+    write_text(LAB.ca, read_text(other))
+    found_at_start("failed", "key-mismatch", "row 27: a certificate of another key", 1)
+    LAB.stop()
+    write_text(LAB.ca, mine)
+    LAB.start()
+    LAB.issues_again("put right: certificates are issued")
+
+
 # -- last: the key is gone for good
 
 def initialised_again():
@@ -291,7 +326,7 @@ def main():
         LAB.add_user("ada@lab.example")
         for f in (once_is_not_noticed, for_ever_is_recovering, session_count, permanent_is_failed, flipped,
                   pin_refused_while_running, hang, crash, slow, removed, wrong_new_pin, several_instances,
-                  always_authenticate, keypad, initialised_again):
+                  always_authenticate, keypad, refused_at_start, initialised_again):
             f()
 
 

@@ -12,6 +12,7 @@ import lab as lab_module  # noqa: E402
 import tap  # noqa: E402
 from cryptography import x509  # noqa: E402
 from cryptography.exceptions import InvalidSignature  # noqa: E402
+from cryptography.hazmat.primitives import hashes  # noqa: E402
 from cryptography.hazmat.primitives.asymmetric import padding  # noqa: E402
 from cryptography.hazmat.primitives.serialization import Encoding  # noqa: E402
 from mdmlab import MdmLab  # noqa: E402
@@ -64,7 +65,7 @@ def verifies(issuer, certificate, pss):
     key = issuer.public_key()
     try:
         if pss:
-            md = certificate.signature_hash_algorithm
+            md = hashes.SHA256()  # what RSA-2048 signs with; cryptography of Debian 12 does not read it from the certificate
             key.verify(certificate.signature, certificate.tbs_certificate_bytes,
                        padding.PSS(mgf=padding.MGF1(md), salt_length=md.digest_size), md)
         else:

@@ -101,6 +101,7 @@ class Lab:
                 self.run([os.path.join(TOP, "scripts", "lab-setup"), self.dir, part], check=True)
             with open(os.path.join(self.etc, "socket"), encoding="utf-8") as f:
                 self.socket = f.read().strip()
+            self.make_key()
             if sub_ca:
                 self._make_sub_ca()
             for path, value in (options or {}).items():
@@ -126,6 +127,16 @@ class Lab:
             raise RuntimeError(f"{' '.join(command)}: {result}")
         return result
 
+    def make_key(self):
+        """For a lab whose CA key is not the one in SoftHSM: see tpmca.py."""
+
+    def write_bundle(self):
+        """What a client has to trust, again, after a change of the CA certificate."""
+        with open(self.ca_file, "w", encoding="ascii") as out:
+            for path in filter(None, (os.path.join(self.etc, "tls-root.pem"), self.ca, self.root)):
+                with open(path, encoding="ascii") as f:
+                    out.write(f.read())
+
     def _make_sub_ca(self):
         """The CA certificate again, for the same key, by a root that is thrown away."""
         work = os.path.join(self.dir, "root")
@@ -146,10 +157,7 @@ class Lab:
         os.chmod(self.root, 0o644)
         shutil.rmtree(work)
         self.set_option(("issuers", "lab", "root"), "root.pem")
-        with open(self.ca_file, "w", encoding="ascii") as out:
-            for path in (os.path.join(self.etc, "tls-root.pem"), self.ca, self.root):
-                with open(path, encoding="ascii") as f:
-                    out.write(f.read())
+        self.write_bundle()
 
     # -- configuration
 

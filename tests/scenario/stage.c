@@ -32,7 +32,7 @@ static const char conf_text[] = "state-directory: %1$s/state\n"
                                 "templates:\n"
                                 "  device:\n"
                                 "    issuer: lab\n"
-                                "    allow: [\"*@corp.example\"]\n"
+                                "    allow: [\"%5$s\"]\n"
                                 "    common-name: device\n"
                                 "    allow-ec: yes\n"
                                 "listeners:\n"
@@ -133,6 +133,7 @@ static void keep_answer(struct stage *s, const struct ipc_frame *f)
         size_t size;
     } known[] = {{MSG_ISSUED, msg_issued_fields, sizeof(struct msg_issued)},
                  {MSG_FAILED, msg_failed_fields, sizeof(struct msg_failed)},
+                 {MSG_PENDING, msg_pending_fields, sizeof(struct msg_pending)},
                  {MSG_PREPARED, msg_prepared_fields, sizeof(struct msg_prepared)},
                  {MSG_SIGNED, msg_signed_fields, sizeof(struct msg_signed)},
                  {MSG_KEY_STATE, msg_key_state_fields, sizeof(struct msg_key_state)},
@@ -289,7 +290,8 @@ bool stage_configure(struct actor *a)
 {
     struct stage *s = a->stage;
     char *key = stage_key_conf(s),
-         *text = pke_asprintf(conf_text, s->dir, key, s->extra ? s->extra : "", s->key_deadline);
+         *text = pke_asprintf(conf_text, s->dir, key, s->extra ? s->extra : "", s->key_deadline,
+                              s->allow ? s->allow : "*@corp.example");
     struct msg_conf m = {.file = "test.yaml", .text = pke_bytes_str(text)};
     unsigned ready = a->ready, refused = a->refused, states = a->states;
     uint64_t end = process_monotonic_ms() + PATIENCE_MS;

@@ -40,6 +40,7 @@ struct answer {
         struct msg_issued issued;
         struct msg_failed failed;
         struct msg_prepared prepared;
+        struct msg_pending pending;
         struct msg_signed sign;
         struct msg_key_state state;
     };
@@ -66,6 +67,7 @@ struct stage {
     EVP_PKEY *ca_key;         /* NULL: inside the token */
     const char *softhsm;      /* module; NULL: a PEM file */
     const char *extra;        /* more lines of configuration */
+    const char *allow;        /* whom the template allows */
     const char *key_deadline; /* time for one signature: long, unless a test lets it pass */
     struct actor issuer, key;
     uint64_t next_id;
@@ -105,6 +107,8 @@ void stage_sign_now(struct stage *s);
 void stage_play_issuer(struct stage *s);
 /** The issuer and the key role have each other. */
 void stage_link_roles(struct stage *s);
+/** Ask the issuer as its control role, and wait for the reply, whatever it is. */
+void stage_verb(struct stage *s, const struct msg_verb *verb);
 /** SIGKILL, and reap. */
 void stage_kill(struct actor *a);
 

@@ -30,29 +30,34 @@ static int tear_down(void **state)
     return 0;
 }
 
-static struct pke_bytes fresh_spki(struct stage *s)
+static struct pke_bytes spki_of(struct stage *s, EVP_PKEY *key)
 {
-    EVP_PKEY *key = EVP_EC_gen("P-256");
     unsigned char *der = NULL;
     int n = i2d_PUBKEY(key, &der);
     struct pke_bytes ret = pke_arena_bytes(s->arena, PKE_BYTES(der, (size_t)n));
 
     OPENSSL_free(der);
+    return ret;
+}
+
+static struct pke_bytes fresh_spki(struct stage *s)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    struct pke_bytes ret = spki_of(s, key);
+
     EVP_PKEY_free(key);
     return ret;
 }
 
-/* A TBS as the issuer builds it, of @p ca. */
-static struct pke_bytes build(struct stage *s, struct ca_issuer *ca, char *eku, int64_t from, int64_t to)
+/* A TBS as the issuer builds it, of @p ca, for this key. */
+static struct pke_bytes build_for(struct stage *s, struct ca_issuer *ca, struct pke_bytes spki, char *eku,
+                                  int64_t from, int64_t to)
 {
     char *list[] = {eku};
     struct pke_strings ekus = {list, 1};
     struct ca_profile_spec profile_spec = {.ekus = &ekus};
-    struct ca_cert_spec spec = {.subject_cn = "ada@corp.example",
-                                .not_before = from,
-                                .not_after = to,
-                                .spki = fresh_spki(s),
-                                .ec_key = true};
+    struct ca_cert_spec spec = {
+        .subject_cn = "ada@corp.example", .not_before = from, .not_after = to, .spki = spki, .ec_key = true};
     struct ca_profile *profile = NULL;
     struct pke_fail fail;
     struct pke_buf b;
@@ -66,6 +71,11 @@ static struct pke_bytes build(struct stage *s, struct ca_issuer *ca, char *eku, 
     pke_buf_done(&b);
     ca_profile_free(profile);
     return ret;
+}
+
+static struct pke_bytes build(struct stage *s, struct ca_issuer *ca, char *eku, int64_t from, int64_t to)
+{
+    return build_for(s, ca, fresh_spki(s), eku, from, to);
 }
 
 static struct pke_bytes good(struct stage *s)
@@ -178,6 +188,19 @@ static void a_foreign_issuer_is_refused(void **state)
     stage_free(other);
 }
 
+/* Whoever had a leaf for the CA's own key would have the CA's name on it. */
+static void a_certificate_for_the_ca_key_is_refused(void **state)
+{
+    struct stage *s = *state;
+    struct ca_issuer *ca = stage_ca(s);
+    int64_t now = time(NULL);
+
+    must_be_refused(s, "certificate",
+                    build_for(s, ca, spki_of(s, s->ca_key), client_auth, now - 600, now + DAY), PKE_POLICY,
+                    "floor-own-key");
+    ca_issuer_free(ca);
+}
+
 static void a_period_beyond_the_limits_is_refused(void **state)
 {
     struct stage *s = *state;
@@ -252,6 +275,7 @@ int main(void)
         T(a_good_certificate_is_signed),
         T(a_ca_certificate_is_refused),
         T(a_foreign_issuer_is_refused),
+        T(a_certificate_for_the_ca_key_is_refused),
         T(a_period_beyond_the_limits_is_refused),
         T(another_purpose_is_refused),
         T(a_serial_is_signed_once),

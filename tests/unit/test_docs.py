@@ -73,19 +73,19 @@ def registered_tests(makefiles):
 
 
 def test_named_tests():
-    text = read("doc/conformance.md")
-    named = set(re.findall(r"`(\w+\.(?:c|py)):(\w+)`", text))
-    tap.ok(len(named) > 80, "conformance.md names its tests", len(named))
     makefiles = "".join(read(os.path.relpath(p, SRC)) for p in glob.glob(os.path.join(SRC, "tests/*/*.inc")))
-    wrong = []
-    for name, function in sorted(named):
-        found = glob.glob(os.path.join(SRC, "tests", "*", name))
-        registered = rf"tests/\w+/{name.removesuffix('.c')}"  # C tests are registered as programs
-        if len(found) != 1 or not test_of(function, read(os.path.relpath(found[0], SRC))):
-            wrong.append(f"{name}:{function}")
-        elif not re.search(rf"(?:^|\s){registered}(?:\s|$)", registered_tests(makefiles)):
-            wrong.append(f"{name} is not run by make check")
-    tap.equal(wrong, [], "every test in conformance.md exists and is run")
+    for page, least in (("conformance.md", 80), ("key-faults.md", 20)):
+        named = set(re.findall(r"`(\w+\.(?:c|py)):(\w+)`", read(f"doc/{page}")))
+        tap.ok(len(named) > least, f"{page} names its tests", len(named))
+        wrong = []
+        for name, function in sorted(named):
+            found = glob.glob(os.path.join(SRC, "tests", "*", name))
+            registered = rf"tests/\w+/{name.removesuffix('.c')}"  # C tests are registered as programs
+            if len(found) != 1 or not test_of(function, read(os.path.relpath(found[0], SRC))):
+                wrong.append(f"{name}:{function}")
+            elif not re.search(rf"(?:^|\s){registered}(?:\s|$)", registered_tests(makefiles)):
+                wrong.append(f"{name} is not run by make check")
+        tap.equal(wrong, [], f"every test in {page} exists and is run")
 
 
 def rows_of(text, heading):
@@ -104,6 +104,14 @@ def test_rows_of_conformance():
     later = [int(r[0]) for r in rows_of(text, "Not yet") if r[0].isdigit()]
     tap.equal(sorted(set(numbers) & set(later)), [], "nothing is proven and missing at once")
     tap.equal(sorted(numbers + later), list(range(1, 81)), "all 80 numbers are somewhere")
+
+
+def test_rows_of_key_faults():
+    """The forty faults in order; each has a reaction, and a test or the words "not yet"."""
+    rows = rows_of(read("doc/key-faults.md"), "The list")
+    tap.equal([r[0] for r in rows], [str(i) for i in range(1, 41)], "key-faults.md has the forty faults in order")
+    empty = [r[0] for r in rows if len(r) != 4 or not r[1] or not r[2] or ("`" not in r[3] and r[3] != "not yet")]
+    tap.equal(empty, [], "every fault has a reaction and a test")
 
 
 def test_reasons():
@@ -151,4 +159,4 @@ def test_pages_are_distributed():
 
 
 tap.run(test_functions_of_the_flow, test_steps_are_in_order, test_messages, test_named_tests, test_rows_of_conformance,
-        test_reasons, test_faults_of_operations, test_links, test_pages_are_distributed)
+        test_rows_of_key_faults, test_reasons, test_faults_of_operations, test_links, test_pages_are_distributed)

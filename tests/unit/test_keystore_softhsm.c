@@ -26,6 +26,7 @@
 #include "keystore/ceremony.h"
 #include "keystore/keystore.h"
 #include "keystore/sigfmt.h"
+#include "tests/unit/keystore_battery.h"
 
 #define PIN "731905"
 
@@ -671,6 +672,21 @@ static int set_up(void **state)
     return 0;
 }
 
+static void the_battery_of_all_backends(void **state)
+{
+    struct battery b = {
+        .config = config_for(NULL), .uri = "pkcs11:token=ca-token;object=%s", .wrong_pin = wrong_pin};
+
+    (void)state;
+    battery_signs(&b, "battery-p256", KS_P256, 200);
+    battery_signs(&b, "battery-p384", KS_P384, 200);
+    battery_signs(&b, "battery-rsa", KS_RSA_2048, 5);
+    battery_wrong_pin(&b);
+    battery_missing(&b);
+    battery_mismatch(&b);
+    battery_recovers(&b);
+}
+
 static int tear_down(void **state)
 {
     (void)state;
@@ -683,6 +699,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(every_algorithm_signs, reset_faults),
+        cmocka_unit_test_setup(the_battery_of_all_backends, reset_faults),
         cmocka_unit_test_setup(the_private_value_stays_inside, reset_faults),
         cmocka_unit_test_setup(the_id_alone_names_a_key, reset_faults),
         cmocka_unit_test_setup(a_second_key_of_that_name_is_refused, reset_faults),

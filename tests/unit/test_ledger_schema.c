@@ -73,7 +73,7 @@ static void test_a_converted_file_is_as_a_new_one(void **state)
     assert_string_not_equal(schema_of(f), made);
     open_both(f);
     assert_string_equal(schema_of(f), made);
-    assert_int_equal(number(f->path, "PRAGMA user_version"), 2);
+    assert_int_equal(number(f->path, "PRAGMA user_version"), 3);
     assert_int_equal(number(f->path, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
     shut(f);
     open_both(f); /* and once only */
@@ -188,6 +188,20 @@ static void test_work_goes_on_after_the_conversion(void **state)
     assert_audit_whole(f, 21);
 }
 
+/* A file of the step before: what it lacks is made again, and what it holds stays. */
+static void test_from_schema_2(void **state)
+{
+    struct fixture *f = *state;
+    const char *made = schema_of(f);
+
+    shut(f);
+    sql(f->path, "DROP TABLE ticket");
+    sql(f->path, "PRAGMA user_version=2");
+    open_both(f);
+    assert_string_equal(schema_of(f), made);
+    assert_int_equal(number(f->path, "PRAGMA user_version"), 3);
+}
+
 /* Whatever stops the conversion leaves a file that the older program still takes. */
 static void test_a_failed_conversion_changes_nothing(void **state)
 {
@@ -247,6 +261,7 @@ int main(void)
         T(test_devices_follow_the_old_certificates),
         T(test_old_rows_are_told_as_before),
         T(test_work_goes_on_after_the_conversion),
+        T(test_from_schema_2),
         T(test_a_failed_conversion_changes_nothing),
         T(test_no_lookup_walks_a_table),
     };
