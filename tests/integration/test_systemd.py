@@ -371,6 +371,20 @@ def drain():
 # -- the example
 
 
+def example_with_a_tpm():
+    """The lines of the example for a key in the TPM, in place of those for a token: the whole is valid."""
+    text = read(os.path.join(DIST, "examples", "pkienrolld.yaml"))
+    lines = [line for line in text.splitlines() if not line.startswith(("    backend: pkcs11", "    module:", "    uri: pkcs11:"))]
+    text = "\n".join(line.replace("    #", "    ", 1) if line.startswith(("    #backend: tpm2", "    #tcti:", "    #uri: tpm2:"))
+                     else line for line in lines) + "\n"
+    tap.equal([text.count(w) for w in ("    backend: tpm2\n", "    tcti: device:/dev/tpmrm0\n", "    uri: tpm2:file=", "pkcs11")],
+              [1, 1, 1, 0], "the example has lines for a TPM")
+    with tempfile.TemporaryDirectory() as folder:
+        path = write(os.path.join(folder, "pkienrolld.yaml"), text)
+        status, said = run(lab_module.find_daemon(), "--config", path, "--check-config")
+        tap.ok(status == 78 and "keys." not in said, "nothing is wrong with the key but that files are not there", said)
+
+
 def example_configuration():
     with MdmLab(start=False, sub_ca=True) as lab, with_socket(lab) as s:
         text = read(os.path.join(DIST, "examples", "pkienrolld.yaml"))
@@ -403,4 +417,4 @@ def example_configuration():
 
 
 tap.run(units_are_clean, unit_times_fit, user_and_folders, notification, notification_of_trouble,
-        sockets_outlive_restarts, sockets_of_the_wrong_kind, systemd_socket_activate, drain, example_configuration)
+        sockets_outlive_restarts, sockets_of_the_wrong_kind, systemd_socket_activate, drain, example_configuration, example_with_a_tpm)
