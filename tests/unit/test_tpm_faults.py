@@ -24,15 +24,15 @@ RC_YIELDED, RC_TESTING, RC_NV_RATE, RC_LOCKOUT, RC_RETRY = 0x908, 0x90a, 0x920, 
 RC_AUTH_FAIL, RC_BAD_AUTH = 0x98e, 0x9a2
 
 
-def drive(uri=None, session="password", pin=None, **more):
-    return tpmkey.Drive(backend="tpm2", tcti=TPM.tcti, session=session, deadline=DEADLINE, uri=uri or FILE,
+def drive(uri=None, session="password", pin=None, deadline=DEADLINE, **more):
+    return tpmkey.Drive(backend="tpm2", tcti=TPM.tcti, session=session, deadline=deadline, uri=uri or FILE,
                         pin=pin or PIN_FILE, **more)
 
 
 def make_key(name, algorithm="p256", **more):
     """A key of the CA by ks_generate; its URI."""
     uri = name if name.startswith("tpm2:") else f"tpm2:file={TPM.path(name)}"
-    with drive(uri, **more) as d:
+    with drive(uri, deadline=60000, **more) as d:  # RSA primes take as long as they take
         for order in (("init",), ("generate", algorithm)):
             a = d(*order)
             if not a:
