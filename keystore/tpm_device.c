@@ -16,6 +16,9 @@
 /* A chip may look for the primes of an RSA key for minutes. */
 #define CEREMONY_MS 300000
 #define STALE_MAX   64 /* more than any TPM keeps loaded */
+/* A signature, its recovery (two rungs) and the second signature may each meet a TPM that is busy, and are
+ * over before somebody takes this process for stuck. */
+#define RETRY_PART 5
 
 int tpm_fail(struct tpm *t, struct ks_error *error, const char *call, TSS2_RC rc)
 {
@@ -141,7 +144,7 @@ void tpm_disconnect(struct tpm *t)
 
 int tpm_retry(struct tpm *t, tpm_step *step, void *arg, struct ks_error *error)
 {
-    int64_t until = tpm_now_ms() + t->deadline_ms;
+    int64_t until = tpm_now_ms() + t->deadline_ms / RETRY_PART;
     int pause = PAUSE_MIN_MS;
 
     while (step(t, arg, error) != 0) {

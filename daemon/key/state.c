@@ -139,6 +139,17 @@ static void back_off(struct key_role *k)
     look_again(k, k->reopen_ms);
 }
 
+static void remember_refusal(const struct key_role *k)
+{
+    const struct key_setup *s = k->setup;
+
+    if (latch_is_set(s->latch_directory, s->uri, pke_secret_bytes(s->pin)))
+        return;
+    if (!latch_set(s->latch_directory, s->uri, pke_secret_bytes(s->pin)))
+        log_event(LOG_ERR, "PIN latch could not be written: a restart tries this PIN once more", "directory",
+                  s->latch_directory, NULL);
+}
+
 void state_failed(struct key_role *k, const struct ks_error *e)
 {
     k->last = *e;
@@ -146,6 +157,7 @@ void state_failed(struct key_role *k, const struct ks_error *e)
     event_del(k->reopen);
     switch (e->cls) {
     case KS_AUTH:
+        remember_refusal(k); /* a TPM key presents its auth value with each signature, some tokens the PIN */
         set_state(k, "locked", e);
         break;
     case KS_PERMANENT:
@@ -195,11 +207,8 @@ static int may_present(struct key_role *k, int *lock, struct ks_error *e)
 /* After it: a refusal is remembered before anybody else may try. */
 static void presented(struct key_role *k, int lock, int rc, const struct ks_error *e)
 {
-    const struct key_setup *s = k->setup;
-
-    if (rc != 0 && e->cls == KS_AUTH && !latch_set(s->latch_directory, s->uri, pke_secret_bytes(s->pin)))
-        log_event(LOG_ERR, "PIN latch could not be written: a restart tries this PIN once more", "directory",
-                  s->latch_directory, NULL);
+    if (rc != 0 && e->cls == KS_AUTH)
+        remember_refusal(k);
     latch_unlock(lock);
 }
 

@@ -88,7 +88,7 @@ class Swtpm:
              f"type=unixio,path={self.socket}", "--ctrl", f"type=unixio,path={self.control}", "--flags",
              "not-need-init,startup-clear"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         if not wait_for(lambda: self.process.poll() is not None or (self._answers(self.control) and
-                                                                    os.path.exists(self.socket))) or \
+                                                                    self._answers(self.socket))) or \
                 self.process.poll() is not None:
             raise RuntimeError("swtpm did not start")
 
