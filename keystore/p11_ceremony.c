@@ -133,32 +133,64 @@ int p11_change_auth(const struct ks_config *config, const struct pke_secret *new
     return rc;
 }
 
-/* Certificates of the same id: refused, or removed after the new one is there. */
-static int store(struct p11 *p, const struct ks_certificate *c, bool replace, struct ks_error *error)
+/* Id and label of the one private key of the URI. */
+static int read_key_names(struct p11 *p, struct pke_buf *id, struct pke_buf *label, struct ks_error *error)
 {
-    CK_OBJECT_CLASS private = CKO_PRIVATE_KEY, class = CKO_CERTIFICATE;
-    CK_CERTIFICATE_TYPE type = CKC_X_509;
-    CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
-    CK_OBJECT_HANDLE key, old[CERTIFICATES_MAX], made;
-    CK_ULONG n = 0, n_old = 0;
-    struct pke_buf id, label;
-    CK_RV rv = CKR_OK;
-    int rc;
-
-    pke_buf_init(&id, 4096);
-    pke_buf_init(&label, 4096);
+    CK_OBJECT_CLASS private = CKO_PRIVATE_KEY;
     CK_ATTRIBUTE which[3] = {{CKA_CLASS, &private, sizeof private}};
-    CK_ULONG n_which = 1;
+    CK_ULONG n_which = 1, n = 0;
+    CK_OBJECT_HANDLE key;
+
     if (p->uri.label.n)
         which[n_which++] = (CK_ATTRIBUTE){CKA_LABEL, (void *)p->uri.label.p, p->uri.label.n};
     if (p->uri.id.n)
         which[n_which++] = (CK_ATTRIBUTE){CKA_ID, (void *)p->uri.id.p, p->uri.id.n};
-    rc = p11_find(p, which, n_which, &key, 1, &n, error);
-    if (rc == 0 && n != 1)
-        rc =
-            ks_fail(error, KS_PERMANENT, "key-count", "exactly one key", "%lu private keys match the URI", n);
-    if (rc == 0 && ((rc = p11_read(p, key, CKA_ID, &id, error)) == 0))
-        rc = p11_read(p, key, CKA_LABEL, &label, error);
+    if (p11_find(p, which, n_which, &key, 1, &n, error) != 0)
+        return -1;
+    if (n != 1)
+        return ks_fail(error, KS_PERMANENT, "key-count", "exactly one key", "%lu private keys match the URI",
+                       n);
+    if (p11_read(p, key, CKA_ID, id, error) != 0)
+        return -1;
+    return p11_read(p, key, CKA_LABEL, label, error);
+}
+
+static int create_certificate(struct p11 *p, const struct ks_certificate *c, struct pke_bytes id,
+                              struct pke_bytes label, struct ks_error *error)
+{
+    CK_OBJECT_CLASS class = CKO_CERTIFICATE;
+    CK_CERTIFICATE_TYPE type = CKC_X_509;
+    CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+    CK_ATTRIBUTE a[] = {
+        {CKA_CLASS, &class, sizeof class},
+        {CKA_CERTIFICATE_TYPE, &type, sizeof type},
+        {CKA_TOKEN, &yes, sizeof yes},
+        {CKA_PRIVATE, &no, sizeof no},
+        {CKA_ID, (void *)id.p, id.n},
+        {CKA_LABEL, (void *)label.p, label.n},
+        {CKA_SUBJECT, (void *)c->subject.p, c->subject.n},
+        {CKA_ISSUER, (void *)c->issuer.p, c->issuer.n},
+        {CKA_SERIAL_NUMBER, (void *)c->serial.p, c->serial.n},
+        {CKA_VALUE, (void *)c->der.p, c->der.n},
+    };
+    CK_OBJECT_HANDLE made;
+    CK_RV rv = p->f->C_CreateObject(p->session, a, PKE_LEN(a), &made);
+
+    return rv == CKR_OK ? 0 : ks_rv_fail(error, "C_CreateObject", rv);
+}
+
+/* Certificates of the same id: refused, or removed after the new one is there. */
+static int store(struct p11 *p, const struct ks_certificate *c, bool replace, struct ks_error *error)
+{
+    CK_OBJECT_CLASS class = CKO_CERTIFICATE;
+    CK_OBJECT_HANDLE old[CERTIFICATES_MAX];
+    CK_ULONG n_old = 0;
+    struct pke_buf id, label;
+    int rc;
+
+    pke_buf_init(&id, 4096);
+    pke_buf_init(&label, 4096);
+    rc = read_key_names(p, &id, &label, error);
     if (rc == 0) {
         CK_ATTRIBUTE same[] = {{CKA_CLASS, &class, sizeof class}, {CKA_ID, id.p, id.n}};
 
@@ -166,26 +198,11 @@ static int store(struct p11 *p, const struct ks_certificate *c, bool replace, st
     }
     if (rc == 0 && n_old > 0 && !replace)
         rc = refuse_token(error, "certificate-exists", "the token has a certificate for this key already");
-    if (rc == 0) {
-        CK_ATTRIBUTE a[] = {
-            {CKA_CLASS, &class, sizeof class},
-            {CKA_CERTIFICATE_TYPE, &type, sizeof type},
-            {CKA_TOKEN, &yes, sizeof yes},
-            {CKA_PRIVATE, &no, sizeof no},
-            {CKA_ID, id.p, id.n},
-            {CKA_LABEL, label.p, label.n},
-            {CKA_SUBJECT, (void *)c->subject.p, c->subject.n},
-            {CKA_ISSUER, (void *)c->issuer.p, c->issuer.n},
-            {CKA_SERIAL_NUMBER, (void *)c->serial.p, c->serial.n},
-            {CKA_VALUE, (void *)c->der.p, c->der.n},
-        };
-
-        rv = p->f->C_CreateObject(p->session, a, PKE_LEN(a), &made);
-        if (rv != CKR_OK)
-            rc = ks_rv_fail(error, "C_CreateObject", rv);
-    }
+    if (rc == 0)
+        rc = create_certificate(p, c, pke_buf_bytes(&id), pke_buf_bytes(&label), error);
     for (CK_ULONG i = 0; rc == 0 && i < n_old && i < CERTIFICATES_MAX; i++) {
-        rv = p->f->C_DestroyObject(p->session, old[i]);
+        CK_RV rv = p->f->C_DestroyObject(p->session, old[i]);
+
         if (rv != CKR_OK)
             rc = ks_rv_fail(error, "C_DestroyObject", rv);
     }

@@ -32,6 +32,8 @@ static enum pke_err refuse(struct pke_fail *fail, const char *text)
 enum pke_err tpm_uri_parse(const char *text, struct tpm_uri *ret, struct pke_fail *fail)
 {
     *ret = (struct tpm_uri){0};
+    if (strchr(text, '?')) /* somebody thinks of pin-value: it would be kept wherever names are */
+        return refuse(fail, "the name has a query part: a secret comes from a file or a credential only");
     if (strncmp(text, FILE_PREFIX, strlen(FILE_PREFIX)) == 0) {
         const char *path = text + strlen(FILE_PREFIX);
 

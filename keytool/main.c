@@ -82,6 +82,7 @@ int main(int argc, char **argv)
     int rc;
 
     pke_secret_process();
+    setenv("TSS2_LOG", "all+none", 0); /* the TSS speaks on stderr of what is told in our words */
     setlocale(LC_CTYPE, "");
     if (tool_parse(argc, argv, &o, &command, &rc))
         rc = run(command, &o);

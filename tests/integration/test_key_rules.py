@@ -51,7 +51,7 @@ def configuration():
         for content, name in (("", "an empty PIN file"), ("\n", "a PIN file that is one line feed"),
                               ("9" * 300, "a PIN of 300 bytes")):
             write_text(pin, content)
-            refused(lab, name, "secret-")
+            refused(lab, name, "keys.lab-ca.pin-file")
         write_text(pin, right.rstrip("\n") + "\n")
         ca = read_text(lab.ca)
         write_text(lab.ca, "not a certificate\n")

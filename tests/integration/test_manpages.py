@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every manual page is clean for mandoc's linter, and pkienroll-probe(8) tells every option of the program."""
+"""Every manual page is clean for mandoc's linter, and those of pkienroll-probe and pkienroll-keytool tell
+every option of the program."""
 import glob
 import os
 import re
@@ -38,4 +39,20 @@ def test_probe_options():
     tap.equal(told - options, set(), "and every option there exists")
 
 
-tap.run(test_lint, test_probe_options)
+def test_keytool_options():
+    done = subprocess.run([labs.KEYTOOL, "--help"], capture_output=True, check=False)
+    tap.equal(done.returncode, 0, "pkienroll-keytool --help")
+    options = set(re.findall(r"^  --([a-z-]+)", done.stdout.decode(), re.M))
+    commands = set(re.findall(r"^  ([a-z][a-z-]+) ", done.stdout.decode(), re.M))
+    with open(os.path.join(labs.TOP, "man", "pkienroll-keytool.8"), encoding="utf-8") as f:
+        page = f.read()
+    told = set(re.findall(r"^\.It Fl Fl ([a-z-]+)", page, re.M))
+    tap.equal(options, told, "pkienroll-keytool(8) tells the options of the program, each")
+    tap.equal(commands, set(re.findall(r"^\.It Cm ([a-z-]+)", page, re.M)), "and its commands")
+    for command in sorted(commands):
+        one = subprocess.run([labs.KEYTOOL, command, "--help"], capture_output=True, check=False)
+        taken = set(re.findall(r"^  --([a-z-]+)", one.stdout.decode(), re.M))
+        tap.ok(one.returncode == 0 and taken and taken <= options, f"pkienroll-keytool {command} --help", one.stdout.decode())
+
+
+tap.run(test_lint, test_probe_options, test_keytool_options)

@@ -8,20 +8,18 @@ fault, every time with a new connection and the same request. "hint": not before
 after 2, 4, 8 ... 60 s, each with 50 % of chance on either side, which is what a client does that reads no header (Windows;
 there the repeats come from a scheduled task or a person). A client gives up after @p attempts attempts."""
 import asyncio
-import os
 import random
-import re
 import ssl
 import time
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-import lab as lab_module
 import mdm
-from mdmlab import USER, MdmLab, read_text, write_text
+from mdmlab import USER, MdmLab
+from p11double import MODULE, P11Double
 
-DOUBLE = os.path.join(lab_module.BUILD, "tests", "lib", "p11double.so")
+DOUBLE = MODULE
 TIMEOUT = 30
 
 
@@ -30,11 +28,7 @@ def slow_lab(rate, instances=1, options=None):
     lab = MdmLab({("templates", "device", "allow-ec"): "yes", ("keys", "lab-ca", "instances"): str(instances),
                   **(options or {})}, start=False)
     try:
-        module = re.search(r"module: (.*)", read_text(lab.config)).group(1).strip("'\"")
-        control = os.path.join(lab.dir, "p11double.conf")
-        write_text(control, f"module {module}\nC_Sign delay={round(1000 / rate)}\n")
-        lab.env["P11DOUBLE"] = control
-        lab.set_option(("keys", "lab-ca", "module"), f"'{DOUBLE}'")
+        P11Double(lab).steer(f"C_Sign delay={round(1000 / rate)}")
         lab.start()
         lab.add_user(USER)
     except BaseException:

@@ -107,6 +107,8 @@ void stage_sign_now(struct stage *s);
 void stage_play_issuer(struct stage *s);
 /** The issuer and the key role have each other. */
 void stage_link_roles(struct stage *s);
+/** Ask the issuer as its control role, and wait for the reply, whatever it is. */
+void stage_verb(struct stage *s, const struct msg_verb *verb);
 /** SIGKILL, and reap. */
 void stage_kill(struct actor *a);
 

@@ -265,6 +265,21 @@ void stage_wait_key_ready(struct stage *s)
     chan_free(c);
 }
 
+void stage_verb(struct stage *s, const struct msg_verb *verb)
+{
+    static const struct chan_ops ops = {on_control, on_control_closed};
+    struct listing l = {0};
+    struct chan *c;
+    int pair[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+    stage_give_end(&s->issuer, ROLE_CONTROL, pair[0]);
+    c = chan_new(s->base, pair[1], IPC_MAX_REQUEST, &ops, &l);
+    chan_send_record(c, MSG_VERB, 1, msg_verb_fields, verb);
+    stage_wait(s, &l.replies, 1);
+    chan_free(c);
+}
+
 /* ---- requests ---- */
 
 const char *stage_uuid(struct stage *s)

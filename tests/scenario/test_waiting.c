@@ -355,6 +355,25 @@ static void a_device_that_was_blocked_meanwhile(void **state)
     assert_int_equal(s->signs, 0);
 }
 
+static void an_operator_denies_it(void **state)
+{
+    struct stage *s = *state;
+    struct ask ask = may_wait(s, stage_csr(s));
+    uint64_t number = must_wait(s, &ask);
+    struct msg_verb verb = {.verb = "request-deny", .actor = "uid=0 role=admin"};
+
+    pke_pairs_add(&verb.args, s->arena, "id", ask.msg.trace_id);
+    stage_verb(s, &verb);
+    stage_must_fail(query(s, number), PKE_DENIED, "operator-denied");
+    assert_int_equal(stage_audited(s, "waiting-denied"), 1);
+    stage_play_key(s);
+    stage_settle(s);
+    assert_int_equal(s->signs, 0);
+    ask =
+        may_wait(s, ask.msg.request); /* said no for good, to this one: another attempt is another request */
+    assert_int_equal(stage_answer(s, stage_send(s, &ask))->kind, MSG_ISSUED);
+}
+
 /* The key is there and fails: after T1, which costs a serial; the request waits all the same. */
 static void a_key_that_fails_in_mid_signature(void **state)
 {
@@ -521,6 +540,7 @@ int main(void)
         T_WITH(no_more_than_may_wait, set_up_one),
         T(an_identity_that_is_not_allowed_any_more),
         T(a_device_that_was_blocked_meanwhile),
+        T(an_operator_denies_it),
         T(a_key_that_fails_in_mid_signature),
         T(a_key_that_goes_on_failing),
         T(the_oldest_first),

@@ -50,7 +50,7 @@ static void uri_refuses_the_rest(void **state)
     } bad[] = {
         {"", "starts with"},
         {"PKCS11:token=a;object=b", "starts with"},
-        {"tpm2:file=/x", "starts with"},
+        {"tpm:file=/x", "starts with"},
         {"pkcs11:", "name the token"},
         {"pkcs11:object=b", "name the token"},
         {"pkcs11:manufacturer=m;object=b", "name the token"},

@@ -32,7 +32,7 @@ def drive(uri=None, session="password", pin=None, deadline=DEADLINE, **more):
 def make_key(name, algorithm="p256", **more):
     """A key of the CA by ks_generate; its URI."""
     uri = name if name.startswith("tpm2:") else f"tpm2:file={TPM.path(name)}"
-    with drive(uri, deadline=60000, **more) as d:  # looking for primes takes its time
+    with drive(uri, deadline=60000, **more) as d:  # RSA primes take as long as they take
         for order in (("init",), ("generate", algorithm)):
             a = d(*order)
             if not a:
