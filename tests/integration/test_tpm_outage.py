@@ -314,14 +314,15 @@ def f13_slow():
     tap.ok(LAB.issue().certificate(), "f13 2 s a signature: a certificate")
     for _ in range(6):  # what is measured is an average over some
         LAB.issue()
-    enrollments = [Enroll() for _ in range(8)]
-    tap.ok(swtpm.wait_for(lambda: signs() > 9), "f13 the TPM works")
     client, gaps = LAB.client(), []
     client.get_policies()
-    while any(e.is_alive() for e in enrollments):
+    TPM.proxy.forget()
+    enrollments = [Enroll() for _ in range(8)]
+    tap.ok(swtpm.wait_for(lambda: signs() > 0), "f13 the TPM works")
+    while any(e.is_alive() for e in enrollments) or not gaps:
         start = time.monotonic()
-        tap_ok = client.get_policies().status == 200
-        gaps.append(time.monotonic() - start if tap_ok else 60)
+        status = client.get_policies().status
+        gaps.append(time.monotonic() - start if status == 200 else 60)
     tap.diag(f"GetPolicies beside it: {len(gaps)}, median {statistics.median(gaps) * 1000:.1f} ms, max {max(gaps) * 1000:.1f} ms")
     tap.ok(statistics.median(gaps) < 0.2 and max(gaps) < 1.5, "f13 GetPolicies does not wait for the TPM", max(gaps))
     issued = [e for e in enrollments if e.answer.certificate()]
