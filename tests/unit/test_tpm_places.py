@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Where a TPM and the parent of a key may be found: keystore/ behind tpm2-abrmd (tabrmd:), alone and beside others, and with a
-storage root key that is not the parent of the key file."""
+"""Where a TPM, a key and its parent may be found: keystore/ behind tpm2-abrmd (tabrmd:) beside others, with a storage root key
+that is not the parent of the key file, and with another key at the place of the one that was opened."""
 import os
 import sys
 
@@ -13,6 +13,7 @@ import tap  # noqa: E402
 import tpmkey  # noqa: E402
 
 AUTH = "auth-of-the-ca-key-0123456789"
+SIGNING = "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|sign"
 STORAGE = "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt"
 
 
@@ -81,11 +82,60 @@ def primary_in_place_of_srk():
         tap.equal(tpm.assert_empty(), {}, "nothing is left in the TPM")
 
 
+def swap_handle(tpm, handle):
+    """Another key of the same kind, with the same auth value, at the persistent handle."""
+    tpm.tools("create", "-C", hex(swtpm.SRK), "-G", "ecc256:ecdsa", "-a", SIGNING, "-p", AUTH, "-u", "swap.pub", "-r",
+              "swap.priv", "-c", "swap.ctx")
+    tpm.tools("evictcontrol", "-C", "o", "-c", handle)
+    tpm.tools("evictcontrol", "-C", "o", "-c", "swap.ctx", handle)
+
+
+def swapped_key():
+    """A handle or a key file that names another key: nothing that it signs leaves, neither at once nor after recovery."""
+    for session in ("password", "salted"):
+        for handle in (True, False):
+            with swtpm.Tpm() as tpm:
+                path, name = tpm.path("ca.tss2"), f"{session}, {'handle' if handle else 'key file'}"
+                uri = "tpm2:handle=0x81200001" if handle else f"tpm2:file={path}"
+                where = {"backend": "tpm2", "tcti": tpm.tcti, "pin": secret(tpm.folder), "session": session}
+                with tpmkey.Drive(uri=f"tpm2:file={tpm.path('other.tss2')}", **where) as d:
+                    must(d, "init")
+                    must(d, "generate", "p256")
+                with tpmkey.Drive(uri=uri, **where) as d:
+                    must(d, "generate", "p256")
+                    tap.ok(d("open") and d.sign(), f"{name}: a signature before")
+                    if handle:
+                        swap_handle(tpm, "0x81200001")
+                        a = d.sign()  # still loaded: the TPM or our own verification notices
+                        tap.ok(not a and a.cls in ("integrity", "auth"), f"{name}: nothing leaves that the other key signed", a)
+                    else:
+                        os.replace(tpm.path("other.tss2"), path)
+                        tap.ok(d.sign(), f"{name}: the loaded key goes on")
+                with tpmkey.Drive(uri=uri, **where) as d:
+                    swapped_while_idle(tpm, d, handle, name)
+                tap.equal(tpm.assert_empty(), {}, f"{name}: nothing is left in the TPM")
+
+
+def swapped_while_idle(tpm, d, handle, name):
+    tap.ok(d("open") and d.sign() and d("idle"), f"{name}: idle")
+    if handle:
+        swap_handle(tpm, "0x81200001")
+    else:
+        os.replace(tpm.path("ca.tss2"), tpm.path("kept.tss2"))
+        with tpmkey.Drive(backend="tpm2", tcti=tpm.tcti, pin=secret(tpm.folder), session="password",
+                          uri=f"tpm2:file={tpm.path('ca.tss2')}") as other:
+            must(other, "generate", "p256")
+    a = d.sign()
+    tap.ok(not a and a.cls == "permanent" and a.reason == "key-mismatch", f"{name}: swapped while idle: refused as another key", a)
+    tpm.proxy.forget()
+    tap.ok(not d("recover") and not d.sign() and tpm.proxy.count("Sign") == 0, f"{name}: and it is not asked to sign")
+
+
 def main():
     if abrmd.missing():
         print(f"1..0 # SKIP {abrmd.missing()} is not installed")
         return
-    tap.run(behind_a_resource_manager, primary_in_place_of_srk)
+    tap.run(behind_a_resource_manager, primary_in_place_of_srk, swapped_key)
 
 
 if __name__ == "__main__":
