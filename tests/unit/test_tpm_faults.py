@@ -415,7 +415,7 @@ def f14_pss_salt():
         TPM.proxy.fault("resign", "Sign", {"key": pem, "salt": salt})
         with drive(uri, signature="rsa-pss", weak="yes") as d:
             a = d("open")
-            tap.ok(not a and a.cls == "permanent" and a.reason, f"f14 a TPM with a salt of {salt}: RSA-PSS is refused at the start", a)
+            tap.ok(not a and a.cls == "permanent" and a.reason == "key-pss-salt", f"f14 a TPM with a salt of {salt}: RSA-PSS is refused at the start", a)
             tap.equal(TPM.proxy.count("Sign"), 1, "f14 by one test signature")
     quiet()
     with drive(uri, weak="yes") as d:
