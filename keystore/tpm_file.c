@@ -26,6 +26,12 @@ static int read_all(int fd, struct pke_buf *ret)
 }
 
 /* The blob is no secret, its place is: whoever may write there may put another key. */
+static bool is_safe(const struct stat *st)
+{
+    return S_ISREG(st->st_mode) && !(st->st_mode & (S_IWGRP | S_IWOTH)) &&
+           (st->st_uid == 0 || st->st_uid == geteuid());
+}
+
 int tpm_file_read(struct tpm *t, struct ks_error *error)
 {
     int fd = open(t->uri.file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
@@ -37,12 +43,12 @@ int tpm_file_read(struct tpm *t, struct ks_error *error)
         return ks_fail(error, errno == ENOENT ? KS_PERMANENT : KS_TOKEN, "key-file", "open",
                        "the key file cannot be opened: %s", strerror(errno));
     pke_buf_init(&text, TPM_KEYFILE_MAX);
-    errno = 0;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_mode & (S_IWGRP | S_IWOTH) ||
-        read_all(fd, &text) != 0)
+    if (fstat(fd, &st) != 0 || !is_safe(&st))
         err = pke_fail_set(&error->fail, PKE_CONFIG, "key-file", "TSS2 key file",
-                           "not a regular file that its owner alone may write, or not readable: %s",
-                           strerror(errno));
+                           "not a regular file of root or of this user that nobody else may write");
+    else if (read_all(fd, &text) != 0)
+        err = pke_fail_set(&error->fail, PKE_CONFIG, "key-file", "TSS2 key file",
+                           "the key file cannot be read: %s", strerror(errno));
     else
         err = tpm_keyfile_parse(pke_buf_bytes(&text), &t->file, &error->fail);
     close(fd);

@@ -43,7 +43,7 @@ static void on_order(struct key_role *k, struct chan *c, const struct ipc_frame 
     else if (f->kind == MSG_KEY_PAUSE)
         (void)state_pause(k, &fail);
     else
-        state_resume(k);
+        (void)state_resume(k, &fail);
     state_message(k, arena, &m);
     if (fail.err != PKE_OK)
         m.fail = fail;

@@ -59,7 +59,8 @@ void state_failed(struct key_role *k, const struct ks_error *e);
 enum pke_err state_unlock(struct key_role *k, struct pke_fail *fail);
 /** No signature until state_resume(), of this process or another. PKE_STORE_DOWN: only of this one. */
 enum pke_err state_pause(struct key_role *k, struct pke_fail *fail);
-void state_resume(struct key_role *k);
+/** PKE_STORE_DOWN: it cannot be written down, and the key stays paused. */
+enum pke_err state_resume(struct key_role *k, struct pke_fail *fail);
 /** Take a configuration into force. */
 void state_switch(struct key_role *k, struct key_setup *setup);
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/encode.h"
+#include "base/file.h"
 #include "base/mem.h"
 
 #define SALT_SIZE 16
@@ -97,7 +98,7 @@ bool latch_set(const char *directory, const char *uri, struct pke_bytes pin)
     PKE_CLEANUP(pke_free_p) char *path = latch_path(directory, uri);
     uint8_t file[SALT_SIZE + MAC_SIZE];
     bool ok;
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600), dir;
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 
     if (fd < 0 || RAND_bytes(file, SALT_SIZE) != 1) {
         if (fd >= 0)
@@ -105,14 +106,10 @@ bool latch_set(const char *directory, const char *uri, struct pke_bytes pin)
         return false;
     }
     pin_mac(file, uri, pin, file + SALT_SIZE);
-    ok = write(fd, file, sizeof file) == (ssize_t)sizeof file && fsync(fd) == 0;
+    /* In place, not beside and renamed: where the disk is full an empty file is still a latch. */
+    ok = pke_write_all(fd, PKE_BYTES(file, sizeof file)) && fsync(fd) == 0;
     close(fd);
-    dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir >= 0) {
-        ok = fsync(dir) == 0 && ok;
-        close(dir);
-    }
-    return ok;
+    return pke_sync_folder(path) && ok;
 }
 
 void latch_clear(const char *directory, const char *uri)

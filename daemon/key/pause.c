@@ -6,21 +6,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 
 static char *pause_path(const char *directory, const char *key)
 {
     return pke_asprintf("%s/key-paused-%s", directory, key);
-}
-
-static bool sync_directory(const char *directory)
-{
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool ok = fd >= 0 && fsync(fd) == 0;
-
-    if (fd >= 0)
-        close(fd);
-    return ok;
 }
 
 bool pause_is_set(const char *directory, const char *key)
@@ -38,7 +29,7 @@ bool pause_set(const char *directory, const char *key)
     if (fd < 0)
         return false;
     close(fd);
-    return sync_directory(directory);
+    return pke_sync_folder(path);
 }
 
 bool pause_clear(const char *directory, const char *key)
@@ -47,5 +38,5 @@ bool pause_clear(const char *directory, const char *key)
 
     if (unlink(path) != 0 && errno != ENOENT)
         return false;
-    return sync_directory(directory);
+    return pke_sync_folder(path);
 }

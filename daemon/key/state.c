@@ -361,11 +361,14 @@ enum pke_err state_pause(struct key_role *k, struct pke_fail *fail)
                                   "restart forgets it");
 }
 
-void state_resume(struct key_role *k)
+enum pke_err state_resume(struct key_role *k, struct pke_fail *fail)
 {
     if (!state_is(k, "paused"))
-        return;
-    (void)pause_clear(k->setup->latch_directory, k->role->name);
+        return PKE_OK;
+    if (!pause_clear(k->setup->latch_directory, k->role->name))
+        return pke_fail_set(fail, PKE_STORE_DOWN, "key-pause-stays", "pkienrollctl key resume",
+                            "the state directory cannot be written: the key stays paused");
     k->reopen_ms = 0;
     state_open(k);
+    return PKE_OK;
 }

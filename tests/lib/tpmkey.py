@@ -85,9 +85,9 @@ class Answer:
 class Drive:
     """with Drive(backend="tpm2", tcti=tpm.tcti, ...) as drive: drive("open"), drive.sign()."""
 
-    def __init__(self, **settings):
+    def __init__(self, env=None, **settings):
         # pylint: disable-next=consider-using-with
-        self.process = subprocess.Popen([DRIVE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([DRIVE], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.pss = settings.get("signature") == "rsa-pss"
         for name, value in settings.items():
             if not self("set", name, str(value)):

@@ -415,7 +415,7 @@ def f14_pss_salt():
         TPM.proxy.fault("resign", "Sign", {"key": pem, "salt": salt})
         with drive(uri, signature="rsa-pss", weak="yes") as d:
             a = d("open")
-            tap.ok(not a and a.cls == "permanent" and a.reason, f"f14 a TPM with a salt of {salt}: RSA-PSS is refused at the start", a)
+            tap.ok(not a and a.cls == "permanent" and a.reason == "key-pss-salt", f"f14 a TPM with a salt of {salt}: RSA-PSS is refused at the start", a)
             tap.equal(TPM.proxy.count("Sign"), 1, "f14 by one test signature")
     quiet()
     with drive(uri, weak="yes") as d:
@@ -451,6 +451,16 @@ def f15_key_files():
                        "a megabyte": b"A" * 1048576}.items():
         refused_file(name, TPM.write("spoilt.tss2", text))
     refused_file("not there", TPM.path("no-such-file"))
+    for mode in (0o620, 0o602):
+        path = tpmkey.write_pem(TPM.path("spoilt.tss2"), der)
+        os.chmod(path, mode)
+        refused_file(f"mode {mode:o}", path)
+    if os.geteuid() == 0:
+        path = tpmkey.write_pem(TPM.path("spoilt.tss2"), der)
+        os.chmod(path, 0o644)
+        os.chown(path, 65534, 65534)
+        refused_file("somebody else's", path)
+        os.unlink(path)
     with swtpm.Swtpm() as other:
         kept, here = TPM.tcti, FILE
         try:
