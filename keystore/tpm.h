@@ -117,6 +117,10 @@ int tpm_file_read(struct tpm *t, struct ks_error *error);
 
 /** Load the key and open the session, as far as they are not there. */
 tpm_step tpm_ready;
+/** DER Ecdsa-Sig-Value of what a TPM gives, in which r and s may be shorter than the field, appended to @p
+ * out. Pure. False when it cannot be one on a curve of ours. */
+bool tpm_ecdsa_value(const TPMS_SIGNATURE_ECDSA *s, struct pke_buf *out);
+
 /** Sign with what tpm_ready made. */
 int tpm_sign_hash(struct tpm *t, bool rsa, const struct ks_hash *hash, struct pke_buf *out,
                   struct ks_error *error);

@@ -144,18 +144,6 @@ static bool check_key(struct check *c)
     return true;
 }
 
-/* r and s may be shorter than the field: a TPM may leave out leading zeros. */
-static bool ecdsa_value(const TPMS_SIGNATURE_ECDSA *s, struct pke_buf *out)
-{
-    uint8_t raw[64] = {0};
-
-    if (s->signatureR.size > 32 || s->signatureS.size > 32)
-        return false;
-    memcpy(raw + 32 - s->signatureR.size, s->signatureR.buffer, s->signatureR.size);
-    memcpy(raw + 64 - s->signatureS.size, s->signatureS.buffer, s->signatureS.size);
-    return ks_ecdsa_der(PKE_BYTES(raw, sizeof raw), 32, out);
-}
-
 static bool signature_ok(struct check *c, enum ks_attest_part attest, enum ks_attest_part signature)
 {
     struct pke_bytes in = part(c, signature);
@@ -170,7 +158,7 @@ static bool signature_ok(struct check *c, enum ks_attest_part attest, enum ks_at
         s.sigAlg != TPM2_ALG_ECDSA || s.signature.ecdsa.hash != TPM2_ALG_SHA256)
         return false;
     pke_buf_init(&der, 256);
-    ok = facts_of(&c->ak, &ak) && ecdsa_value(&s.signature.ecdsa, &der) &&
+    ok = facts_of(&c->ak, &ak) && tpm_ecdsa_value(&s.signature.ecdsa, &der) &&
          ks_hash_message(KS_SHA256, part(c, attest), &hash) &&
          ks_verify(ak.public_key, &hash, pke_buf_bytes(&der));
     EVP_PKEY_free(ak.public_key);

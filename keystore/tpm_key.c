@@ -124,8 +124,7 @@ static void scheme_for(const struct ks_hash *hash, bool rsa, TPMT_SIG_SCHEME *re
     ret->details.any.hashAlg = hash->digest == KS_SHA384 ? TPM2_ALG_SHA384 : TPM2_ALG_SHA256;
 }
 
-/* r and s may be shorter than the field: a TPM may leave out leading zeros. */
-static bool ecdsa_value(const TPMS_SIGNATURE_ECDSA *s, struct pke_buf *out)
+bool tpm_ecdsa_value(const TPMS_SIGNATURE_ECDSA *s, struct pke_buf *out)
 {
     uint8_t raw[2 * 48] = {0};
     size_t half = s->signatureR.size > s->signatureS.size ? s->signatureR.size : s->signatureS.size;
@@ -145,7 +144,7 @@ static bool signature_value(const TPMT_SIGNATURE *s, TPM2_ALG_ID asked, struct p
     if (s->sigAlg != asked)
         return false;
     if (asked == TPM2_ALG_ECDSA)
-        return ecdsa_value(&s->signature.ecdsa, out);
+        return tpm_ecdsa_value(&s->signature.ecdsa, out);
     return pke_buf_add(out, rsa->buffer, rsa->size) == PKE_OK;
 }
 

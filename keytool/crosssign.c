@@ -77,17 +77,32 @@ static enum pke_err settle_validity(const struct tool_options *o, int64_t now, i
     return PKE_OK;
 }
 
-/* "permitted;DNS:corp.example,excluded;..." as libcrypto's configuration files have it. */
+/* "permitted;DNS:corp.example,excluded;..." as libcrypto's configuration files have it. What such a file
+ * would have in a section of its own ("dirName") is refused: without a context libcrypto crashes there. */
 static enum pke_err parse_constraints(const char *text, NAME_CONSTRAINTS **ret, struct pke_fail *fail)
 {
-    X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, NULL, NID_name_constraints, text);
+    X509V3_CTX ctx;
+    X509_EXTENSION *e;
 
+    X509V3_set_ctx(&ctx, NULL, NULL, NULL, NULL, 0);
+    X509V3_set_ctx_nodb(&ctx);
+    e = X509V3_EXT_conf_nid(NULL, &ctx, NID_name_constraints, text);
     *ret = e ? X509V3_EXT_d2i(e) : NULL;
     X509_EXTENSION_free(e);
     ERR_clear_error();
     return *ret ? PKE_OK
                 : pke_fail_set(fail, PKE_MALFORMED, "name-constraints", "x509v3_config name constraints",
                                "the name constraints cannot be read");
+}
+
+/* RFC 5280 4.2.1.10: never an empty sequence. It would look like constraints and be none. */
+static enum pke_err check_constraints(const NAME_CONSTRAINTS *c, struct pke_fail *fail)
+{
+    if (c && sk_GENERAL_SUBTREE_num(c->permittedSubtrees) <= 0 &&
+        sk_GENERAL_SUBTREE_num(c->excludedSubtrees) <= 0)
+        return pke_fail_set(fail, PKE_POLICY, "name-constraints", "RFC 5280 4.2.1.10",
+                            "the name constraints are empty");
+    return PKE_OK;
 }
 
 static enum pke_err sign(const struct tool_options *o, struct ks_key *key, X509 *issuer,
@@ -153,6 +168,8 @@ int tool_cross_sign(const struct tool_options *o)
         err = parse_constraints(o->constraints, &constraints, &fail);
     ca.subject = subject ? subject : s.name;
     ca.constraints = constraints ? constraints : s.constraints;
+    if (err == PKE_OK)
+        err = check_constraints(ca.constraints, &fail);
     if (err == PKE_OK)
         err = open_and_sign(o, &s, &ca, &fail);
     NAME_CONSTRAINTS_free(constraints);

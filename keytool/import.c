@@ -8,6 +8,9 @@
 #include "keytool/tool.h"
 #include "keytool/x509.h"
 
+#define AUTH_LEVEL \
+    2 /* 112 bits: no SHA-1, no RSA below 2048; verifying a chain libcrypto has no level by itself */
+
 /* Self-signed ones are trusted, the others may help on the way. False when the file holds none. */
 static bool load_chain(const char *path, X509_STORE *store, STACK_OF(X509) * others)
 {
@@ -46,6 +49,7 @@ static bool check_chain(const struct tool_options *o, X509 *x)
     } else {
         if (X509_STORE_CTX_init(ctx, store, x, others) != 1)
             pke_oom();
+        X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(ctx), AUTH_LEVEL);
         ok = X509_verify_cert(ctx) == 1;
         tool_verdict(ok, "chain", "%s",
                      ok ? "ends in the root that was given"

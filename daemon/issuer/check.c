@@ -183,6 +183,9 @@ enum pke_err check_recorded(struct request *req)
         err = check_endpoint(req);
     if (err != PKE_OK)
         return err;
+    if (strcmp(req->who.tenant, req->setup->conf->global.tenant) != 0)
+        return pke_fail_set(&req->fail, PKE_DENIED, "request-tenant", "waiting requests",
+                            "the request was made of another tenant than this is now");
     if (!pke_strings_has(&req->endpoint->credentials, req->who.kind))
         return pke_fail_set(&req->fail, PKE_UNAUTHENTICATED, "credential-kind", "MS-MDE2 3.4.4.1.1.1",
                             "this kind of credential is not enabled here any more");

@@ -164,6 +164,8 @@ struct key_pool {
     /* waiting.c: */
     uint64_t hold_until; /* ms: no waiting request is tried before; attempts that failed cost a serial each */
     unsigned holds;      /* in a row */
+    uint32_t tried;      /* the last that failed: it and the older ones have had their turn of this round, */
+    uint64_t tried_until; /* ms: which lasts until then, if no round ends because another key is busy */
 };
 
 /** A verb that waits for key processes, one after the other. */

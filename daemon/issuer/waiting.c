@@ -19,6 +19,7 @@
 #define EXPIRE_MAX       100  /* abandoned in one group */
 #define HOLD_MS          1000 /* after a failed attempt; doubled with each in a row */
 #define HOLD_DOUBLINGS   6
+#define ROUND_MS         10000
 
 /* The key's state, not the request's fault: it passes. */
 static bool passes(const struct pke_fail *f)
@@ -132,13 +133,30 @@ bool waiting_again(struct request *req)
 
 /* ---- an attempt ended ---- */
 
+/* Is it the key, or has the attempt cost a serial? A device with another request in flight holds up nobody.
+ */
+static bool holds_up_all(const struct request *req)
+{
+    enum pke_err err = req->fail.err;
+
+    return req->t1 || err == PKE_KEY_DOWN || err == PKE_KEY_LOCKED || err == PKE_MAINTENANCE ||
+           err == PKE_STORE_DOWN || (err == PKE_BUSY && strcmp(req->fail.reason, "key-queue") == 0);
+}
+
+/* The next attempt is another's: one that fails again and again must not keep its place before all others. */
 static void hold(struct request *req)
 {
     struct key_pool *p = req->tmpl ? keys_pool(req->issuer, req->tmpl->ca->conf->key) : NULL;
 
     if (!p)
         return;
+    if (p->tried < req->ticket)
+        p->tried = req->ticket;
+    p->tried_until = role_monotonic_ms() + ROUND_MS;
+    if (!holds_up_all(req))
+        return;
     p->hold_until = role_monotonic_ms() + ((uint64_t)HOLD_MS << p->holds);
+    p->tried_until = p->hold_until + ROUND_MS;
     if (p->holds < HOLD_DOUBLINGS && req->t1) /* without T1 it cost nothing */
         p->holds++;
 }
@@ -251,15 +269,27 @@ static bool is_attempted(const struct issuer *is, uint32_t number)
     return false;
 }
 
+/* All had their turn, or could not have it: the oldest is the first again, but not before the others of a key
+ * that is held up had the chance. */
+static void begin_round(struct issuer *is)
+{
+    for (size_t i = 0; i < is->n_pools; i++)
+        if (is->pools[i]->hold_until <= role_monotonic_ms())
+            is->pools[i]->tried = 0;
+    is->waiting_some = is->waiting_after != 0;
+    is->waiting_after = 0;
+}
+
 /* One at a time beside those who wait for their answer, in the same queue: neither starves the other. */
-static enum room room_of(const struct issuer *is, const char *key)
+static enum room room_of(const struct issuer *is, const char *key, uint32_t number)
 {
     const struct key_pool *p = keys_pool((struct issuer *)(uintptr_t)is, key);
+    uint64_t now = role_monotonic_ms();
     unsigned ready = 0, attempts = 0;
 
     for (unsigned i = 0; p && i < KEY_MAX_INSTANCES; i++)
         ready += keys_is_ready(&p->clients[i]);
-    if (!ready || p->hold_until > role_monotonic_ms())
+    if (!ready || p->hold_until > now || (number <= p->tried && p->tried_until > now))
         return ROOM_DOWN;
     for (const struct request *o = is->requests; o; o = o->next)
         attempts += o->ticket && o->tmpl && strcmp(o->tmpl->ca->conf->key, key) == 0;
@@ -267,13 +297,13 @@ static enum room room_of(const struct issuer *is, const char *key)
 }
 
 /* One whose endpoint is gone is tried, too: it is denied. */
-static enum room room_for(const struct issuer *is, const char *endpoint)
+static enum room room_for(const struct issuer *is, const char *endpoint, uint32_t number)
 {
     const struct conf_endpoint *ep = conf_find_endpoint(is->setup->conf, endpoint ? endpoint : "");
     const struct issuer_template *t =
         ep && ep->template_name ? setup_template(is->setup, ep->template_name) : NULL;
 
-    return t ? room_of(is, t->ca->conf->key) : ROOM_YES;
+    return t ? room_of(is, t->ca->conf->key, number) : ROOM_YES;
 }
 
 /* The oldest first; those of a key that is down are gone by, not waited for. */
@@ -289,11 +319,10 @@ static void look(struct issuer *is, struct pke_arena *arena)
         if (ledger_ticket_next(is->ledger, is->waiting_after, arena, &number, &endpoint, &fail) != PKE_OK)
             return;
         if (!number) {
-            is->waiting_some = is->waiting_after != 0;
-            is->waiting_after = 0;
+            begin_round(is);
             return;
         }
-        room = room_for(is, endpoint);
+        room = room_for(is, endpoint, number);
         if (room == ROOM_LATER) {
             is->waiting_after = 0;
             return;

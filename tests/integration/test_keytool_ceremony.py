@@ -174,6 +174,19 @@ def sub_ca():
     good(D.keytool("check", "--certificate", placed, key="sub"), "check of the sub-CA")
 
 
+def weakly_signed():
+    """A certificate for the key "sub" by another CA that still signs with SHA-1."""
+    root, pem, csr, conf = D.path("weak-root.pem"), D.path("weakly.pem"), D.path("sub.csr"), D.path("weakly.cnf")
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", D.path("weak-root.key"), "-out", root, "-subj", "/CN=weak",
+            "-days", "9", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    with open(conf, "w", encoding="ascii") as f:
+        f.write("basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n"
+                "authorityKeyIdentifier=keyid\n")
+    openssl("x509", "-req", "-sha1", "-in", csr, "-CA", root, "-CAkey", D.path("weak-root.key"), "-set_serial", "77", "-days", "5",
+            "-extfile", conf, "-out", pem)
+    return pem
+
+
 def import_refusals():
     pem, to = D.path("sub.pem"), D.path("no.pem")
     r = D.keytool("import-cert", "--certificate", pem, "--out", to, key="next")
@@ -182,6 +195,9 @@ def import_refusals():
     r = D.keytool("import-cert", "--certificate", pem, "--root", D.path("stranger.pem"), "--out", to, key="sub")
     refused(r, "certificate-unfit", "import-cert with a root that did not sign it", to)
     tap.ok(re.search(r"^FAIL chain", r.stdout, re.M), f"{D.kind}: the chain is what failed", r.stdout)
+    r = D.keytool("import-cert", "--certificate", weakly_signed(), "--root", D.path("weak-root.pem"), "--out", to, key="sub")
+    refused(r, "certificate-unfit", "import-cert of a certificate signed with SHA-1", to)
+    tap.ok(re.search(r"^FAIL chain", r.stdout, re.M), f"{D.kind}: the weak signature is what failed", r.stdout)
     r = D.keytool("import-cert", "--certificate", D.path("sub.csr"), "--out", to, key="sub")
     refused(r, "input-pem", "import-cert of a request", to)
     refused(D.keytool("import-cert", "--certificate", pem, "--out", D.path("placed.pem"), key="sub"), "output-exists",
@@ -228,6 +244,9 @@ def cross_refusals():
     refused(sign("--csr", csr, key="sub", issuer="sub.pem"), "issuer-path-len", "a CA below one with path length 0", to)
     refused(sign("--csr", csr, key="sub"), "key-mismatch", "an issuer certificate of another key", to)
     refused(sign("--csr", csr, "--name-constraints", "rubbish"), "name-constraints", "unreadable constraints", to)
+    refused(sign("--csr", csr, "--name-constraints", "permitted;dirName:corp"), "name-constraints",
+            "constraints in a section that is nowhere", to)
+    refused(sign("--csr", csr, "--name-constraints", "DER:3000"), "name-constraints", "empty constraints", to)
     refused(sign("--certificate", D.path("root.pem")), "subject-own-key", "its own certificate", to)
     refused(sign("--certificate", D.path("sub.pem")), "certificate-signature", "a certificate that is not self-signed", to)
     usage(sign(), "neither request nor certificate")

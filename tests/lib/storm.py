@@ -2,12 +2,13 @@
 """Many devices at once before a slow key: each enrolls until it has its certificate, and everything that happened to it is
 written down. For tests/integration/test_storm.py (short) and bench/storm (long).
 
-The key is slow by a PKCS#11 module in front of SoftHSM that waits in C_Sign (tests/lib/p11double.c): a slow device, seen
-from the daemon. The model of a client: it sends its request, waits for the answer at most 30 s, and comes again after a
+The key is slow by a PKCS#11 module in front of SoftHSM that waits in C_Sign (tests/lib/p11double.c), or by a proxy in front
+of a software TPM that waits before TPM2_Sign (tests/lib/tpmproxy.py): a slow device, seen from the daemon. The model of a client: it sends its request, waits for the answer at most 30 s, and comes again after a
 fault, every time with a new connection and the same request. "hint": not before the Retry-After that it was given; "blind":
 after 2, 4, 8 ... 60 s, each with 50 % of chance on either side, which is what a client does that reads no header (Windows;
 there the repeats come from a scheduled task or a person). A client gives up after @p attempts attempts."""
 import asyncio
+import contextlib
 import random
 import ssl
 import time
@@ -16,25 +17,30 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.asymmetric import ec
 
 import mdm
+import swtpm
 from mdmlab import USER, MdmLab
 from p11double import MODULE, P11Double
+from tpmca import TpmLab
 
 DOUBLE = MODULE
 TIMEOUT = 30
 
 
-def slow_lab(rate, instances=1, options=None):
+@contextlib.contextmanager
+def slow_lab(rate, instances=1, options=None, key="softhsm"):
     """A running lab whose CA key makes @p rate signatures a second with each of its instances."""
-    lab = MdmLab({("templates", "device", "allow-ec"): "yes", ("keys", "lab-ca", "instances"): str(instances),
-                  **(options or {})}, start=False)
-    try:
-        P11Double(lab).steer(f"C_Sign delay={round(1000 / rate)}")
+    options = {("templates", "device", "allow-ec"): "yes", ("keys", "lab-ca", "instances"): str(instances), **(options or {})}
+    with contextlib.ExitStack() as stack:
+        if key == "tpm":
+            tpm = stack.enter_context(swtpm.Tpm())
+            lab = stack.enter_context(TpmLab(tpm, options, start=False))
+            tpm.proxy.fault("delay", "Sign", 1 / rate)
+        else:
+            lab = stack.enter_context(MdmLab(options, start=False))
+            P11Double(lab).steer(f"C_Sign delay={round(1000 / rate)}")
         lab.start()
         lab.add_user(USER)
-    except BaseException:
-        lab.close()
-        raise
-    return lab
+        yield lab
 
 
 class Device:

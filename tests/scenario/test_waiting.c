@@ -331,6 +331,25 @@ static void an_identity_that_is_not_allowed_any_more(void **state)
     assert_string_equal(stage_row(s, ask.msg.trace_id).waiting.state, "denied");
 }
 
+/* What was asked for one tenant is not issued in the name of another. */
+static void a_tenant_that_is_another_now(void **state)
+{
+    struct stage *s = *state;
+    struct ask ask = may_wait(s, stage_csr(s));
+    uint64_t end = process_monotonic_ms() + PATIENCE_MS;
+
+    must_wait(s, &ask);
+    stage_kill(&s->issuer);
+    s->extra = "tenant: other\n";
+    stage_issuer(s);
+    stage_play_key(s);
+    while (strcmp(stage_row(s, ask.msg.trace_id).waiting.state, "waiting") == 0 &&
+           process_monotonic_ms() < end)
+        stage_pump(s);
+    assert_string_equal(stage_row(s, ask.msg.trace_id).waiting.state, "denied");
+    assert_int_equal(s->signs, 0);
+}
+
 static void a_device_that_was_blocked_meanwhile(void **state)
 {
     struct stage *s = *state;
@@ -407,6 +426,36 @@ static void a_key_that_goes_on_failing(void **state)
     assert_in_range(s->signs, 1, 3);
     s->key_mode = KEY_SIGNS;
     must_be_issued(s, number, csr);
+}
+
+/* The second cannot be signed now for a reason of its own: its device has another request in flight. The
+ * third does not wait for that. */
+static void one_that_cannot_be_signed_now(void **state)
+{
+    struct stage *s = *state;
+    struct pke_bytes csrs[] = {stage_csr(s), stage_csr(s), stage_csr(s)};
+    uint64_t numbers[PKE_LEN(csrs)], end = process_monotonic_ms() + PATIENCE_MS;
+    const char *device = NULL;
+
+    for (size_t i = 0; i < PKE_LEN(csrs); i++) {
+        struct ask ask = may_wait(s, csrs[i]);
+
+        if (i == 0)
+            device = ask.device;
+        else if (i == 1)
+            ask.device = device;
+        numbers[i] = must_wait(s, &ask);
+    }
+    s->key_mode = KEY_SILENT;
+    stage_play_key(s);
+    while (stage_counts(s).intent < 2 && process_monotonic_ms() < end)
+        stage_pump(s);
+    assert_int_equal(stage_counts(s).intent, 2);
+    s->key_mode = KEY_SIGNS;
+    stage_sign_now(s);
+    for (size_t i = 0; i < PKE_LEN(csrs); i++)
+        must_be_issued(s, numbers[i], csrs[i]);
+    assert_int_equal(stage_counts(s).issued, 3);
 }
 
 static bool is_of(struct pke_bytes tbs, struct pke_bytes csr)
@@ -539,10 +588,12 @@ int main(void)
         T_WITH(too_old_is_abandoned, set_up_short),
         T_WITH(no_more_than_may_wait, set_up_one),
         T(an_identity_that_is_not_allowed_any_more),
+        T(a_tenant_that_is_another_now),
         T(a_device_that_was_blocked_meanwhile),
         T(an_operator_denies_it),
         T(a_key_that_fails_in_mid_signature),
         T(a_key_that_goes_on_failing),
+        T(one_that_cannot_be_signed_now),
         T(the_oldest_first),
         T(beside_requests_that_cannot_wait),
         T(a_retry_attaches_to_the_attempt),
