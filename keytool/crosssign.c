@@ -122,7 +122,6 @@ static enum pke_err sign(const struct tool_options *o, struct ks_key *key, X509 
                          const struct tool_subject *s, struct tool_ca *ca, struct pke_fail *fail)
 {
     int64_t now = (int64_t)time(NULL), limit = 0;
-    struct pke_buf der;
     enum pke_err err = check_issuer(issuer, key, now, &limit, fail);
 
     ca->issuer = X509_get_subject_name(issuer);
@@ -141,27 +140,18 @@ static enum pke_err sign(const struct tool_options *o, struct ks_key *key, X509 
         err = settle_path_len(issuer, o, s, ca, fail);
     if (err == PKE_OK)
         err = settle_validity(o, now, limit, ca, fail);
-    if (err == PKE_OK)
-        err = tool_random_serial(ca->serial, fail);
-    pke_buf_init(&der, TOOL_FILE_MAX);
-    if (err == PKE_OK)
-        err = tool_ca_certificate(key, ca, &der, fail);
-    if (err == PKE_OK)
-        err = tool_publish_certificate(o, pke_buf_bytes(&der), fail);
-    pke_buf_done(&der);
-    return err;
+    return err == PKE_OK ? tool_issue(o, key, ca, fail) : err;
 }
 
 static enum pke_err open_and_sign(const struct tool_options *o, const struct tool_subject *s,
                                   struct tool_ca *ca, struct pke_fail *fail)
 {
     struct ks_key *key = NULL;
-    struct ks_error error;
     X509 *issuer = NULL;
     enum pke_err err = tool_read_certificate(o->issuer, &issuer, fail);
 
-    if (err == PKE_OK && ks_open(&o->config, PKE_BYTES(NULL, 0), &key, &error) != 0)
-        err = (*fail = error.fail).err;
+    if (err == PKE_OK)
+        err = tool_open_key(o, &key, fail);
     if (err == PKE_OK) {
         tool_key(key);
         tool_hash("subject-key-sha256", pke_buf_bytes(&s->spki));

@@ -33,15 +33,14 @@ int tool_csr(const struct tool_options *o)
     STACK_OF(X509_EXTENSION) *extensions = NULL;
     struct pke_fail fail = {0};
     struct ks_key *key = NULL;
-    struct ks_error error;
     X509_NAME *subject;
     enum pke_err err;
 
     if (tool_dn_parse(o->subject, &subject, &fail) != PKE_OK)
         return tool_usage("%s", fail.text);
     err = tool_may_write(o->out, o->force, &fail);
-    if (err == PKE_OK && ks_open(&o->config, PKE_BYTES(NULL, 0), &key, &error) != 0)
-        err = (fail = error.fail).err;
+    if (err == PKE_OK)
+        err = tool_open_key(o, &key, &fail);
     if (err == PKE_OK) {
         tool_add_ca_extensions(&extensions, o->path_len);
         err = request_and_write(o, key, subject, extensions, &fail);
@@ -84,15 +83,15 @@ static enum pke_err request_again(const struct tool_options *o, X509 *x, struct 
 {
     STACK_OF(X509_EXTENSION) * extensions;
     struct ks_key *key;
-    struct ks_error error;
     bool same;
     enum pke_err err;
 
     if (X509_check_ca(x) != 1)
         return pke_fail_set(fail, PKE_POLICY, "issuer-not-ca", "RFC 5280 4.2.1.9",
                             "%s is not the certificate of a CA", o->certificate);
-    if (ks_open(&o->config, PKE_BYTES(NULL, 0), &key, &error) != 0)
-        return (*fail = error.fail).err;
+    err = tool_open_key(o, &key, fail);
+    if (err != PKE_OK)
+        return err;
     same = tool_same_key(key, X509_get0_pubkey(x));
     tool_fact("key", "%s", same ? "the certificate's" : "a new one");
     extensions = copy_extensions(x, same);

@@ -60,6 +60,15 @@ unsigned tool_check_certificate(X509 *x);
 enum pke_err tool_publish_certificate(const struct tool_options *o, struct pke_bytes der,
                                       struct pke_fail *fail);
 
+/* issue.c */
+
+/** Open the key of --uri. *ret is NULL on failure; ks_close() releases it. */
+enum pke_err tool_open_key(const struct tool_options *o, struct ks_key **ret, struct pke_fail *fail);
+
+/** A serial number, the certificate by tool_ca_certificate(), and --out. */
+enum pke_err tool_issue(const struct tool_options *o, struct ks_key *key, struct tool_ca *ca,
+                        struct pke_fail *fail);
+
 /** --days, or 3650. */
 long tool_days(const struct tool_options *o);
 

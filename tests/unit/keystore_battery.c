@@ -52,23 +52,6 @@ struct ks_key *battery_open(const struct battery *b, const char *uri)
     return key;
 }
 
-/* Verified here with the public half, whatever ks_sign says. */
-static void sign_one(struct ks_key *key, EVP_PKEY *pub, unsigned number)
-{
-    enum ks_digest digest = strcmp(ks_algorithm(key), "P-384") == 0 ? KS_SHA384 : KS_SHA256;
-    struct pke_bytes message = PKE_BYTES(&number, sizeof number);
-    struct pke_buf signature;
-    struct ks_hash hash;
-    struct ks_error e;
-
-    pke_buf_init(&signature, 1024);
-    if (ks_sign(key, digest, message, &signature, &e) != 0)
-        fail_msg("%s, signature %u: %s", ks_algorithm(key), number, e.fail.text);
-    assert_true(ks_hash_message(digest, message, &hash));
-    assert_true(ks_verify(pub, &hash, pke_buf_bytes(&signature)));
-    pke_buf_done(&signature);
-}
-
 static EVP_PKEY *public_of(const struct ks_key *key)
 {
     struct pke_bytes spki = ks_spki(key);
@@ -79,12 +62,40 @@ static EVP_PKEY *public_of(const struct ks_key *key)
     return pub;
 }
 
-void battery_must_sign(struct ks_key *key)
+static int sign_one(struct ks_key *key, EVP_PKEY *pub, struct pke_bytes message, struct ks_error *e)
+{
+    enum ks_digest digest = strcmp(ks_algorithm(key), "P-384") == 0 ? KS_SHA384 : KS_SHA256;
+    struct pke_buf signature;
+    struct ks_hash hash;
+    int rc;
+
+    pke_buf_init(&signature, 1024);
+    rc = ks_sign(key, digest, message, &signature, e);
+    assert_int_equal(signature.n > 0, rc == 0);
+    if (rc == 0) {
+        assert_true(ks_hash_message(digest, message, &hash));
+        hash.signature = ks_signature_of(key);
+        assert_true(ks_verify(pub, &hash, pke_buf_bytes(&signature)));
+    }
+    pke_buf_done(&signature);
+    return rc;
+}
+
+int battery_try_sign(struct ks_key *key, struct ks_error *e)
 {
     EVP_PKEY *pub = public_of(key);
+    int rc = sign_one(key, pub, pke_bytes_str("to be signed"), e);
 
-    sign_one(key, pub, 0);
     EVP_PKEY_free(pub);
+    return rc;
+}
+
+void battery_must_sign(struct ks_key *key)
+{
+    struct ks_error e;
+
+    if (battery_try_sign(key, &e) != 0)
+        fail_msg("%s: %s", ks_algorithm(key), e.fail.text);
 }
 
 static void all_as_required(const struct ks_key *key)
@@ -108,7 +119,8 @@ void battery_signs(const struct battery *b, const char *name, enum ks_key_algori
 
     all_as_required(key);
     for (unsigned i = 0; i < n; i++) {
-        sign_one(key, pub, i);
+        if (sign_one(key, pub, PKE_BYTES(&i, sizeof i), &e) != 0)
+            fail_msg("%s, signature %u: %s", ks_algorithm(key), i, e.fail.text);
         if (i % 50 == 7)
             ks_idle(key);
     }
@@ -119,14 +131,16 @@ void battery_signs(const struct battery *b, const char *name, enum ks_key_algori
     free(uri);
 }
 
-static void must_not_open(const struct ks_config *config, struct pke_bytes spki, enum ks_class cls,
-                          const char *reason)
+void battery_must_not_open(const struct ks_config *config, struct pke_bytes spki, enum ks_class cls,
+                           const char *reason)
 {
+    struct pke_bytes pin = pke_secret_bytes(config->pin);
     struct ks_key *key = NULL;
     struct ks_error e;
 
     assert_int_equal(ks_open(config, spki, &key, &e), -1);
     assert_null(key);
+    assert_true(pin.n == 0 || !memmem(e.fail.text, strlen(e.fail.text), pin.p, pin.n));
     if (e.cls != cls || (reason && strcmp(e.fail.reason, reason) != 0))
         fail_msg("class %d reason %s: %s", e.cls, e.fail.reason, e.fail.text);
 }
@@ -138,7 +152,7 @@ void battery_wrong_pin(const struct battery *b)
     struct ks_key *key;
 
     config.pin = b->wrong_pin;
-    must_not_open(&config, PKE_BYTES(NULL, 0), KS_AUTH, "key-pin-refused");
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_AUTH, "key-pin-refused");
     key = battery_open(b, uri);
     battery_must_sign(key);
     ks_close(key);
@@ -150,7 +164,7 @@ void battery_missing(const struct battery *b)
     char *uri = uri_of(b, "nobody-made-it");
     struct ks_config config = config_of(b, uri);
 
-    must_not_open(&config, PKE_BYTES(NULL, 0), KS_PERMANENT, NULL);
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_PERMANENT, NULL);
     free(uri);
 }
 
@@ -164,7 +178,7 @@ void battery_mismatch(const struct battery *b)
 
     memcpy(copy, spki.p, spki.n);
     ks_close(key);
-    must_not_open(&config, PKE_BYTES(copy, spki.n), KS_PERMANENT, "key-mismatch");
+    battery_must_not_open(&config, PKE_BYTES(copy, spki.n), KS_PERMANENT, "key-mismatch");
     free(copy);
     free(ours);
     free(theirs);

@@ -19,6 +19,11 @@ struct battery {
 char *battery_generate(const struct battery *b, const char *name, enum ks_key_algorithm algorithm);
 /** Open it; the test fails with the reason when it cannot be. */
 struct ks_key *battery_open(const struct battery *b, const char *uri);
+/** It must not open, and for this reason (NULL: any); no secret is in the text. */
+void battery_must_not_open(const struct ks_config *config, struct pke_bytes spki, enum ks_class cls,
+                           const char *reason);
+/** One signature, verified here with the public half, whatever ks_sign says. @return what ks_sign returned */
+int battery_try_sign(struct ks_key *key, struct ks_error *e);
 void battery_must_sign(struct ks_key *key);
 
 /** @p n signatures of a new key, each verified; idle in between; a name that exists is refused. */

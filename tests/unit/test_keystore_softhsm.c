@@ -93,49 +93,6 @@ static struct ks_key *must_open(const char *uri)
     return key;
 }
 
-static void must_not_open(const struct ks_config *config, enum ks_class cls, const char *reason)
-{
-    struct ks_key *key = NULL;
-    struct ks_error e;
-
-    assert_int_equal(ks_open(config, PKE_BYTES(NULL, 0), &key, &e), -1);
-    assert_null(key);
-    assert_null(strstr(e.fail.text, PIN));
-    if (e.cls != cls || strcmp(e.fail.reason, reason) != 0)
-        fail_msg("class %d reason %s: %s", e.cls, e.fail.reason, e.fail.text);
-}
-
-static int try_sign(struct ks_key *key, struct ks_error *e)
-{
-    enum ks_digest digest = strcmp(ks_algorithm(key), "P-384") == 0 ? KS_SHA384 : KS_SHA256;
-    struct pke_bytes spki = ks_spki(key);
-    const uint8_t *p = spki.p;
-    EVP_PKEY *pub = d2i_PUBKEY(NULL, &p, (long)spki.n);
-    struct ks_hash hash;
-    struct pke_buf sig;
-    int rc;
-
-    pke_buf_init(&sig, 1024);
-    rc = ks_sign(key, digest, pke_bytes_str("to be signed"), &sig, e);
-    if (rc == 0) {
-        assert_true(ks_hash_message(digest, pke_bytes_str("to be signed"), &hash));
-        assert_true(ks_verify(pub, &hash, pke_buf_bytes(&sig)));
-    } else {
-        assert_int_equal(sig.n, 0);
-    }
-    pke_buf_done(&sig);
-    EVP_PKEY_free(pub);
-    return rc;
-}
-
-static void must_sign(struct ks_key *key)
-{
-    struct ks_error e;
-
-    if (try_sign(key, &e) != 0)
-        fail_msg("%s: %s", ks_algorithm(key), e.fail.text);
-}
-
 /* ---- faults ---- */
 
 static unsigned logins, initialisations, finalisations;
@@ -241,7 +198,7 @@ static void every_algorithm_signs(void **state)
             if (!a[j].present || a[j].value != a[j].required)
                 fail_msg("%s of %s", a[j].name, rows[i].name);
         for (int j = 0; j < 20; j++) /* short r or s, high bits */
-            must_sign(key);
+            battery_must_sign(key);
         ks_close(key);
     }
 }
@@ -306,11 +263,11 @@ static void the_wrong_pin_costs_one_login(void **state)
 
     (void)state;
     config.pin = wrong_pin;
-    must_not_open(&config, KS_AUTH, "key-pin-refused");
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_AUTH, "key-pin-refused");
     assert_int_equal(logins, 1);
     assert_int_equal(initialisations, 1);
     config.pin = NULL;
-    must_not_open(&config, KS_PERMANENT, "key-pin-missing");
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_PERMANENT, "key-pin-missing");
     assert_int_equal(logins, 1);
     ks_close(must_open(config.uri)); /* a second open is the caller's business */
 }
@@ -333,7 +290,7 @@ static void recovery_never_repeats_a_refused_login(void **state)
         assert_int_equal(ks_recover(key, &why, &e), -1);
         assert_int_equal(e.cls, KS_AUTH);
     }
-    assert_int_equal(try_sign(key, &e), -1);
+    assert_int_equal(battery_try_sign(key, &e), -1);
     assert_int_equal(e.cls, KS_AUTH);
     assert_int_equal(logins, 1);
     ks_close(key);
@@ -356,7 +313,7 @@ static void already_logged_in_is_success(void **state)
     assert_int_equal(ks_recover(key, &e, &e), 0);
     assert_int_equal(last_login, CKR_USER_ALREADY_LOGGED_IN);
     assert_int_equal(initialisations, 0); /* the first rung did it */
-    must_sign(key);
+    battery_must_sign(key);
     ks_close(key);
 }
 
@@ -365,23 +322,23 @@ static void what_is_not_there(void **state)
     struct ks_config config = config_for("pkcs11:token=ca-token;object=nobody");
 
     (void)state;
-    must_not_open(&config, KS_PERMANENT, "key-count");
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_PERMANENT, "key-count");
     config.uri = "pkcs11:token=no-such-token;object=p256";
-    must_not_open(&config, KS_TOKEN, "key-token-count");
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_TOKEN, "key-token-count");
     assert_int_equal(initialisations, 1 + 4); /* looked for again after C_Finalize, three times */
     config.uri = "pkcs11:token=ca-token;serial=0000000000000000;object=p256";
-    must_not_open(&config, KS_TOKEN, "key-token-count");
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_TOKEN, "key-token-count");
     config.uri = "pkcs11:token=twin;object=x";
-    must_not_open(&config, KS_PERMANENT, "key-token-count");
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_PERMANENT, "key-token-count");
     config.uri = "pkcs11:object=x";
-    must_not_open(&config, KS_PERMANENT, "key-uri");
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_PERMANENT, "key-uri");
     config.uri = "pkcs11:token=ca-token;object=p256";
     config.module = "/nonexistent/module.so";
-    must_not_open(&config, KS_PERMANENT, "key-module");
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_PERMANENT, "key-module");
     config.module = "libsofthsm2.so";
-    must_not_open(&config, KS_PERMANENT, "key-module");
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_PERMANENT, "key-module");
     config.module = NULL;
-    must_not_open(&config, KS_PERMANENT, "key-module");
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_PERMANENT, "key-module");
 }
 
 static void a_token_that_appears_late_is_found(void **state)
@@ -407,11 +364,11 @@ static void a_device_error_at_login_is_tried_once_more(void **state)
     assert_int_equal(logins, 2);
     logins = 0;
     inject_login_n = UINT32_MAX;
-    must_not_open(&config, KS_TOKEN, "key-token-gone");
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_TOKEN, "key-token-gone");
     assert_int_equal(logins, 2);
     logins = 0;
     inject_login = CKR_PIN_LOCKED;
-    must_not_open(&config, KS_AUTH, "key-pin-refused");
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_AUTH, "key-pin-refused");
     assert_int_equal(logins, 1);
 }
 
@@ -423,7 +380,7 @@ static void two_keys_of_one_label_are_refused(void **state)
     must_generate(config.uri, KS_P256);
     ks_close(must_open(config.uri));
     assert_int_equal(careless_key("double", "77", false), 0);
-    must_not_open(&config, KS_PERMANENT, "key-count");
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_PERMANENT, "key-count");
 }
 
 static void an_extractable_key_is_refused(void **state)
@@ -436,7 +393,7 @@ static void an_extractable_key_is_refused(void **state)
 
     (void)state;
     assert_int_equal(careless_key("leaky", "a1", true), 0);
-    must_not_open(&config, KS_PERMANENT, "key-attributes");
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_PERMANENT, "key-attributes");
     config.allow_weak = true;
     assert_int_equal(ks_open(&config, PKE_BYTES(NULL, 0), &key, &e), 0);
     a = ks_attributes(key, &n);
@@ -445,7 +402,7 @@ static void an_extractable_key_is_refused(void **state)
             (strcmp(a[i].name, "CKA_EXTRACTABLE") == 0 || strcmp(a[i].name, "CKA_NEVER_EXTRACTABLE") == 0) &&
             a[i].value != a[i].required;
     assert_int_equal(weak, 2);
-    must_sign(key);
+    battery_must_sign(key);
     ks_close(key);
 }
 
@@ -480,19 +437,19 @@ static void a_token_that_goes_and_returns(void **state)
     (void)state;
     snprintf(from, sizeof from, "%s/tokens", dir);
     snprintf(to, sizeof to, "%s/elsewhere", dir);
-    must_sign(key);
+    battery_must_sign(key);
     logins = 0;
     assert_int_equal(rename(from, to), 0);
-    assert_int_equal(try_sign(key, &why), -1);
+    assert_int_equal(battery_try_sign(key, &why), -1);
     assert_true(why.cls == KS_TOKEN || why.cls == KS_SESSION);
     assert_int_equal(ks_recover(key, &why, &e), -1);
     assert_true(e.cls == KS_TOKEN || e.cls == KS_SESSION || e.cls == KS_TRANSIENT);
-    assert_int_equal(logins, 0);               /* no PIN for a token that is not there */
-    assert_int_equal(try_sign(key, &why), -1); /* a half recovered key does not crash */
+    assert_int_equal(logins, 0);                       /* no PIN for a token that is not there */
+    assert_int_equal(battery_try_sign(key, &why), -1); /* a half recovered key does not crash */
     assert_int_equal(rename(to, from), 0);
     if (ks_recover(key, &why, &e) != 0)
         fail_msg("recover: %s", e.fail.text);
-    must_sign(key);
+    battery_must_sign(key);
     ks_close(key);
 }
 
@@ -509,7 +466,7 @@ static void another_token_in_the_slot_gets_no_pin(void **state)
     assert_int_equal(logins, 0);
     replaced = false;
     assert_int_equal(ks_recover(key, &e, &e), 0);
-    must_sign(key);
+    battery_must_sign(key);
     ks_close(key);
 }
 
@@ -534,7 +491,7 @@ static void another_key_of_that_name_is_refused(void **state)
     assert_int_equal(ks_recover(key, &e, &e), -1);
     assert_string_equal(e.fail.reason, "key-mismatch");
     assert_int_equal(e.cls, KS_PERMANENT);
-    assert_int_equal(try_sign(key, &e), -1);
+    assert_int_equal(battery_try_sign(key, &e), -1);
     assert_int_equal(e.cls, KS_PERMANENT);
     ks_close(key);
     assert_int_equal(spawn((const char *const[]){"rm", "-rf", from, NULL}), 0);
@@ -554,10 +511,10 @@ static void a_logout_by_another_session(void **state)
     for (CK_ULONG i = 0; i < n; i++)
         if (real.C_OpenSession(slots[i], CKF_SERIAL_SESSION, NULL, NULL, &other) == CKR_OK)
             (void)real.C_Logout(other);
-    assert_int_equal(try_sign(key, &why), -1);
+    assert_int_equal(battery_try_sign(key, &why), -1);
     assert_int_equal(why.cls, KS_SESSION);
     assert_int_equal(ks_recover(key, &why, &e), 0);
-    must_sign(key);
+    battery_must_sign(key);
     ks_close(key);
 }
 
@@ -573,17 +530,17 @@ static void each_lost_code_recovers_in_one_call(void **state)
         inject = codes[i];
         inject_n = 1;
         initialisations = 0;
-        assert_int_equal(try_sign(key, &why), -1);
+        assert_int_equal(battery_try_sign(key, &why), -1);
         assert_int_equal(why.raw, codes[i]);
         if (ks_recover(key, &why, &e) != 0)
             fail_msg("0x%lx: %s", codes[i], e.fail.text);
         assert_int_equal(initialisations, why.cls == KS_TOKEN ? 1 : 0);
-        must_sign(key);
+        battery_must_sign(key);
     }
     inject = CKR_MECHANISM_INVALID;
     inject_n = 1;
     initialisations = logins = 0;
-    assert_int_equal(try_sign(key, &why), -1);
+    assert_int_equal(battery_try_sign(key, &why), -1);
     assert_int_equal(ks_recover(key, &why, &e), -1);
     assert_int_equal(e.cls, KS_PERMANENT);
     assert_int_equal(initialisations + logins, 0);
@@ -597,7 +554,7 @@ static void a_flipped_signature_does_not_leave(void **state)
 
     (void)state;
     flip = true;
-    assert_int_equal(try_sign(key, &e), -1);
+    assert_int_equal(battery_try_sign(key, &e), -1);
     assert_int_equal(e.cls, KS_INTEGRITY);
     assert_int_equal(ks_recover(key, &e, &e), -1);
     assert_int_equal(e.cls, KS_INTEGRITY);
@@ -611,7 +568,7 @@ static void a_module_in_use_is_left_alone(void **state)
 
     (void)state;
     assert_int_equal(real.C_Initialize(&args), CKR_OK);
-    must_not_open(&config, KS_PERMANENT, "key-permanent");
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_PERMANENT, "key-permanent");
     assert_int_equal(real.C_Finalize(NULL), CKR_OK); /* still initialised: ours did not finalise it */
     ks_close(must_open(config.uri));
 }

@@ -28,6 +28,7 @@
 #include "keystore/keystore.h"
 #include "keystore/rv.h"
 #include "keystore/sigfmt.h"
+#include "tests/unit/keystore_battery.h"
 
 #define PIN    "731905"
 #define SO_PIN "94857261"
@@ -145,48 +146,6 @@ static struct ks_key *must_open(void)
     return must_open_as(&config);
 }
 
-static void must_not_open(const struct ks_config *config, enum ks_class cls, const char *reason)
-{
-    struct ks_key *key = NULL;
-    struct ks_error e;
-
-    assert_int_equal(ks_open(config, PKE_BYTES(NULL, 0), &key, &e), -1);
-    assert_null(key);
-    assert_null(strstr(e.fail.text, PIN));
-    if (e.cls != cls || strcmp(e.fail.reason, reason) != 0)
-        fail_msg("class %d reason %s: %s", e.cls, e.fail.reason, e.fail.text);
-}
-
-static int try_sign(struct ks_key *key, struct ks_error *e)
-{
-    struct pke_bytes spki = ks_spki(key), message = pke_bytes_str("to be signed");
-    const uint8_t *p = spki.p;
-    EVP_PKEY *pub = d2i_PUBKEY(NULL, &p, (long)spki.n);
-    struct ks_hash hash;
-    struct pke_buf sig;
-    int rc;
-
-    pke_buf_init(&sig, 1024);
-    rc = ks_sign(key, KS_SHA256, message, &sig, e);
-    assert_int_equal(sig.n > 0, rc == 0);
-    if (rc == 0) {
-        assert_true(ks_hash_message(KS_SHA256, message, &hash));
-        hash.signature = ks_signature_of(key);
-        assert_true(ks_verify(pub, &hash, pke_buf_bytes(&sig)));
-    }
-    pke_buf_done(&sig);
-    EVP_PKEY_free(pub);
-    return rc;
-}
-
-static void must_sign(struct ks_key *key)
-{
-    struct ks_error e;
-
-    if (try_sign(key, &e) != 0)
-        fail_msg("%s: %s", ks_algorithm(key), e.fail.text);
-}
-
 /* ---- schemes and sizes on a real token ---- */
 
 /* SoftHSM 2.6.1 loses 37 octets for each Ed25519 signature (the name of the curve). */
@@ -200,7 +159,7 @@ static void must_sign_often(struct ks_key *key)
     if (leaks)
         __lsan_disable();
     for (int i = 0; i < 10; i++)
-        must_sign(key);
+        battery_must_sign(key);
     if (leaks)
         __lsan_enable();
 }
@@ -242,7 +201,7 @@ static void every_key_and_scheme_signs(void **state)
         must_sign_often(key);
         ks_close(key);
         config.signature = rows[i].other; /* made for one scheme, never used with another */
-        must_not_open(&config, KS_PERMANENT, "key-signature");
+        battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_PERMANENT, "key-signature");
     }
 }
 
@@ -267,7 +226,7 @@ static void a_token_without_the_mechanism_is_refused_at_open(void **state)
 
     (void)state;
     steer("C_GetMechanismInfo rv=0x70");
-    must_not_open(&config, KS_PERMANENT, "key-mechanism");
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_PERMANENT, "key-mechanism");
 }
 
 /* ---- logins ---- */
@@ -283,15 +242,15 @@ static void an_always_authenticate_key_gets_its_pin_each_time(void **state)
     steer("always-authenticate " PIN);
     key = must_open_as(&config);
     for (int i = 0; i < 3; i++)
-        must_sign(key);
+        battery_must_sign(key);
     assert_int_equal(calls("C_Login"), 1);
     assert_int_equal(calls("C_Login(context)"), 3);
     steer("always-authenticate 000000"); /* changed meanwhile: one attempt, then never again */
-    assert_int_equal(try_sign(key, &e), -1);
+    assert_int_equal(battery_try_sign(key, &e), -1);
     assert_int_equal(e.cls, KS_AUTH);
     assert_int_equal(e.raw, CKR_PIN_INCORRECT);
     assert_int_equal(ks_recover(key, &e, &e), -1);
-    assert_int_equal(try_sign(key, &e), -1);
+    assert_int_equal(battery_try_sign(key, &e), -1);
     assert_int_equal(calls("C_Login(context)"), 4);
     assert_int_equal(calls("C_Login"), 1);
     ks_close(key);
@@ -305,20 +264,20 @@ static void a_keypad_is_asked_without_a_pin(void **state)
     (void)state;
     config.pin = NULL;
     config.login = KS_LOGIN_PROTECTED;
-    must_not_open(&config, KS_PERMANENT, "key-login"); /* the token has none */
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_PERMANENT, "key-login"); /* the token has none */
     assert_int_equal(calls("C_Login"), 0);
     steer("protected-path " PIN "\nalways-authenticate " PIN);
     key = must_open_as(&config);
-    must_sign(key);
+    battery_must_sign(key);
     assert_int_equal(calls("C_Login"), 1);
     assert_int_equal(calls("C_Login(context)"), 1);
     ks_close(key);
     config.login = KS_LOGIN_PIN; /* not by itself: somebody would have to stand there */
-    must_not_open(&config, KS_PERMANENT, "key-pin-missing");
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_PERMANENT, "key-pin-missing");
     assert_int_equal(calls("C_Login"), 1);
     steer("protected-path 000000"); /* wrong on the keypad */
     config.login = KS_LOGIN_PROTECTED;
-    must_not_open(&config, KS_AUTH, "key-pin-refused");
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_AUTH, "key-pin-refused");
     assert_int_equal(calls("C_Login"), 2);
 }
 
@@ -330,10 +289,10 @@ static void a_token_without_login(void **state)
     (void)state;
     config.pin = NULL;
     config.login = KS_LOGIN_NONE;
-    must_not_open(&config, KS_PERMANENT, "key-login"); /* it wants one */
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_PERMANENT, "key-login"); /* it wants one */
     steer("no-login " PIN);
     key = must_open_as(&config);
-    must_sign(key);
+    battery_must_sign(key);
     assert_int_equal(calls("C_Login"), 0);
     ks_close(key);
     config.login = KS_LOGIN_PIN; /* and where a PIN is configured it is not told */
@@ -353,16 +312,17 @@ static void a_locked_pin_is_not_tried(void **state)
     (void)state;
     forget_calls();
     steer("pin-locked");
-    must_not_open(&config, KS_PERMANENT, "key-permanent"); /* one key a process: the module is in use */
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_PERMANENT,
+                          "key-permanent"); /* one key a process: the module is in use */
     assert_int_equal(ks_recover(key, &e, &e), -1);
     assert_int_equal(e.cls, KS_AUTH);
     assert_int_equal(e.raw, CKR_PIN_LOCKED);
     assert_int_equal(calls("C_Login"), 0);
     ks_close(key);
-    must_not_open(&config, KS_AUTH, "key-pin-refused");
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_AUTH, "key-pin-refused");
     assert_int_equal(calls("C_Login"), 0);
     steer("C_Login rv=0xa4");
-    must_not_open(&config, KS_AUTH, "key-pin-refused");
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_AUTH, "key-pin-refused");
     assert_int_equal(calls("C_Login"), 1);
 }
 
@@ -375,18 +335,18 @@ static void a_pin_that_was_changed_locks_at_the_next_login(void **state)
 
     (void)state;
     assert_int_equal(pkcs11_tool("--change-pin", "--new-pin", "508231", NULL, NULL, NULL), 0);
-    must_sign(key);
+    battery_must_sign(key);
     forget_calls();
     assert_int_equal(ks_recover(key, &e, &e), -1);
     assert_int_equal(e.cls, KS_AUTH);
     assert_int_equal(e.raw, CKR_PIN_INCORRECT);
-    assert_int_equal(try_sign(key, &e), -1);
+    assert_int_equal(battery_try_sign(key, &e), -1);
     assert_int_equal(e.cls, KS_AUTH);
     assert_int_equal(calls("C_Login"), 1);
     ks_use_pin(key, new_pin); /* the operator wrote the new one */
     e.cls = KS_TOKEN;
     assert_int_equal(ks_recover(key, &e, &e), 0);
-    must_sign(key);
+    battery_must_sign(key);
     assert_int_equal(calls("C_Login"), 2);
     assert_int_equal(
         spawn((const char *const[]){"pkcs11-tool", "--module", softhsm, "--token-label", "ca-token",
@@ -403,7 +363,7 @@ static void a_new_pin_is_for_the_next_login(void **state)
 
     (void)state;
     ks_use_pin(key, wrong_pin);
-    must_sign(key);
+    battery_must_sign(key);
     assert_int_equal(calls("C_Login"), 1);
     assert_int_equal(ks_recover(key, &e, &e), -1);
     assert_int_equal(e.cls, KS_AUTH);
@@ -439,7 +399,7 @@ static void keep_alive_finds_a_lost_session(void **state)
         if (ks_recover(key, &why, &e) != 0)
             fail_msg("%s: %s", rows[i].fault, e.fail.text);
         assert_int_equal(ks_keep_alive(key, &e), 0);
-        must_sign(key);
+        battery_must_sign(key);
     }
     ks_close(key);
 }
@@ -496,14 +456,14 @@ static void check_once(const char *function, const struct code *c)
 
     forget_calls();
     steer("%s rv=0x%lx times=1", function, c->rv);
-    assert_int_equal(try_sign(key, &why), -1);
+    assert_int_equal(battery_try_sign(key, &why), -1);
     if (why.raw != c->rv || why.cls != c->cls)
         fail_msg("%s 0x%lx: class %d, raw 0x%lx", function, c->rv, why.cls, (unsigned long)why.raw);
     assert_int_equal(ks_recover(key, &why, &e), mends ? 0 : -1);
     assert_int_equal(calls("C_Login"), mends ? 1 : 0);
     assert_int_equal(calls("C_Initialize"), c->cls == KS_TOKEN ? 1 : 0);
     if (mends)
-        must_sign(key);
+        battery_must_sign(key);
     else
         assert_int_equal(e.cls, c->cls);
     ks_close(key);
@@ -517,10 +477,10 @@ static void check_for_ever(const char *function, const struct code *c)
 
     forget_calls();
     steer("%s rv=0x%lx", function, c->rv);
-    assert_int_equal(try_sign(key, &why), -1);
+    assert_int_equal(battery_try_sign(key, &why), -1);
     for (int i = 0; i < 2; i++) {
         (void)ks_recover(key, &why, &e); /* login and key may well be found again */
-        assert_int_equal(try_sign(key, &why), -1);
+        assert_int_equal(battery_try_sign(key, &why), -1);
         if (why.cls != c->cls)
             fail_msg("%s 0x%lx for ever: class %d, %s", function, c->rv, why.cls, why.fail.text);
     }
@@ -530,7 +490,7 @@ static void check_for_ever(const char *function, const struct code *c)
         assert_int_equal(calls("C_Login"), 0);
     } else {
         assert_int_equal(ks_recover(key, &why, &e), 0);
-        must_sign(key);
+        battery_must_sign(key);
     }
     ks_close(key);
 }
@@ -567,13 +527,13 @@ static void each_code_during_recovery(void **state)
             assert_int_equal(ks_recover(key, &why, &e), -1);
             if (e.cls == KS_OK || e.fail.err == PKE_OK || calls("C_Login") > 2)
                 fail_msg("%s 0x%lx: class %d, %u logins", functions[f], codes[i].rv, e.cls, calls("C_Login"));
-            assert_int_equal(try_sign(key, &e), -1); /* half recovered: neither signs nor crashes */
+            assert_int_equal(battery_try_sign(key, &e), -1); /* half recovered: neither signs nor crashes */
             steer(" ");
             if (e.cls != KS_AUTH) {
                 why.cls = KS_TOKEN;
                 if (ks_recover(key, &why, &e) != 0)
                     fail_msg("after %s 0x%lx: %s", functions[f], codes[i].rv, e.fail.text);
-                must_sign(key);
+                battery_must_sign(key);
             }
             ks_close(key);
         }
@@ -610,7 +570,7 @@ static void no_session_left_is_transient(void **state)
 
     (void)state;
     steer("C_OpenSession rv=0xb1");
-    must_not_open(&config, KS_TRANSIENT, "key-transient");
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_TRANSIENT, "key-transient");
     assert_int_equal(calls("C_Login"), 0);
     steer(" ");
     key = must_open();
@@ -618,7 +578,7 @@ static void no_session_left_is_transient(void **state)
     assert_int_equal(ks_recover(key, &why, &e), -1); /* both rungs met it */
     assert_int_equal(e.cls, KS_TRANSIENT);
     assert_int_equal(ks_recover(key, &e, &e), 0);
-    must_sign(key);
+    battery_must_sign(key);
     ks_close(key);
 }
 
@@ -629,12 +589,12 @@ static void a_lost_session_in_the_middle(void **state)
 
     (void)state;
     steer("C_Sign lose after=2 times=1");
-    must_sign(key);
-    must_sign(key);
-    assert_int_equal(try_sign(key, &why), -1);
+    battery_must_sign(key);
+    battery_must_sign(key);
+    assert_int_equal(battery_try_sign(key, &why), -1);
     assert_int_equal(why.cls, KS_SESSION);
     assert_int_equal(ks_recover(key, &why, &e), 0);
-    must_sign(key);
+    battery_must_sign(key);
     assert_int_equal(calls("C_Initialize"), 1); /* the first rung was enough */
     ks_close(key);
 }
@@ -647,14 +607,14 @@ static void a_token_that_is_taken_away(void **state)
     (void)state;
     steer("remove");
     forget_calls();
-    assert_int_equal(try_sign(key, &why), -1);
+    assert_int_equal(battery_try_sign(key, &why), -1);
     assert_int_equal(why.raw, CKR_DEVICE_REMOVED);
     assert_int_equal(ks_recover(key, &why, &e), -1);
     assert_int_equal(e.cls, KS_TOKEN);
     assert_int_equal(calls("C_Login"), 0); /* no PIN into an empty slot */
     steer(" ");
     assert_int_equal(ks_recover(key, &e, &e), 0);
-    must_sign(key);
+    battery_must_sign(key);
     ks_close(key);
 }
 
@@ -666,7 +626,7 @@ static void a_bit_turned_in_the_signature(void **state)
 
     (void)state;
     steer("C_Sign flip times=1");
-    assert_int_equal(try_sign(key, &e), -1);
+    assert_int_equal(battery_try_sign(key, &e), -1);
     assert_int_equal(e.cls, KS_INTEGRITY);
     assert_int_equal(ks_recover(key, &e, &e), -1);
     assert_int_equal(e.cls, KS_INTEGRITY);
@@ -682,7 +642,7 @@ static void two_of_a_name_are_refused(void **state)
 
     (void)state;
     steer("twin");
-    must_not_open(&config, KS_PERMANENT, "key-token-count");
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_PERMANENT, "key-token-count");
     assert_int_equal(calls("C_Login"), 0);
     steer(" ");
     config.uri = "pkcs11:token=ca-token;id=%51%52";
@@ -690,7 +650,7 @@ static void two_of_a_name_are_refused(void **state)
         pkcs11_tool("--keypairgen", "--key-type", "EC:prime256v1", "--id", "5152", "--usage-sign"), 0);
     assert_int_equal(
         pkcs11_tool("--keypairgen", "--key-type", "EC:prime256v1", "--id", "5152", "--usage-sign"), 0);
-    must_not_open(&config, KS_PERMANENT, "key-count");
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_PERMANENT, "key-count");
 }
 
 /* Row 26, and a key of another tool: the exact attribute is named. */
@@ -771,11 +731,11 @@ static void a_refused_template_is_shortened(void **state)
         assert_int_equal(calls("C_GenerateKeyPair"), rows[i].tries ? rows[i].tries : i == 6 ? 1 : 3);
         if (rc != 0) {
             config.allow_weak = true;
-            must_not_open(&config, KS_PERMANENT, "key-count");
+            battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_PERMANENT, "key-count");
         } else if (rows[i].tries < 3)
             ks_close(must_open_as(&config));
         else /* what was really made is what is read back: this module's default may derive */
-            must_not_open(&config, KS_PERMANENT, "key-attributes");
+            battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_PERMANENT, "key-attributes");
     }
 }
 
@@ -789,15 +749,15 @@ static void a_deleted_key_is_missing(void **state)
     (void)state;
     assert_int_equal(ks_generate(&config, KS_P256, NULL, &e), 0);
     key = must_open_as(&config);
-    must_sign(key);
+    battery_must_sign(key);
     assert_int_equal(pkcs11_tool("--delete-object", "--type", "privkey", "--id", "99", NULL), 0);
-    assert_int_equal(try_sign(key, &why), -1);
+    assert_int_equal(battery_try_sign(key, &why), -1);
     assert_int_equal(why.cls, KS_SESSION);
     assert_int_equal(ks_recover(key, &why, &e), -1);
     assert_int_equal(e.cls, KS_PERMANENT);
     assert_string_equal(e.fail.reason, "key-count");
     ks_close(key);
-    must_not_open(&config, KS_PERMANENT, "key-count");
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_PERMANENT, "key-count");
 }
 
 /* Row 17: the label is still there, the key is not; with another PIN the first attempt is the last. */
@@ -812,7 +772,7 @@ static void a_token_that_was_initialised_again(void **state)
     snprintf(copy, sizeof copy, "%s/copy", dir);
     assert_int_equal(spawn((const char *const[]){"cp", "-a", tokens, copy, NULL}), 0);
     assert_int_equal(softhsm_util("--init-token", "--token", "ca-token", PIN), 0);
-    assert_int_equal(try_sign(key, &why), -1);
+    assert_int_equal(battery_try_sign(key, &why), -1);
     assert_true(why.cls == KS_SESSION || why.cls == KS_TOKEN);
     assert_int_equal(ks_recover(key, &why, &e), -1);
     assert_int_equal(e.cls, KS_PERMANENT);
@@ -840,15 +800,15 @@ static void modules_that_are_none(void **state)
     (void)state;
     assert_int_not_equal(dladdr((void *)EVP_sha256, &libcrypto), 0);
     config.module = libcrypto.dli_fname;
-    must_not_open(&config, KS_PERMANENT, "key-module");
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_PERMANENT, "key-module");
     config.module = "/etc/passwd";
-    must_not_open(&config, KS_PERMANENT, "key-module");
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_PERMANENT, "key-module");
     config.module = module;
     steer("C_Initialize rv=0x5");
-    must_not_open(&config, KS_TOKEN, "key-token-gone");
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_TOKEN, "key-token-gone");
     assert_int_equal(calls("C_Initialize"), 4);
     steer("C_Initialize rv=0xa"); /* CKR_CANT_LOCK */
-    must_not_open(&config, KS_PERMANENT, "key-permanent");
+    battery_must_not_open(&config, PKE_BYTES(NULL, 0), KS_PERMANENT, "key-permanent");
     steer("C_Initialize rv=0x30 times=1");
     ks_close(must_open());
 }
