@@ -183,6 +183,8 @@ void waiting_failed(struct request *req)
 
     req->state = REQUEST_RESULT;
     if (!passes(&req->fail)) {
+        if (req->fail.err == PKE_PENDING) /* ended: a new request asks the operator */
+            req->fail.err = PKE_DENIED;
         batch_add(req->issuer, apply_deny, done_deny, req);
         return;
     }

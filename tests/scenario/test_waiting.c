@@ -331,6 +331,20 @@ static void an_identity_that_is_not_allowed_any_more(void **state)
     assert_string_equal(stage_row(s, ask.msg.trace_id).waiting.state, "denied");
 }
 
+/* Nobody is told to go on asking for what was ended. */
+static void a_template_that_asks_an_operator_now(void **state)
+{
+    struct stage *s = *state;
+    struct ask ask = may_wait(s, stage_csr(s));
+    uint64_t number = must_wait(s, &ask);
+
+    s->allow = "*@corp.example\"]\n    approval: operator #";
+    assert_true(stage_configure(&s->issuer));
+    stage_play_key(s);
+    stage_must_fail(until_ended(s, number), PKE_DENIED, "approval-pending");
+    assert_int_equal(s->signs, 0);
+}
+
 /* What was asked for one tenant is not issued in the name of another. */
 static void a_tenant_that_is_another_now(void **state)
 {
@@ -588,6 +602,7 @@ int main(void)
         T_WITH(too_old_is_abandoned, set_up_short),
         T_WITH(no_more_than_may_wait, set_up_one),
         T(an_identity_that_is_not_allowed_any_more),
+        T(a_template_that_asks_an_operator_now),
         T(a_tenant_that_is_another_now),
         T(a_device_that_was_blocked_meanwhile),
         T(an_operator_denies_it),
