@@ -105,6 +105,19 @@ static enum pke_err check_constraints(const NAME_CONSTRAINTS *c, struct pke_fail
     return PKE_OK;
 }
 
+/* Whoever holds a key that is certified under the name of the signing CA can issue certificates and
+ * revocation lists as that CA, below any path length. For the next key of the same CA that is meant; a
+ * request from outside must not get it by asking. */
+static enum pke_err check_name(const struct tool_options *o, const struct tool_ca *ca, struct pke_fail *fail)
+{
+    if (!o->subject && X509_NAME_cmp(ca->subject, ca->issuer) == 0)
+        return pke_fail_set(
+            fail, PKE_POLICY, "subject-own-name", "cross-sign",
+            "it asks for the name of the signing CA itself: if it is the next key of that CA, say "
+            "so with --subject");
+    return PKE_OK;
+}
+
 static enum pke_err sign(const struct tool_options *o, struct ks_key *key, X509 *issuer,
                          const struct tool_subject *s, struct tool_ca *ca, struct pke_fail *fail)
 {
@@ -121,6 +134,8 @@ static enum pke_err sign(const struct tool_options *o, struct ks_key *key, X509 
     if (err == PKE_OK && ca->ski && ASN1_OCTET_STRING_cmp(ca->ski, ca->aki) == 0)
         err = pke_fail_set(fail, PKE_POLICY, "subject-key-id", "RFC 5280 4.2.1.2",
                            "it asks for the key identifier of the signing CA");
+    if (err == PKE_OK)
+        err = check_name(o, ca, fail);
     if (err == PKE_OK)
         err = settle_path_len(issuer, o, s, ca, fail);
     if (err == PKE_OK)
@@ -166,7 +181,8 @@ int tool_cross_sign(const struct tool_options *o)
                      : tool_subject_certificate(o->certificate, &s, &fail);
     if (err == PKE_OK && o->constraints)
         err = parse_constraints(o->constraints, &constraints, &fail);
-    ca.subject = subject ? subject : s.name;
+    /* the same name in its own encoding: there are verifiers that compare octets */
+    ca.subject = subject && (!s.name || X509_NAME_cmp(subject, s.name) != 0) ? subject : s.name;
     ca.constraints = constraints ? constraints : s.constraints;
     if (err == PKE_OK)
         err = check_constraints(ca.constraints, &fail);

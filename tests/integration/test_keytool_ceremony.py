@@ -266,9 +266,13 @@ def rollover():
     tap.ok(text.returncode == 0 and "Subject: O = Lab, CN = Root\n" in text.stdout and "CA:TRUE, pathlen:1" in text.stdout and
            "Subject Key Identifier" not in text.stdout, f"{D.kind}: same subject, same extensions, no old key id", both(text))
     good(D.keytool("self-sign", "--subject", "CN=Root,O=Lab", "--path-len", "1", "--out", new, key="next"), "the new root")
-    good(D.keytool("cross-sign", "--issuer", D.path("root.pem"), "--csr", csr, "--out", new_with_old, key="root"), "new with old")
-    r = D.keytool("cross-sign", "--issuer", new, "--certificate", D.path("root.pem"), "--days", "300", "--out", old_with_new,
-                  key="next")
+    same = ["--subject", "CN=Root,O=Lab"]
+    r = D.keytool("cross-sign", "--issuer", D.path("root.pem"), "--csr", csr, "--out", new_with_old, key="root")
+    refused(r, "subject-own-name", "a request for the name of the signing CA that nobody spoke of", new_with_old)
+    good(D.keytool("cross-sign", "--issuer", D.path("root.pem"), "--csr", csr, *same, "--out", new_with_old, key="root"),
+         "new with old")
+    r = D.keytool("cross-sign", "--issuer", new, "--certificate", D.path("root.pem"), *same, "--days", "300", "--out",
+                  old_with_new, key="next")
     good(r, "old with new")
     tap.equal(ski_of(old_with_new), ski_of(D.path("root.pem")), f"{D.kind}: the old key keeps its key id")
     r = openssl("verify", "-x509_strict", "-CAfile", new, "-untrusted", old_with_new, D.path("sub.pem"))
