@@ -296,6 +296,7 @@ def f09_wrong_auth():
 
 
 def f10_lockout():
+    quiet()
     uri = da_key()
     TPM.tools("dictionarylockout", "--setup-parameters", "--max-tries=1", "--recovery-time=1000", "--lockout-recovery-time=1000")
     with drive(uri, pin=WRONG_FILE, weak="yes") as d:

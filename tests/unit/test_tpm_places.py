@@ -115,8 +115,8 @@ def parents_that_do_not_fit():
 
 def names_of_places():
     """What is no TCTI of ours is refused before anything is connected or loaded."""
-    for tcti in ("swtpm:path=/tmp/x", "mssim:host=127.0.0.1", "unix:relative", "unix:", "device:", "device:tpm0", "libtss2-tcti-cmd.so",
-                 "cmd:true", "tabrmd"):
+    for tcti in ("swtpm:path=/tmp/x", "mssim:host=127.0.0.1", "unix:relative", "unix:", "device:", "device:tpm0", "cmd:true",
+                 "libtss2-tcti-cmd.so", "tabrmd"):
         with tpmkey.Drive(backend="tpm2", tcti=tcti, uri="tpm2:handle=0x81200001") as d:
             refused(d("open"), "key-tcti", tcti)
     with tpmkey.Drive(backend="tpm2", tcti="device:/dev/pke-no-such-tpmrm", uri="tpm2:handle=0x81200001") as d:
