@@ -4,13 +4,9 @@ root of our own. Used by tests/data/attest/generate.py and by the integration te
 import datetime
 import hashlib
 import os
-import random
 import shutil
-import socket
 import struct
 import subprocess
-import tempfile
-import time
 
 from asn1crypto import core, csr as asn1_csr, keys as asn1_keys, x509 as asn1_x509
 from cryptography import x509
@@ -18,6 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.x509.oid import NameOID
+
+import swtpm
 
 AIK_EKU = x509.ObjectIdentifier("2.23.133.8.3")
 KEY_ATTRIBUTES = "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|sign"
@@ -28,82 +26,32 @@ SPKI = serialization.PublicFormat.SubjectPublicKeyInfo
 
 def missing():
     """What is needed and is not here; "" when all is."""
-    for program in ("swtpm", "tpm2_certify"):
-        if not shutil.which(program):
-            return program
-    return ""
+    return swtpm.missing() or ("" if shutil.which("tpm2_certify") else "tpm2_certify")
 
 
-def two_ports():
-    """Two neighbouring free TCP ports: where one is told, the tools look for the other behind it."""
-    for port in random.sample(range(20000, 32000, 2), 200):
-        try:
-            with socket.socket() as a, socket.socket() as b:
-                a.bind(("127.0.0.1", port))
-                b.bind(("127.0.0.1", port + 1))
-                return port
-        except OSError:
-            continue
-    raise OSError("no free ports")
-
-
-class Tpm:
-    """with Tpm() as tpm: a TPM 2.0 of its own, in a folder of its own."""
+class Tpm(swtpm.Swtpm):
+    """with Tpm() as tpm: a TPM 2.0 of its own, in a folder of its own, with an owner's primary key and an EK."""
 
     def __init__(self):
-        self.dir = tempfile.mkdtemp(prefix="pketpm-")
-        self.process = None
+        super().__init__()
+        self.env = dict(os.environ, TPM2TOOLS_TCTI=f"swtpm:path={self.socket}")
         self.count = 0
-        for _ in range(5):
-            if self._start():
-                break
-        else:
-            shutil.rmtree(self.dir)
-            raise RuntimeError("swtpm did not start")
-        self.run("createprimary", "-C", "o", "-c", "owner.ctx")
-        self.run("createek", "-c", "ek.ctx", "-G", "rsa", "-u", "ek.pub")
-
-    def _start(self):
-        port = two_ports()
-        state = os.path.join(self.dir, "state")
-        os.makedirs(state, exist_ok=True)
-        # pylint: disable-next=consider-using-with
-        self.process = subprocess.Popen(
-            ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={state}", "--ctrl",
-             f"type=tcp,port={port + 1},bindaddr=127.0.0.1", "--server", f"type=tcp,port={port},bindaddr=127.0.0.1",
-             "--flags", "not-need-init,startup-clear"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.env = dict(os.environ, TPM2TOOLS_TCTI=f"swtpm:host=127.0.0.1,port={port}")
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                socket.create_connection(("127.0.0.1", port + 1), 1).close()
-                return True
-            except OSError:
-                time.sleep(0.02)
-        self._end()
-        return False
-
-    def _end(self):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *unused):
-        self._end()
-        shutil.rmtree(self.dir, ignore_errors=True)
+        try:
+            self.run("createprimary", "-C", "o", "-c", "owner.ctx")
+            self.run("createek", "-c", "ek.ctx", "-G", "rsa", "-u", "ek.pub")
+        except BaseException:
+            self.close()
+            raise
 
     def run(self, tool, *args):
         """One tpm2_ tool; what it left loaded is flushed, since nobody manages the TPM's few places."""
         for command in ((f"tpm2_{tool}", "-Q", *args), ("tpm2_flushcontext", "-t")):
-            done = subprocess.run(command, cwd=self.dir, env=self.env, capture_output=True, timeout=120, check=False)
+            done = subprocess.run(command, cwd=self.folder, env=self.env, capture_output=True, timeout=120, check=False)
             if done.returncode:
                 raise RuntimeError(f"{command}: {done.stderr.decode('utf-8', 'replace')}")
 
     def read(self, name):
-        with open(os.path.join(self.dir, name), "rb") as f:
+        with open(os.path.join(self.folder, name), "rb") as f:
             return f.read()
 
     def name(self, prefix):
@@ -130,7 +78,7 @@ class Tpm:
         """A key that existed outside of the TPM."""
         key = Key(self, self.name("key"), "rsa")
         own = rsa.generate_private_key(65537, 2048)
-        with open(os.path.join(self.dir, key.id + ".pem"), "wb") as f:
+        with open(os.path.join(self.folder, key.id + ".pem"), "wb") as f:
             f.write(own.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL,
                                       serialization.NoEncryption()))
         self.run("import", "-C", "owner.ctx", "-G", "rsa", "-i", key.id + ".pem", "-u", key.id + ".pub", "-r",
@@ -171,7 +119,7 @@ class Key:
 
     def sign(self, data):
         """PKCS#1 or DER ECDSA with SHA-256 by the TPM."""
-        with open(os.path.join(self.tpm.dir, "digest.in"), "wb") as f:
+        with open(os.path.join(self.tpm.folder, "digest.in"), "wb") as f:
             f.write(hashlib.sha256(data).digest())
         self.tpm.run("sign", "-c", self.ctx, "-g", "sha256", "-d", "-f", "plain", "-o", "sig.out", "digest.in")
         return self.tpm.read("sig.out")

@@ -82,6 +82,48 @@ def primary_in_place_of_srk():
         tap.equal(tpm.assert_empty(), {}, "nothing is left in the TPM")
 
 
+def refused(a, reason, name):
+    tap.ok(not a and a.cls == "permanent" and a.reason == reason, f"{name}: {reason}", a)
+
+
+def parents_that_do_not_fit():
+    """Each is refused for its own reason, none as a wrong auth value of the key: that would lock it."""
+    with swtpm.Tpm() as tpm:
+        where = {"backend": "tpm2", "tcti": tpm.tcti, "pin": secret(tpm.folder), "session": "password"}
+        uri, owner = f"tpm2:file={tpm.path('ca.tss2')}", f"tpm2:file={tpm.path('owner.tss2')}"
+        with tpmkey.Drive(uri=owner, **where) as d:
+            must(d, "generate", "p256")
+        tpm.tools("createprimary", "-C", "o", "-G", "rsa2048", "-c", "rsa.ctx")
+        tpm.tools("evictcontrol", "-C", "o", "-c", "rsa.ctx", hex(swtpm.SRK))
+        with tpmkey.Drive(uri=uri, **where) as d:
+            refused(d("init"), "key-tpm-srk", "an RSA key at 0x81000001")
+        tpm.tools("evictcontrol", "-C", "o", "-c", hex(swtpm.SRK))
+        with tpmkey.Drive(uri=uri, **where) as d:
+            must(d, "init")
+            must(d, "generate", "p256")
+        tpm.tools("evictcontrol", "-C", "o", "-c", hex(swtpm.SRK))
+        tpm.tools("createprimary", "-C", "o", "-G", "ecc256:aes128cfb", "-a", STORAGE, "-p", "parent", "-c", "locked.ctx")
+        tpm.tools("evictcontrol", "-C", "o", "-c", "locked.ctx", hex(swtpm.SRK))
+        with tpmkey.Drive(uri=uri, **where) as d:
+            refused(d("open"), "key-tpm-parent", "a storage root key with an auth value")
+        tpm.tools("evictcontrol", "-C", "o", "-c", hex(swtpm.SRK))
+        tpm.tools("changeauth", "-c", "owner", "owner-auth")
+        with tpmkey.Drive(uri=owner, **where) as d:
+            refused(d("open"), "key-tpm-owner", "an owner hierarchy with an auth value, and no storage root key")
+        tap.equal(tpm.assert_empty(), {}, "nothing is left in the TPM")
+
+
+def names_of_places():
+    """What is no TCTI of ours is refused before anything is connected or loaded."""
+    for tcti in ("swtpm:path=/tmp/x", "mssim:host=127.0.0.1", "unix:relative", "unix:", "device:", "device:tpm0", "cmd:true",
+                 "libtss2-tcti-cmd.so", "tabrmd"):
+        with tpmkey.Drive(backend="tpm2", tcti=tcti, uri="tpm2:handle=0x81200001") as d:
+            refused(d("open"), "key-tcti", tcti)
+    with tpmkey.Drive(backend="tpm2", tcti="device:/dev/pke-no-such-tpmrm", uri="tpm2:handle=0x81200001") as d:
+        a = d("open")
+        tap.ok(not a and a.cls == "token", "a device that is not there may come", a)
+
+
 def swap_handle(tpm, handle):
     """Another key of the same kind, with the same auth value, at the persistent handle."""
     tpm.tools("create", "-C", hex(swtpm.SRK), "-G", "ecc256:ecdsa", "-a", SIGNING, "-p", AUTH, "-u", "swap.pub", "-r",
@@ -138,7 +180,7 @@ def main():
     if abrmd.missing():
         print(f"1..0 # SKIP {abrmd.missing()} is not installed")
         return
-    tap.run(behind_a_resource_manager, primary_in_place_of_srk, swapped_key)
+    tap.run(behind_a_resource_manager, primary_in_place_of_srk, parents_that_do_not_fit, names_of_places, swapped_key)
 
 
 if __name__ == "__main__":
