@@ -28,7 +28,9 @@ static enum pke_err check_issuer(X509 *issuer, const struct ks_key *key, int64_t
     if (!tool_same_key(key, X509_get0_pubkey(issuer)))
         return pke_fail_set(fail, PKE_CONFIG, "key-mismatch", "RFC 5280 4.1.2.7",
                             "the key does not belong to the certificate of the signing CA");
-    if (X509_check_ca(issuer) != 1 || (X509_get_key_usage(issuer) & need) != need)
+    /* A certificate that says nothing of its usage has, for libcrypto, every one. */
+    if (X509_check_ca(issuer) != 1 || !(X509_get_extension_flags(issuer) & EXFLAG_KUSAGE) ||
+        (X509_get_key_usage(issuer) & need) != need)
         return pke_fail_set(fail, PKE_POLICY, "issuer-not-ca", "RFC 5280 4.2.1.9",
                             "the signing certificate is not that of a CA with keyCertSign");
     if (!X509_get0_subject_key_id(issuer))

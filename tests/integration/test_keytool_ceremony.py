@@ -291,6 +291,22 @@ def rollover():
     leaf = soft_leaf()
     refused(D.keytool("issuer-csr", "--certificate", leaf, "--out", D.path("x.csr"), key="sub"), "issuer-not-ca",
             "issuer-csr for no CA", D.path("x.csr"))
+    refused(D.keytool("cross-sign", "--issuer", without_usage(D.path("root.pem")), "--csr", again, "--out", D.path("x.pem"), key="root"),
+            "issuer-not-ca", "cross-sign by a certificate that does not say keyCertSign", D.path("x.pem"))
+
+
+def without_usage(pem):
+    """A certificate for the key of @p pem that is a CA's and says nothing of its usage."""
+    with open(pem, "rb") as f:
+        like = x509.load_pem_x509_certificate(f.read())
+    x = x509.CertificateBuilder().subject_name(like.subject).issuer_name(like.issuer).public_key(like.public_key()).serial_number(7)
+    x = x.not_valid_before(like.not_valid_before).not_valid_after(like.not_valid_after)
+    x = x.add_extension(x509.BasicConstraints(True, None), True)
+    x = x.add_extension(x509.SubjectKeyIdentifier.from_public_key(like.public_key()), False)
+    path = D.path("without-usage.pem")
+    with open(path, "wb") as f:
+        f.write(x.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    return path
 
 
 def soft_leaf():
