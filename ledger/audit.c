@@ -166,3 +166,19 @@ enum pke_err ledger_audit(struct ledger *l, const char *event, const char *actor
 
     return err == PKE_OK ? change_end(l, audit_append(l, &row, fail), fail) : err;
 }
+
+enum pke_err audit_append_why(struct ledger *l, struct audit_row *row, const char *number,
+                              const struct pke_fail *why, struct pke_fail *fail)
+{
+    struct pke_buf b;
+    enum pke_err err;
+
+    audit_json_init(&b);
+    audit_json(&b, "number", number);
+    audit_json(&b, "error", why ? pke_err_token(why->err) : NULL);
+    audit_json(&b, "reason", why ? why->reason : NULL);
+    audit_json(&b, "rule", why ? why->rule : NULL);
+    err = audit_append_detail(l, row, &b, fail);
+    pke_buf_done(&b);
+    return err;
+}

@@ -25,6 +25,10 @@ enum pke_err audit_append(struct ledger *l, struct audit_row *row, struct pke_fa
 enum pke_err audit_append_detail(struct ledger *l, struct audit_row *row, struct pke_buf *detail,
                                  struct pke_fail *fail);
 
+/** Append with why as detail, behind @p number when it is not NULL. */
+enum pke_err audit_append_why(struct ledger *l, struct audit_row *row, const char *number,
+                              const struct pke_fail *why, struct pke_fail *fail);
+
 /** Start a detail, which pke_buf_done() ends, and add a JSON string to it; a NULL value is left out. */
 void audit_json_init(struct pke_buf *b);
 void audit_json(struct pke_buf *b, const char *name, const char *value);

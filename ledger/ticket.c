@@ -55,20 +55,9 @@ static enum pke_err audit_number(struct ledger *l, struct audit_row *row, int64_
                                  const struct pke_fail *why, struct pke_fail *fail)
 {
     char text[24];
-    struct pke_buf b;
-    enum pke_err err;
 
     snprintf(text, sizeof text, "%" PRId64, number);
-    audit_json_init(&b);
-    audit_json(&b, "number", text);
-    if (why) {
-        audit_json(&b, "error", pke_err_token(why->err));
-        audit_json(&b, "reason", why->reason);
-        audit_json(&b, "rule", why->rule);
-    }
-    err = audit_append_detail(l, row, &b, fail);
-    pke_buf_done(&b);
-    return err;
+    return audit_append_why(l, row, text, why, fail);
 }
 
 /* The attempt may stand there as failed already: the key went away after T1. */
