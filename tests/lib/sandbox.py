@@ -117,12 +117,22 @@ def unescape(path):
     return path.encode().decode("unicode_escape")
 
 
-def only_execute(paths):
-    """As NoExecPaths=/ and ExecPaths=."""
+def mounts_of_our_own():
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(NEWNS) != 0:
         raise OSError(ctypes.get_errno(), "unshare")
     mount(libc, None, "/", REC | PRIVATE)
+    return libc
+
+
+def may_mount():
+    """Root in a container or a changed root directory may not be able to."""
+    return subprocess.run([sys.executable, "-B", os.path.abspath(__file__), "--try"], capture_output=True, check=False).returncode == 0
+
+
+def only_execute(paths):
+    """As NoExecPaths=/ and ExecPaths=."""
+    libc = mounts_of_our_own()
     kept = []
     for path in map(os.path.realpath, filter(os.path.exists, paths)):
         mount(libc, path.encode(), path, BIND | REC)
@@ -137,6 +147,9 @@ def only_execute(paths):
 
 
 def main():
+    if sys.argv[1:] == ["--try"]:
+        mounts_of_our_own()
+        return
     at = sys.argv.index("--")
     unit, program = sys.argv[1], sys.argv[at + 1:]
     calls = allowed_calls(unit)
