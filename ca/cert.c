@@ -137,6 +137,12 @@ void ca_profile_free(struct ca_profile *p)
     free(p);
 }
 
+/* The subject is one common name. */
+static const char *subject_cn(const struct ca_cert_spec *spec)
+{
+    return spec->subject && spec->subject->n == 1 ? pke_pairs_get(spec->subject, PKE_RDN_CN) : NULL;
+}
+
 static enum pke_err check_spec(const struct ca_cert_spec *spec, struct ca_key *key, struct pke_fail *fail)
 {
     struct ca_der spki;
@@ -145,13 +151,15 @@ static enum pke_err check_spec(const struct ca_cert_spec *spec, struct ca_key *k
     if (spec->serial[0] < 0x01 || spec->serial[0] > 0x7f)
         return pke_fail_set(fail, PKE_POLICY, "tbs-serial", "RFC 5280 4.1.2.2",
                             "the first octet of the serial number is not from 01 to 7f");
-    if (!spec->subject_cn || !ca_text_plain(pke_bytes_str(spec->subject_cn), &chars) || chars == 0 ||
+    if (!subject_cn(spec) || !ca_text_plain(pke_bytes_str(subject_cn(spec)), &chars) || chars == 0 ||
         chars > CA_CN_MAX)
         return pke_fail_set(fail, PKE_POLICY, "tbs-subject", "RFC 5280 A.1 ub-common-name",
                             "the common name is not 1 to %u characters of UTF-8 without controls", CA_CN_MAX);
-    if (spec->san_uri && !ca_text_uri(pke_bytes_str(spec->san_uri)))
-        return pke_fail_set(fail, PKE_POLICY, "tbs-san", "RFC 5280 4.2.1.6",
-                            "the URI is not absolute, or not in the characters of RFC 3986");
+    for (size_t i = 0; spec->san && i < spec->san->n; i++)
+        if (strcmp(spec->san->v[i].name, PKE_SAN_URI) != 0 ||
+            !ca_text_uri(pke_bytes_str(spec->san->v[i].value)))
+            return pke_fail_set(fail, PKE_POLICY, "tbs-san", "RFC 5280 4.2.1.6",
+                                "the URI is not absolute, or not in the characters of RFC 3986");
     if (spec->not_after <= spec->not_before)
         return pke_fail_set(fail, PKE_POLICY, "tbs-validity", "RFC 5280 4.1.2.5",
                             "the certificate would end before it begins");
@@ -187,10 +195,11 @@ static void add_extensions(struct pke_buf *b, const struct ca_profile *profile,
     ca_der_add(b, CA_DER_OCTET_STRING, PKE_BYTES(id, sizeof id));
     close_extension(b, e);
     pke_buf_add_bytes(b, pke_buf_bytes(&profile->aki));
-    if (spec->san_uri) {
+    if (spec->san && spec->san->n) {
         e = open_extension(b, OID_SAN, false);
         inside = ca_der_open(b, CA_DER_SEQUENCE);
-        ca_der_add(b, TAG_SAN_URI, pke_bytes_str(spec->san_uri));
+        for (size_t i = 0; i < spec->san->n; i++)
+            ca_der_add(b, TAG_SAN_URI, pke_bytes_str(spec->san->v[i].value));
         ca_der_close(b, inside);
         close_extension(b, e);
     }
@@ -213,7 +222,7 @@ static bool add_tbs(struct pke_buf *b, const struct ca_issuer *ca, const struct 
     if (!ca_der_add_time(b, spec->not_before) || !ca_der_add_time(b, spec->not_after))
         return false;
     ca_der_close(b, validity);
-    add_subject(b, spec->subject_cn);
+    add_subject(b, subject_cn(spec));
     pke_buf_add_bytes(b, spec->spki);
     add_extensions(b, profile, spec, key);
     ca_der_close(b, whole);

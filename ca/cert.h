@@ -9,6 +9,7 @@
 #define CA_CERT_H
 
 #include "base/arena.h"
+#include "base/names.h"
 #include "base/option.h"
 #include "ca/issuer.h"
 
@@ -34,12 +35,13 @@ enum pke_err ca_profile_new(const struct ca_issuer *ca, const struct ca_profile_
 void ca_profile_free(struct ca_profile *p); /* accepts NULL */
 
 struct ca_cert_spec {
-    uint8_t serial[CA_SERIAL_SIZE]; /* ca_serial_new() */
-    const char *subject_cn;         /* one RDN, UTF8String, 1 to 64 characters (RFC 5280 ub-common-name) */
-    const char *san_uri;            /* NULL: no SAN */
-    int64_t not_before, not_after;  /* seconds */
-    struct pke_bytes spki;          /* raw, as in the CSR */
-    bool ec_key;                    /* no keyEncipherment */
+    uint8_t serial[CA_SERIAL_SIZE];  /* ca_serial_new() */
+    const struct pke_pairs *subject; /* PKE_RDN_* -> value, one RDN each, in order */
+    const struct pke_pairs *san;     /* PKE_SAN_* -> value, in order; NULL or empty: no SAN */
+    const char *sid;                 /* NULL: no security identifier extension */
+    int64_t not_before, not_after;   /* seconds */
+    struct pke_bytes spki;           /* raw, as in the CSR */
+    bool ec_key;                     /* no keyEncipherment */
 };
 
 /**

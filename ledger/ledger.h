@@ -20,7 +20,7 @@
 #include "ledger/ticket.h"
 #include "ledger/token.h"
 
-#define LEDGER_SCHEMA   3 /* doc/ledger.md */
+#define LEDGER_SCHEMA   4 /* doc/ledger.md */
 #define LEDGER_KEY_SIZE 32
 
 struct ledger;

@@ -207,7 +207,55 @@ static const char tables_3[] =
     "CREATE INDEX ticket_expires ON ticket (expires_at) WHERE state = 'waiting';"
     "CREATE INDEX ticket_result ON ticket (result) WHERE result IS NOT NULL;";
 
-static const char *const steps[LEDGER_SCHEMA] = {tables_1, tables_2, tables_3};
+/*
+ * Schema 4: all names of a certificate, why a request was refused, revocation, CRLs, rollover. What an old
+ * row does not have is read from subject and san_uri.
+ */
+static const char tables_4[] =
+    /* names: as decided (base/names.h); explanation: JSON, the steps of the decision */
+    "ALTER TABLE certificate ADD COLUMN names BLOB;"
+    "ALTER TABLE request ADD COLUMN explanation TEXT;"
+
+    /*
+     * Revocation: certificate.revoked_at says that it is revoked now. A row here is one certificate that is
+     * or was revoked, as CRLs need it; "change" orders the changes of an issuer's certificates, so that a
+     * delta is what changed after its base. released_at: a hold that ended.
+     */
+    "CREATE TABLE revocation ("
+    "  request INTEGER PRIMARY KEY REFERENCES certificate (request),"
+    "  issuer_id BLOB NOT NULL, serial BLOB NOT NULL, not_after INTEGER NOT NULL,"
+    "  change INTEGER NOT NULL UNIQUE,"
+    "  reason INTEGER NOT NULL CHECK (reason BETWEEN 0 AND 10 AND reason <> 7),"
+    "  revoked_at INTEGER NOT NULL, revoked_by TEXT NOT NULL, comment TEXT,"
+    "  released_at INTEGER NOT NULL DEFAULT 0, released_by TEXT,"
+    "  CHECK ((released_at = 0) = (released_by IS NULL))"
+    ") STRICT;"
+    "CREATE INDEX revocation_issuer ON revocation (issuer_id, change);"
+
+    /* one row per CRL ever signed: a number is given out once, durable before the key is touched */
+    "CREATE TABLE crl ("
+    "  id INTEGER PRIMARY KEY,"
+    "  issuer_id BLOB NOT NULL, number INTEGER NOT NULL CHECK (number > 0),"
+    "  base INTEGER NOT NULL DEFAULT 0," /* of a delta: the number of the full CRL that it adds to */
+    "  change INTEGER NOT NULL,"         /* the last change that is in it */
+    "  entries INTEGER NOT NULL, this_update INTEGER NOT NULL, next_update INTEGER NOT NULL,"
+    "  sha256 BLOB CHECK (length(sha256) = 32)," /* NULL until it was signed */
+    "  UNIQUE (issuer_id, number)"
+    ") STRICT;"
+
+    /* the successor of an issuer: templates that name the old one are signed by the new one from the switch
+     */
+    "CREATE TABLE rollover ("
+    "  id INTEGER PRIMARY KEY,"
+    "  from_issuer TEXT NOT NULL, to_issuer TEXT NOT NULL,"
+    "  scheduled_at INTEGER NOT NULL, scheduled_by TEXT NOT NULL, switch_at INTEGER NOT NULL,"
+    "  acknowledged_at INTEGER NOT NULL DEFAULT 0, acknowledged_by TEXT,"
+    "  switched_at INTEGER NOT NULL DEFAULT 0, switched_by TEXT,"
+    "  cancelled_at INTEGER NOT NULL DEFAULT 0, cancelled_by TEXT"
+    ") STRICT;"
+    "CREATE UNIQUE INDEX rollover_open ON rollover (from_issuer) WHERE switched_at = 0 AND cancelled_at = 0;";
+
+static const char *const steps[LEDGER_SCHEMA] = {tables_1, tables_2, tables_3, tables_4};
 
 enum pke_err schema_version(struct store *s, int64_t *version, struct pke_fail *fail)
 {

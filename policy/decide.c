@@ -292,7 +292,9 @@ enum pke_err policy_decide(const struct policy_template *t, const struct policy_
         err = decide_times(t, now, &d, fail);
     if (err != PKE_OK)
         return err;
-    d.san_uri = fill_san_uri(t->san_uri, req->device_id, arena);
+    pke_pairs_add(&d.subject, arena, PKE_RDN_CN, d.subject_cn);
+    if (t->san_uri)
+        pke_pairs_add(&d.san, arena, PKE_SAN_URI, fill_san_uri(t->san_uri, req->device_id, arena));
     d.key_encipherment = t->key_encipherment;
     d.ekus = &t->ekus;
     *ret = d;
@@ -305,11 +307,13 @@ enum pke_err policy_renewal_decide(const struct policy_template *t, const struct
                                    struct pke_fail *fail)
 {
     struct policy_decision d = {.subject_cn = pke_arena_strdup(arena, subject),
-                                .san_uri = san_uri ? pke_arena_strdup(arena, san_uri) : NULL,
                                 .key_encipherment = t->key_encipherment,
                                 .ekus = &t->ekus};
     enum pke_err err = decide_key(t, key, fail);
 
+    pke_pairs_add(&d.subject, arena, PKE_RDN_CN, subject);
+    if (san_uri)
+        pke_pairs_add(&d.san, arena, PKE_SAN_URI, san_uri);
     if (err == PKE_OK)
         err = decide_times(t, now, &d, fail);
     if (err == PKE_OK)

@@ -7,6 +7,8 @@
 #define POLICY_DECIDE_H
 
 #include "base/arena.h"
+#include "base/names.h"
+#include "base/trail.h"
 #include "policy/template.h"
 
 /** An authenticated identity, as the verified assertion of auth carries it. Borrowed strings. */
@@ -16,6 +18,9 @@ struct policy_identity {
     const char *user_id;    /* what stays when a name is given to somebody else; NULL: not known */
     const char *upn;        /* verified; NULL: the identity has none */
     const char *credential; /* kind: "username" */
+    /* verified, typed: PKE_SAN_*, PKE_NAME_SID and what a template may place; the identity map's come first.
+     * A kind may repeat. NULL: none */
+    const struct pke_pairs *attributes;
 };
 
 /** Facts of the key in a CSR, copied from ca/ by the issuer: policy/ does not know X.509. */
@@ -33,12 +38,17 @@ struct policy_request {
     const char *device_owner;    /* principal who owns this DeviceID, NULL: nobody */
     const char *device_owner_id; /* and that identity's user_id, NULL: not known */
     struct policy_key key;
+    const struct pke_pairs
+        *asked;              /* names in the CSR, kinds as in a decision: wishes, nothing more. NULL: none */
+    struct pke_trail *trail; /* NULL: not kept */
 };
 
 /** What will be certified. Strings in the arena given to policy_decide(). */
 struct policy_decision {
-    const char *subject_cn;
-    const char *san_uri;           /* NULL: none; may still hold "{ent-dmid}" for the issuer to fill */
+    const char *subject_cn;   /* the common name in subject */
+    struct pke_pairs subject; /* PKE_RDN_* -> value, in order */
+    struct pke_pairs san;     /* PKE_SAN_* -> value; may still hold "{ent-dmid}" for the issuer to fill */
+    const char *sid;          /* NULL: no security identifier extension */
     int64_t not_before, not_after; /* seconds; the issuer clamps not_after to the CA's */
     bool key_encipherment;
     const struct pke_strings *ekus;

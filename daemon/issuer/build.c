@@ -32,7 +32,8 @@ static enum pke_err decide(struct request *req)
     struct policy_request p = {.identity = &req->identity,
                                .device_id = req->device_id,
                                .enrollment_type = req->enrollment_type,
-                               .key = key};
+                               .key = key,
+                               .trail = &req->trail};
 
     if (req->op == OP_RENEW)
         return policy_renewal_decide(req->tmpl->policy, &key, req->old.subject, req->old.san_uri,
@@ -55,15 +56,18 @@ static void new_ent_dmid(struct request *req)
     req->ent_dmid = text;
 }
 
-/* Fill "{ent-dmid}" in a SAN URI: the one value that only the issuer knows. */
+/* Fill "{ent-dmid}" in the SAN: the one value that only the issuer knows. */
 static void fill_san(struct request *req)
 {
     static const char mark[] = "{ent-dmid}";
-    const char *uri = req->decision.san_uri, *at = uri ? strstr(uri, mark) : NULL;
 
-    if (at)
-        req->decision.san_uri = pke_arena_printf(req->arena, "%.*s%s%s", (int)(at - uri), uri, req->ent_dmid,
-                                                 at + sizeof mark - 1);
+    for (size_t i = 0; i < req->decision.san.n; i++) {
+        const char *value = req->decision.san.v[i].value, *at = strstr(value, mark);
+
+        if (at)
+            req->decision.san.v[i].value = pke_arena_printf(req->arena, "%.*s%s%s", (int)(at - value), value,
+                                                            req->ent_dmid, at + sizeof mark - 1);
+    }
 }
 
 /* Within the CA's life: the whole period moves behind a young CA's start, and is cut at its end. */
@@ -83,8 +87,9 @@ static void clamp_validity(struct request *req, const struct ca_issuer *ca)
 static enum pke_err build_tbs(struct request *req)
 {
     const struct ca_issuer *ca = req->tmpl->ca->ca;
-    struct ca_cert_spec spec = {.subject_cn = req->decision.subject_cn,
-                                .san_uri = req->decision.san_uri,
+    struct ca_cert_spec spec = {.subject = &req->decision.subject,
+                                .san = &req->decision.san,
+                                .sid = req->decision.sid,
                                 .spki = req->csr.spki,
                                 .ec_key = req->csr.key_type != CA_KEY_RSA};
     struct pke_buf tbs;

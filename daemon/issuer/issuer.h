@@ -119,6 +119,7 @@ struct request {
     struct pke_bytes tbs, certificate;
     int64_t now_ms; /* wall clock, read once */
     struct pke_fail fail;
+    struct pke_trail trail;      /* how it was decided */
     struct request *next_queued; /* in a key pool's queue */
     uint64_t sign_id;
     uint32_t ticket;   /* the waiting request that this is an attempt of; 0: none */

@@ -141,6 +141,7 @@ struct request *request_create(struct issuer *is)
 
     req->issuer = is;
     req->arena = pke_arena_new();
+    req->trail.arena = req->arena;
     req->setup = setup_ref(is->setup);
     req->now_ms = role_wall_ms();
     req->next = is->requests;

@@ -266,7 +266,7 @@ static enum pke_err apply_intent(struct issuer *is, struct batch_op *op, struct 
                                .spki_sha256 = PKE_BYTES(req->csr.spki_sha256, sizeof req->csr.spki_sha256),
                                .subject = req->decision.subject_cn,
                                .ent_dmid = req->ent_dmid,
-                               .san_uri = req->decision.san_uri,
+                               .san_uri = pke_pairs_get(&req->decision.san, PKE_SAN_URI),
                                .token_id = req->token.token_id,
                                .jti_issuer = req->jti_issuer,
                                .jti = req->jti,

@@ -49,6 +49,9 @@ static struct pke_bytes fresh_spki(struct stage *s)
     return ret;
 }
 
+static struct pke_pair names[] = {{PKE_RDN_CN, "ada@corp.example"}};
+static const struct pke_pairs subject = {names, 1};
+
 /* A TBS as the issuer builds it, of @p ca, for this key. */
 static struct pke_bytes build_for(struct stage *s, struct ca_issuer *ca, struct pke_bytes spki, char *eku,
                                   int64_t from, int64_t to)
@@ -57,7 +60,7 @@ static struct pke_bytes build_for(struct stage *s, struct ca_issuer *ca, struct 
     struct pke_strings ekus = {list, 1};
     struct ca_profile_spec profile_spec = {.ekus = &ekus};
     struct ca_cert_spec spec = {
-        .subject_cn = "ada@corp.example", .not_before = from, .not_after = to, .spki = spki, .ec_key = true};
+        .subject = &subject, .not_before = from, .not_after = to, .spki = spki, .ec_key = true};
     struct ca_profile *profile = NULL;
     struct pke_fail fail;
     struct pke_buf b;

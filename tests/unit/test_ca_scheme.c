@@ -152,13 +152,14 @@ static void a_key_and_a_scheme_fit_or_are_refused(void **state)
         }
 }
 
+static struct pke_pair names[] = {{PKE_RDN_CN, "ada@corp.example"}};
+static const struct pke_pairs subject = {names, 1};
+
 static struct pke_buf build(const struct ca_issuer *ca)
 {
     struct ca_profile_spec profile_spec = {.ekus = &ekus};
-    struct ca_cert_spec spec = {.subject_cn = "ada@corp.example",
-                                .not_before = NOW - 600,
-                                .not_after = NOW + 30 * DAY,
-                                .ec_key = true};
+    struct ca_cert_spec spec = {
+        .subject = &subject, .not_before = NOW - 600, .not_after = NOW + 30 * DAY, .ec_key = true};
     struct ca_profile *profile = NULL;
     struct pke_fail fail;
     unsigned char *spki = NULL;

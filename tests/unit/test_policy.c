@@ -564,7 +564,7 @@ static void test_client_data_does_not_change_a_full_subject(void **state)
         }
         accepted++;
         assert_string_equal(f->d.subject_cn, first.subject_cn);
-        assert_null(f->d.san_uri);
+        assert_null(pke_pairs_get(&f->d.san, PKE_SAN_URI));
         assert_int_equal(f->d.not_before, first.not_before);
         assert_int_equal(f->d.not_after, first.not_after);
         assert_int_equal(f->d.key_encipherment, first.key_encipherment);
@@ -578,14 +578,15 @@ static void test_san_uri_is_filled(void **state)
     struct fixture *f = *state;
 
     assert_int_equal(decide(f), PKE_OK);
-    assert_null(f->d.san_uri);
+    assert_null(pke_pairs_get(&f->d.san, PKE_SAN_URI));
     set(f, "san-uri", "urn:x:{device-id}:{ent-dmid}:{device-id}");
     f->req.device_id = "{a-B}";
     assert_int_equal(decide(f), PKE_OK);
-    assert_string_equal(f->d.san_uri, "urn:x:%7Ba-B%7D:{ent-dmid}:%7Ba-B%7D");
+    assert_string_equal(pke_pairs_get(&f->d.san, PKE_SAN_URI), "urn:x:%7Ba-B%7D:{ent-dmid}:%7Ba-B%7D");
     f->req.device_id = "{ent-dmid}"; /* a client cannot smuggle a placeholder in */
     assert_int_equal(decide(f), PKE_OK);
-    assert_string_equal(f->d.san_uri, "urn:x:%7Bent-dmid%7D:{ent-dmid}:%7Bent-dmid%7D");
+    assert_string_equal(pke_pairs_get(&f->d.san, PKE_SAN_URI),
+                        "urn:x:%7Bent-dmid%7D:{ent-dmid}:%7Bent-dmid%7D");
 }
 
 /* Who is named by somebody of ours goes by that name where there is no UPN; an id of a directory is no name.

@@ -242,11 +242,11 @@ static void test_names_are_the_recorded_ones(void **state)
     assert_int_equal(policy_renewal_decide(&t, &key, "subject", "urn:x:y", 1000000, arena, &d, &fail),
                      PKE_OK);
     assert_string_equal(d.subject_cn, "subject");
-    assert_string_equal(d.san_uri, "urn:x:y");
+    assert_string_equal(pke_pairs_get(&d.san, PKE_SAN_URI), "urn:x:y");
     assert_int_equal(d.not_after - d.not_before, t.validity / 1000);
     assert_ptr_equal(d.ekus, &t.ekus);
     assert_int_equal(policy_renewal_decide(&t, &key, "subject", NULL, 1000000, arena, &d, &fail), PKE_OK);
-    assert_null(d.san_uri);
+    assert_null(pke_pairs_get(&d.san, PKE_SAN_URI));
     key.bits = 1024;
     assert_int_equal(policy_renewal_decide(&t, &key, "subject", NULL, 1000000, arena, &d, &fail),
                      PKE_KEY_WEAK);
