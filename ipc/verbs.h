@@ -66,6 +66,12 @@
       "show one certificate by serial, SHA-1, SHA-256, device or request")                                   \
     X(CERT_CONFIRM, "cert-confirm", "POST", "/v1/certificates/{key}/confirm", "cert confirm", OFFICER,       \
       ISSUER, OBJECT, 15, "say that a certificate was seen in use: it is active, older ones are superseded") \
+    X(CRL_LIST, "crl-list", "GET", "/v1/crls", "crl list", VIEWER, ISSUER, LIST, 5,                          \
+      "list the revocation lists: number, entries, until when each is good")                                 \
+    X(CRL_SHOW, "crl-show", "GET", "/v1/crls/{name}", "crl show", VIEWER, ISSUER, OBJECT, 5,                 \
+      "show the revocation lists of one issuer and why the last attempt failed")                             \
+    X(CRL_PUBLISH, "crl-publish", "POST", "/v1/crls/publish", "crl publish", OFFICER, ISSUER, LIST, 60,      \
+      "sign and publish full revocation lists now")                                                          \
     X(DEVICE_LIST, "device-list", "GET", "/v1/devices", "device list", VIEWER, CONTROL, LIST, 5,             \
       "list enrolled devices, newest first")                                                                 \
     X(DEVICE_SHOW, "device-show", "GET", "/v1/devices/{id}", "device show", VIEWER, CONTROL, OBJECT, 5,      \
@@ -127,6 +133,10 @@
     X(CERT_LIST, "template", QUERY, NAME, false, "only this template")                                \
     X(CERT_SHOW, "key", PATH, TEXT, true, "serial, thumbprint, device id or request id")              \
     X(CERT_CONFIRM, "key", PATH, TEXT, true, "serial, thumbprint or request id")                      \
+    X(CRL_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                         \
+    X(CRL_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                           \
+    X(CRL_SHOW, "name", PATH, NAME, true, "issuer of the configuration")                              \
+    X(CRL_PUBLISH, "issuer", BODY, NAME, false, "only the list of this issuer")                       \
     X(DEVICE_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                      \
     X(DEVICE_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                        \
     X(DEVICE_LIST, "state", QUERY, STATE, false, "only this state")                                   \
