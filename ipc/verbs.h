@@ -70,7 +70,7 @@
       "list the revocation lists: number, entries, until when each is good")                                 \
     X(CRL_SHOW, "crl-show", "GET", "/v1/crls/{name}", "crl show", VIEWER, ISSUER, OBJECT, 5,                 \
       "show the revocation lists of one issuer and why the last attempt failed")                             \
-    X(CRL_PUBLISH, "crl-publish", "POST", "/v1/crls/publish", "crl publish", OFFICER, ISSUER, LIST, 60,      \
+    X(CRL_PUBLISH, "crl-publish", "POST", "/v1/crls/publish", "crl publish", OFFICER, ISSUER, OBJECT, 60,    \
       "sign and publish full revocation lists now")                                                          \
     X(DEVICE_LIST, "device-list", "GET", "/v1/devices", "device list", VIEWER, CONTROL, LIST, 5,             \
       "list enrolled devices, newest first")                                                                 \

@@ -117,7 +117,9 @@ static void answer(struct issuer *is, struct crl_verb **at)
     if (there && v->fail.err != PKE_OK)
         verbs_refuse(is->control, v->id, &v->fail);
     else if (there)
-        verbs_reply(is->control, v->id, json_pack("{s:O, s:n}", "items", v->items, "next"));
+        verbs_reply(
+            is->control, v->id,
+            json_pack("{s:I, s:O}", "published", (json_int_t)json_array_size(v->items), "crls", v->items));
     json_decref(v->items);
     json_decref(v->open);
     free(v);

@@ -93,7 +93,8 @@ enum pke_err key_setup_load(const struct conf *conf, const char *name, struct ke
         key_setup_free(s);
         return err;
     }
-    s->crl.max_lifetime = issuer->crl_lifetime / 1000 + CRL_LIFETIME_SLACK;
+    if (issuer->crl_lifetime) /* else it signs none */
+        s->crl.max_lifetime = issuer->crl_lifetime / 1000 + CRL_LIFETIME_SLACK;
     s->uri = pke_strdup(key->uri);
     s->module = key->module ? pke_strdup(key->module) : NULL;
     s->latch_directory = pke_strdup(conf->global.state_directory);

@@ -29,6 +29,7 @@ static const char conf_text[] = "state-directory: %1$s/state\n"
                                 "  lab:\n"
                                 "    certificate: %1$s/ca.pem\n"
                                 "    key: lab\n"
+                                "    crl-lifetime: %6$s\n"
                                 "templates:\n"
                                 "  device:\n"
                                 "    issuer: lab\n"
@@ -290,8 +291,9 @@ bool stage_configure(struct actor *a)
 {
     struct stage *s = a->stage;
     char *key = stage_key_conf(s),
-         *text = pke_asprintf(conf_text, s->dir, key, s->extra ? s->extra : "", s->key_deadline,
-                              s->allow ? s->allow : "*@corp.example");
+         *text =
+             pke_asprintf(conf_text, s->dir, key, s->extra ? s->extra : "", s->key_deadline,
+                          s->allow ? s->allow : "*@corp.example", s->crl_lifetime ? s->crl_lifetime : "0s");
     struct msg_conf m = {.file = "test.yaml", .text = pke_bytes_str(text)};
     unsigned ready = a->ready, refused = a->refused, states = a->states;
     uint64_t end = process_monotonic_ms() + PATIENCE_MS;

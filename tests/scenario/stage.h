@@ -68,6 +68,7 @@ struct stage {
     const char *softhsm;      /* module; NULL: a PEM file */
     const char *extra;        /* more lines of configuration */
     const char *allow;        /* whom the template allows */
+    const char *crl_lifetime; /* NULL: no CRLs, so that the key is asked for certificates alone */
     const char *key_deadline; /* time for one signature: long, unless a test lets it pass */
     struct actor issuer, key;
     uint64_t next_id;
