@@ -17,6 +17,7 @@
 #include "base/list.h"
 #include "ledger/admission.h"
 #include "ledger/device.h"
+#include "ledger/revoke.h"
 #include "ledger/ticket.h"
 #include "ledger/token.h"
 
@@ -190,8 +191,8 @@ enum pke_err ledger_find_certificate(struct ledger *l, const uint8_t sha256[32],
 
 /**
  * SHA-256 of the issued certificate that an operator names: by SHA-256 or SHA-1 thumbprint, serial or request
- * id, in this order, in hex of any case with colons or spaces. PKE_NOT_FOUND; PKE_EXISTS when two issuers
- * gave out the serial.
+ * id, in this order, in hex of any case with colons or spaces; a serial also as "decimal:123". PKE_NOT_FOUND;
+ * PKE_EXISTS when two issuers gave out the serial: the text has the thumbprints.
  */
 enum pke_err ledger_name_certificate(struct ledger *l, const char *key, uint8_t ret[32],
                                      struct pke_fail *fail);

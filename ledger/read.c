@@ -197,7 +197,7 @@ enum pke_err ledger_cert_show(struct ledger_reader *r, const char *key, struct p
         err = show_blob(r, READER_BY_SHA256, PKE_BYTES(raw, size), arena, ret, fail);
     else if (n == 2 * STORE_FINGERPRINT && pke_hex_decode(PKE_BYTES(digits, n), raw, &size))
         err = show_blob(r, READER_BY_SHA1, PKE_BYTES(raw, size), arena, ret, fail);
-    if (err == PKE_NOT_FOUND && (size = certkey_serial(digits, n, raw)) > 0)
+    if (err == PKE_NOT_FOUND && (size = certkey_number(key, raw)) > 0)
         err = show_blob(r, READER_BY_SERIAL, PKE_BYTES(raw, size), arena, ret, fail);
     for (size_t i = 0; err == PKE_NOT_FOUND && i < PKE_LEN(by_text); i++)
         err = show_text(r, by_text[i], key, arena, ret, fail);

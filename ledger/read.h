@@ -92,7 +92,8 @@ enum pke_err ledger_request_show(struct ledger_reader *r, const char *request_id
 /**
  * One issued certificate by what people have at hand. Tried in this order, the first that is found wins:
  *  1. SHA-256 thumbprint, 64 hex digits      3. serial, 1..40 hex digits, leading zeros tolerated
- *  2. SHA-1 thumbprint, 40 hex digits        4. device id        5. request id
+ *  2. SHA-1 thumbprint, 40 hex digits           or "decimal:" and decimal digits
+ *  4. device id        5. request id
  * Hex is any case; colons and spaces in it are ignored. A device, and a serial that two issuers gave out,
  * yield the newest certificate. PKE_NOT_FOUND.
  */
