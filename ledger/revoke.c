@@ -157,13 +157,15 @@ static enum pke_err revoke(struct ledger *l, const uint8_t sha256[STORE_DIGEST],
         return PKE_OK;
     if (t.revoked)
         return already(fail, t.reason);
+    ret->changed = true;
+    if (how->dry_run)
+        return PKE_OK;
     err = record(l, &t, how->reason == LEDGER_REASON_HOLD ? "held" : "revoked",
                  ledger_reason_text(how->reason), sha256, how, &seq, fail);
     if (err == PKE_OK)
         err = add(l, t.id, how, seq, fail);
     if (err == PKE_OK)
         err = mark(l, t.id, fail);
-    ret->changed = err == PKE_OK;
     return err;
 }
 
@@ -234,14 +236,14 @@ static enum pke_err release(struct ledger *l, const uint8_t sha256[STORE_DIGEST]
     memcpy(ret->issuer_id, t.issuer_id, sizeof ret->issuer_id);
     if (t.revoked)
         return already(fail, t.reason);
-    if (!t.held)
+    ret->changed = t.held;
+    if (!t.held || how->dry_run)
         return PKE_OK;
     err = record(l, &t, "hold-released", NULL, sha256, how, &seq, fail);
     if (err == PKE_OK)
         err = end_hold(l, t.id, how, seq, fail);
     if (err == PKE_OK)
         err = record_superseded(l, &t, how, fail);
-    ret->changed = err == PKE_OK;
     return err;
 }
 

@@ -51,10 +51,11 @@ struct ledger_revoke {
     const char *by;            /* who; required */
     const char *comment;       /* NULL: none */
     int64_t at;
+    bool dry_run; /* only say what would be: nothing is recorded */
 };
 
 struct ledger_revoked {
-    bool changed; /* false: it was so already; nothing was recorded */
+    bool changed; /* false: it was so already, and nothing was recorded */
     uint8_t issuer_id[20];
 };
 
@@ -117,16 +118,16 @@ struct ledger_selected {
     const char *request_id, *serial_hex, *subject, *device_id, *principal;
     int64_t not_after; /* seconds */
     bool held;
+    struct ledger_place place;
 };
 
 /**
- * The next of a selection, oldest first, at most @p limit; *place goes on behind the last. Fewer than
- * @p limit: there are no more. Costs what it returns, and the refused requests of the same device or
- * principal in between.
+ * The next of a selection behind @p after, oldest first, at most @p limit. Fewer than that: there are no
+ * more. Costs what it returns, and the refused requests of the same device or principal in between.
  */
-enum pke_err ledger_select(struct ledger *l, const struct ledger_selection *which, struct ledger_place *place,
-                           unsigned limit, struct pke_arena *arena, struct ledger_selected *rows, size_t *n,
-                           struct pke_fail *fail);
+enum pke_err ledger_select(struct ledger *l, const struct ledger_selection *which,
+                           const struct ledger_place *after, unsigned limit, struct pke_arena *arena,
+                           struct ledger_selected *rows, size_t *n, struct pke_fail *fail);
 
 /** How many certificates of the selection are on their way to a key: none of them is revoked by now. */
 enum pke_err ledger_select_in_flight(struct ledger *l, const struct ledger_selection *which, unsigned *n,

@@ -88,11 +88,12 @@ static void load(struct query *q, struct pke_arena *arena, struct ledger_selecte
     ret->principal = query_col_text(q, 5, arena);
     ret->not_after = query_col_int(q, 6);
     ret->held = query_col_int(q, 7) != 0; /* one that is revoked for good is in no selection */
+    ret->place = (struct ledger_place){query_col_int(q, 8), query_col_int(q, 9)};
 }
 
-enum pke_err ledger_select(struct ledger *l, const struct ledger_selection *which, struct ledger_place *place,
-                           unsigned limit, struct pke_arena *arena, struct ledger_selected *rows, size_t *n,
-                           struct pke_fail *fail)
+enum pke_err ledger_select(struct ledger *l, const struct ledger_selection *which,
+                           const struct ledger_place *after, unsigned limit, struct pke_arena *arena,
+                           struct ledger_selected *rows, size_t *n, struct pke_fail *fail)
 {
     PKE_CLEANUP(query_done)
     struct query q =
@@ -104,13 +105,11 @@ enum pke_err ledger_select(struct ledger *l, const struct ledger_selection *whic
     query_text(&q, narrowed_by(which));
     query_int(&q, which->what);
     query_int(&q, which->now);
-    query_int(&q, place->received_at);
-    query_int(&q, place->id);
+    query_int(&q, after->received_at);
+    query_int(&q, after->id);
     query_int(&q, limit);
-    while (query_row(&q)) {
+    while (query_row(&q))
         load(&q, arena, &rows[(*n)++]);
-        *place = (struct ledger_place){query_col_int(&q, 8), query_col_int(&q, 9)};
-    }
     return query_result(&q, fail);
 }
 
