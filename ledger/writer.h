@@ -207,6 +207,7 @@
     X(RESULT_TICKET, "SELECT state FROM ticket WHERE result = ?")                                            \
     X(ISSUE_TICKET, "UPDATE ticket SET state = 'issued', finished_at = ?2 WHERE result = ?1")
 
+<<<<<<< HEAD
 /* Revocation. CERT_ROW is what a change of one needs; the columns of PICK are those that the selections
  * share.
  */
@@ -262,6 +263,19 @@
                    " WHERE issuer_id = ?1 AND change > ?2 AND not_after >= ?3"                             \
                    " AND (?4 OR released_at = 0) ORDER BY change LIMIT ?5")                                \
     X(LAST_CHANGE, "SELECT max(change) FROM revocation WHERE issuer_id = ?")
+    =======
+/* Revocation lists: ledger/crl.c. */
+#define WRITER_CRLS(X)                                                                                 \
+    X(CRL_CHANGES, "SELECT change, serial, not_after, reason, revoked_at, released_at FROM revocation" \
+                   " WHERE issuer_id = ? AND change > ? ORDER BY change LIMIT ?")                      \
+    X(CRL_NUMBER, "SELECT max(number) FROM crl WHERE issuer_id = ?")                                   \
+    X(ADD_CRL, "INSERT INTO crl (issuer_id, number, base, change, entries, this_update, next_update)"  \
+               " VALUES (?,?,?,?,?,?,?)")                                                              \
+    X(SIGN_CRL, "UPDATE crl SET sha256 = ?3 WHERE issuer_id = ?1 AND number = ?2 AND sha256 IS NULL")  \
+    X(LATEST_CRL, "SELECT number, base, change, entries, this_update, next_update, sha256 FROM crl"    \
+                  " WHERE issuer_id = ? AND (base > 0) = ? AND sha256 IS NOT NULL"                     \
+                  " ORDER BY number DESC LIMIT 1")
+    >>>>>>> w-crl
 
 #define WRITER_STATEMENTS(X)                                                                                 \
     X(BEGIN, "BEGIN IMMEDIATE")                                                                              \
@@ -327,14 +341,15 @@
     WRITER_REVOCATIONS(X)                                                                                    \
     WRITER_DEVICES(X)                                                                                        \
     WRITER_ADMISSIONS(X)                                                                                     \
-    WRITER_TICKETS(X)
+    WRITER_TICKETS(X)                                                                                        \
+    WRITER_CRLS(X)
 
-enum writer_statement {
+    enum writer_statement {
 #define X(name, sql) WRITER_##name,
-    WRITER_STATEMENTS(X)
+        WRITER_STATEMENTS(X)
 #undef X
-        WRITER_N
-};
+            WRITER_N
+    };
 
 struct ledger {
     struct store store;
