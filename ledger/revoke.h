@@ -3,7 +3,8 @@
  * @file
  * Revocation in the ledger: revoked for good, on hold, released from hold. Part of ledger.h's contract: a
  * change stands in a group of changes, is atomic by itself with its audit row, and may be acknowledged after
- * the commit. One change costs the same whatever is revoked already (a few index look-ups).
+ * the commit. One change costs the same whatever is revoked already: a few index look-ups. Each gives its
+ * certificate the next change number, by which ledger/crl.h lists them for CRLs.
  *
  *     live -> revoked                     certificateHold (6) is the hold; every other reason is final.
  *     live -> held -> revoked             A hold that becomes final keeps its date (X.509 8.5.2.2).
@@ -131,42 +132,6 @@ enum pke_err ledger_select(struct ledger *l, const struct ledger_selection *whic
 
 /** How many certificates of the selection are on their way to a key: none of them is revoked by now. */
 enum pke_err ledger_select_in_flight(struct ledger *l, const struct ledger_selection *which, unsigned *n,
-                                     struct pke_fail *fail);
-
-/* ---- what a CRL is made of ---- */
-
-/** One change of an issuer's certificates: the newest of each certificate. */
-struct ledger_revocation {
-    int64_t change;            /* its number: grows with every change of any certificate */
-    struct pke_bytes serial;   /* borrowed: until the function returns */
-    enum ledger_reason reason; /* of a released one LEDGER_REASON_HOLD */
-    bool released;             /* not revoked any more: a delta says removeFromCRL, a full CRL nothing */
-    int64_t revoked_at;        /* since when it is revoked */
-    int64_t not_after;         /* seconds */
-};
-
-struct ledger_revocations {
-    struct pke_bytes issuer_id;
-    int64_t after;     /* only changes with a larger number; 0: all */
-    int64_t not_after; /* seconds: certificates that expired before are left out; 0: none are */
-    bool released;     /* released ones too, for a delta */
-    unsigned limit;    /* how many at most; 0: all */
-};
-
-/** Return false to stop. */
-typedef bool ledger_revocation_fn(void *arg, const struct ledger_revocation *r);
-
-/**
- * Hand the changes to @p fn in the order of their numbers, without an allocation for each. @p fn must not
- * change the ledger. Read in pieces (limit, and after = the last number seen), a certificate that is changed
- * in between comes a second time, with a larger number: read until a piece is not full, and let the later one
- * count.
- */
-enum pke_err ledger_revocations(struct ledger *l, const struct ledger_revocations *q,
-                                ledger_revocation_fn *fn, void *arg, struct pke_fail *fail);
-
-/** Number of the issuer's newest change; 0: there is none. */
-enum pke_err ledger_revocations_last(struct ledger *l, struct pke_bytes issuer_id, int64_t *change,
                                      struct pke_fail *fail);
 
 #endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which certificates an operator means, and what CRLs are made of. */
-#include <limits.h>
+/* Which certificates an operator means. */
 #include <string.h>
 
 #include "base/mem.h"
@@ -127,45 +126,5 @@ enum pke_err ledger_select_in_flight(struct ledger *l, const struct ledger_selec
     (void)query_row(&q);
     err = query_result(&q, fail);
     *n = err == PKE_OK ? (unsigned)query_col_int(&q, 0) : 0;
-    return err;
-}
-
-/* ---- for CRLs ---- */
-
-enum pke_err ledger_revocations(struct ledger *l, const struct ledger_revocations *which,
-                                ledger_revocation_fn *fn, void *arg, struct pke_fail *fail)
-{
-    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_REVOCATIONS);
-
-    query_blob(&q, which->issuer_id);
-    query_int(&q, which->after);
-    query_int(&q, which->not_after ? which->not_after : INT64_MIN);
-    query_int(&q, which->released);
-    query_int(&q, which->limit ? (int64_t)which->limit : -1);
-    while (query_row(&q)) {
-        struct ledger_revocation r = {
-            .change = query_col_int(&q, 0),
-            .serial = query_col_borrow(&q, 1),
-            .reason = (enum ledger_reason)query_col_int(&q, 2),
-            .released = query_col_int(&q, 3) != 0,
-            .revoked_at = query_col_int(&q, 4),
-            .not_after = query_col_int(&q, 5),
-        };
-        if (!fn(arg, &r))
-            return PKE_OK;
-    }
-    return query_result(&q, fail);
-}
-
-enum pke_err ledger_revocations_last(struct ledger *l, struct pke_bytes issuer_id, int64_t *change,
-                                     struct pke_fail *fail)
-{
-    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_LAST_CHANGE);
-    enum pke_err err;
-
-    query_blob(&q, issuer_id);
-    (void)query_row(&q);
-    err = query_result(&q, fail);
-    *change = err == PKE_OK ? query_col_int(&q, 0) : 0;
     return err;
 }

@@ -206,8 +206,6 @@
     X(USE_TICKET, "UPDATE ticket SET result = last_insert_rowid() WHERE number = ? AND state = 'waiting'")   \
     X(RESULT_TICKET, "SELECT state FROM ticket WHERE result = ?")                                            \
     X(ISSUE_TICKET, "UPDATE ticket SET state = 'issued', finished_at = ?2 WHERE result = ?1")
-
-<<<<<<< HEAD
 /* Revocation. CERT_ROW is what a change of one needs; the columns of PICK are those that the selections
  * share.
  */
@@ -258,12 +256,8 @@
     X(IN_FLIGHT, "SELECT count(*) FROM request r INDEXED BY request_state CROSS JOIN certificate c"        \
                  " ON c.request = r.id WHERE r.state = 'intent' AND c.tenant = ?1"                         \
                  " AND CASE WHEN ?2 IS NOT NULL THEN c.device_id = ?2 AND (?3 IS NULL OR c.provider = ?3)" \
-                 " ELSE r.principal = ?4 AND (?5 IS NULL OR c.user_id = ?5) END")                          \
-    X(REVOCATIONS, "SELECT change, serial, reason, released_at, revoked_at, not_after FROM revocation"     \
-                   " WHERE issuer_id = ?1 AND change > ?2 AND not_after >= ?3"                             \
-                   " AND (?4 OR released_at = 0) ORDER BY change LIMIT ?5")                                \
-    X(LAST_CHANGE, "SELECT max(change) FROM revocation WHERE issuer_id = ?")
-    =======
+                 " ELSE r.principal = ?4 AND (?5 IS NULL OR c.user_id = ?5) END")
+
 /* Revocation lists: ledger/crl.c. */
 #define WRITER_CRLS(X)                                                                                 \
     X(CRL_CHANGES, "SELECT change, serial, not_after, reason, revoked_at, released_at FROM revocation" \
@@ -275,7 +269,6 @@
     X(LATEST_CRL, "SELECT number, base, change, entries, this_update, next_update, sha256 FROM crl"    \
                   " WHERE issuer_id = ? AND (base > 0) = ? AND sha256 IS NOT NULL"                     \
                   " ORDER BY number DESC LIMIT 1")
-    >>>>>>> w-crl
 
 #define WRITER_STATEMENTS(X)                                                                                 \
     X(BEGIN, "BEGIN IMMEDIATE")                                                                              \
@@ -344,12 +337,12 @@
     WRITER_TICKETS(X)                                                                                        \
     WRITER_CRLS(X)
 
-    enum writer_statement {
+enum writer_statement {
 #define X(name, sql) WRITER_##name,
-        WRITER_STATEMENTS(X)
+    WRITER_STATEMENTS(X)
 #undef X
-            WRITER_N
-    };
+        WRITER_N
+};
 
 struct ledger {
     struct store store;
