@@ -206,6 +206,7 @@
     X(USE_TICKET, "UPDATE ticket SET result = last_insert_rowid() WHERE number = ? AND state = 'waiting'")   \
     X(RESULT_TICKET, "SELECT state FROM ticket WHERE result = ?")                                            \
     X(ISSUE_TICKET, "UPDATE ticket SET state = 'issued', finished_at = ?2 WHERE result = ?1")
+
 /* Revocation. CERT_ROW is what a change of one needs; the columns of PICK are those that the selections
  * share.
  */
