@@ -23,9 +23,8 @@
     X(CERT_BY_SERIAL, "SELECT sha256 FROM certificate WHERE serial = ? AND sha256 IS NOT NULL LIMIT 3")     \
     X(CERT_BY_REQUEST, "SELECT c.sha256 FROM request r JOIN certificate c ON c.request = r.id"              \
                        " WHERE r.request_id = ? AND c.sha256 IS NOT NULL")                                  \
-    X(FIND_RENEWED, "SELECT c.request, c.superseded_at, c.released_at FROM certificate c WHERE c.sha256 = " \
-                    "? AND c.tenant = ?"                                                                    \
-                    " AND c.revoked_at = 0")                                                                \
+    X(FIND_RENEWED, "SELECT c.request, c.superseded_at, c.released_at, c.revoked_at FROM certificate c"     \
+                    " WHERE c.sha256 = ? AND c.tenant = ?")                                                 \
     X(FIND_UNCONFIRMED, "SELECT c.request, r.request_id, c.serial, c.confirmed_at FROM certificate c"       \
                         " JOIN request r ON r.id = c.request WHERE c.sha256 = ?")                           \
     X(CONFIRM, "UPDATE certificate SET confirmed_at = ?2 WHERE request = ?1")                               \
@@ -66,8 +65,8 @@
       " FROM device d WHERE d.id = coalesce("                                                                \
       "(SELECT id FROM device WHERE tenant = ?1 AND device_id = ?2 AND provider = ?3),"                      \
       "(SELECT id FROM device WHERE tenant = ?1 AND device_id = ?2 AND provider = ''))")                     \
-    X(GATE_ISSUED, "SELECT d.blocked_at, d.released_at OR coalesce(o.released_at, 0) FROM certificate c"     \
-                   " JOIN device d ON d.id = coalesce("                                                      \
+    X(GATE_ISSUED, "SELECT d.blocked_at, d.released_at OR coalesce(o.released_at, 0), o.revoked_at"          \
+                   " FROM certificate c LEFT JOIN device d ON d.id = coalesce("                              \
                    "(SELECT x.id FROM device x WHERE x.tenant = c.tenant AND x.device_id = c.device_id AND " \
                    "x.provider = c.provider),"                                                               \
                    "(SELECT x.id FROM device x WHERE x.tenant = c.tenant AND x.device_id = c.device_id AND " \
@@ -186,7 +185,9 @@
       " r.enrollment_type, r.attributes, t.waiting_at, t.expires_at, t.finished_at,"                         \
       " coalesce(t.fail_err, r.fail_err), coalesce(t.fail_reason, r.fail_reason),"                           \
       " coalesce(t.fail_rule, r.fail_rule), coalesce(t.fail_text, r.fail_text),"                             \
-      " o.request_id, c.serial, c.subject, c.ent_dmid, c.der FROM ticket t"                                  \
+      " o.request_id, c.serial, c.subject, c.ent_dmid, c.der, c.revoked_at, c.released_at,"                  \
+      " (SELECT max(d.blocked_at) FROM device d WHERE d.tenant = c.tenant AND d.device_id = c.device_id"     \
+      " AND d.provider IN (c.provider, '')) FROM ticket t"                                                   \
       " JOIN request r ON r.id = t.request"                                                                  \
       " LEFT JOIN request o ON o.id = t.result AND t.state = 'issued'"                                       \
       " LEFT JOIN certificate c ON c.request = o.id WHERE t.number = ?")                                     \
