@@ -134,13 +134,18 @@ static void change_device(struct issuer *is, uint64_t id, const struct msg_verb 
                           const struct device_verb *d)
 {
     struct change *c = change_new(is, id, v, "id");
+    const char *revoke = pke_pairs_get(&v->args, "revoke");
     struct pke_fail fail;
 
     c->device = d;
-    if ((d->has_until && read_hours(c, v, &fail) != PKE_OK) || check_provider(is, c, &fail) != PKE_OK)
+    if ((d->has_until && read_hours(c, v, &fail) != PKE_OK) || check_provider(is, c, &fail) != PKE_OK) {
         end(is, c, fail.err, &fail, NULL);
-    else
+    } else if (revoke && strcmp(revoke, "true") == 0) {
+        change_free(c);
+        verbs_revoke_device(is, id, v, d->change, d->state);
+    } else {
         batch_add(is, apply_device, done_device, c);
+    }
 }
 
 /* ---- approvals ---- */
