@@ -159,12 +159,12 @@ enum pke_err ca_crl_decode(struct pke_bytes tbs, struct ca_crl *ret, struct pke_
 static bool take_reason(struct pke_cursor *fields, unsigned *reason)
 {
     struct pke_cursor list, one;
+    static const uint8_t id_ce_reason[] = {0x55, 0x1d, 0x15}; /* as octets: a list has many */
     struct ca_der oid, value, code;
-    char dotted[80];
 
     if (!ca_der_enter(fields, CA_DER_SEQUENCE, &list) || !ca_der_enter(&list, CA_DER_SEQUENCE, &one) ||
         pke_cursor_left(&list) > 0 || !ca_der_take_tag(&one, CA_DER_OID, &oid) ||
-        !pke_oid_decode(oid.value, dotted, sizeof dotted) || strcmp(dotted, OID_CRL_REASON) != 0 ||
+        !pke_bytes_eq(oid.value, PKE_BYTES(id_ce_reason, sizeof id_ce_reason)) ||
         !ca_der_take_tag(&one, CA_DER_OCTET_STRING, &value) || pke_cursor_left(&one) > 0 ||
         !ca_der_whole(value.value, TAG_ENUMERATED, &code) || code.value.n != 1)
         return false;

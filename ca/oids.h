@@ -9,7 +9,6 @@
 #define OID_SAN               "2.5.29.17"
 #define OID_BASIC_CONSTRAINTS "2.5.29.19"
 #define OID_CRL_NUMBER        "2.5.29.20"
-#define OID_CRL_REASON        "2.5.29.21"
 #define OID_DELTA_CRL         "2.5.29.27"
 #define OID_AKI               "2.5.29.35"
 #define OID_EKU               "2.5.29.37"

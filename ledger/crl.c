@@ -8,6 +8,7 @@
 #include "base/encode.h"
 #include "base/mem.h"
 #include "ledger/audit.h"
+#include "ledger/revoke.h"
 
 #define RULE_CRL "CRL numbers"
 
@@ -159,28 +160,58 @@ enum pke_err ledger_crl_oldest(struct ledger *l, struct pke_bytes issuer_id, int
     return load_crl(&q, ret, fail);
 }
 
-static enum pke_err carry(struct ledger *l, struct pke_bytes issuer_id, const struct ledger_revocation *row,
-                          bool *added, struct pke_fail *fail)
+/* SHA-256 of the certificate of this serial; PKE_NOT_FOUND: it was issued after this copy was made. */
+static enum pke_err find_known(struct ledger *l, struct pke_bytes issuer_id,
+                               const struct ledger_revocation *row, uint8_t ret[STORE_DIGEST],
+                               struct pke_fail *fail)
+{
+    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_CRL_KNOWN);
+    struct pke_bytes sha256;
+    enum pke_err err;
+
+    query_blob(&q, issuer_id);
+    query_blob(&q, PKE_BYTES(row->serial, row->serial_n));
+    if (!query_row(&q))
+        return (err = query_result(&q, fail)) != PKE_OK ? err : PKE_NOT_FOUND;
+    sha256 = query_col_borrow(&q, 0);
+    if (sha256.n != STORE_DIGEST)
+        return PKE_NOT_FOUND;
+    memcpy(ret, sha256.p, STORE_DIGEST);
+    return PKE_OK;
+}
+
+static enum pke_err keep_unknown(struct ledger *l, struct pke_bytes issuer_id,
+                                 const struct ledger_revocation *row, struct pke_fail *fail)
 {
     PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_ADD_CARRIED);
-    enum pke_err err;
 
     query_blob(&q, issuer_id);
     query_blob(&q, PKE_BYTES(row->serial, row->serial_n));
     query_int(&q, row->not_after);
     query_int(&q, row->reason);
     query_int(&q, row->revoked_at);
-    err = query_run(&q, fail);
-    *added = err == PKE_OK && sqlite3_changes(l->store.db) > 0;
-    return err;
+    return query_run(&q, fail);
 }
 
 enum pke_err ledger_crl_carry(struct ledger *l, struct pke_bytes issuer_id,
-                              const struct ledger_revocation *row, bool *added, struct pke_fail *fail)
+                              const struct ledger_revocation *row, int64_t at, struct pke_fail *fail)
 {
-    enum pke_err err = change_begin(l, fail);
+    const struct ledger_revoke how = {.reason = (enum ledger_reason)row->reason,
+                                      .by = "published CRL",
+                                      .comment = "the ledger was older than the CRL",
+                                      .at = at};
+    struct ledger_revoked revoked;
+    uint8_t sha256[STORE_DIGEST];
+    enum pke_err err = find_known(l, issuer_id, row, sha256, fail);
 
-    return err == PKE_OK ? change_end(l, carry(l, issuer_id, row, added, fail), fail) : err;
+    if (err == PKE_OK) {
+        err = ledger_revoke(l, sha256, &how, &revoked, fail);
+        return err == PKE_EXISTS ? PKE_OK : err; /* revoked here for another reason */
+    }
+    if (err != PKE_NOT_FOUND)
+        return err;
+    err = change_begin(l, fail);
+    return err == PKE_OK ? change_end(l, keep_unknown(l, issuer_id, row, fail), fail) : err;
 }
 
 enum pke_err ledger_crl_carried(struct ledger *l, struct pke_bytes issuer_id, struct pke_bytes after,

@@ -66,11 +66,12 @@ enum pke_err ledger_crl_latest(struct ledger *l, struct pke_bytes issuer_id, boo
                                struct ledger_crl *ret, struct pke_fail *fail);
 
 /**
- * Keep what stands revoked in a published CRL that is newer than this ledger, a copy from before (a restored
- * backup), whatever the ledger knows of the certificate. What is revoked here needs no keeping: *added says.
+ * What stands revoked in a published CRL that is newer than this ledger, a copy from before (a restored
+ * backup), stays so: a certificate that is known here is revoked as by ledger_revoke() at @p at (ms); any
+ * other is kept as it stands on the list, its change is 0.
  */
 enum pke_err ledger_crl_carry(struct ledger *l, struct pke_bytes issuer_id,
-                              const struct ledger_revocation *row, bool *added, struct pke_fail *fail);
+                              const struct ledger_revocation *row, int64_t at, struct pke_fail *fail);
 
 /** What was kept so, by serial, after @p after (empty: from the first); its change is 0. */
 enum pke_err ledger_crl_carried(struct ledger *l, struct pke_bytes issuer_id, struct pke_bytes after,

@@ -21,13 +21,15 @@ enum crl_step {
     CRL_CARRIED, /* once: what an older CRL had and this ledger does not */
     CRL_READ,    /* changes since the last time, some in each turn */
     CRL_CARRY,   /* keep what the CRL in the folder has and the ledger does not */
+    CRL_SETTLE,  /* changes into their places */
     CRL_DECIDE,  /* is there anything to sign? Its entries */
     CRL_NUMBER,  /* waits for its number to be durable */
-    CRL_BUILD,   /* the bytes, and their lint */
-    CRL_SIGN,    /* waits for the key */
-    CRL_CHECK,   /* the signature */
-    CRL_RECORD,  /* waits for its digest to be durable */
-    CRL_WRITE,   /* DER */
+    CRL_BUILD,   /* the bytes */
+    CRL_LINT,
+    CRL_SIGN,   /* waits for the key */
+    CRL_CHECK,  /* the signature */
+    CRL_RECORD, /* waits for its digest to be durable */
+    CRL_WRITE,  /* DER */
     CRL_WRITE_PEM,
     CRL_WRITE_ALL, /* the lists of all issuers in one file */
 };
@@ -60,6 +62,7 @@ struct crl_ca {
     struct pke_buf behind[2]; /* TBS of published CRLs that are newer than the ledger */
     uint64_t started;         /* monotonic us */
     uint64_t longest_turn;    /* us */
+    enum crl_step longest_step;
     /* when */
     bool dirty, asked, again; /* revocations changed; somebody wants one now; look again at once */
     uint64_t dirty_at;        /* monotonic ms */

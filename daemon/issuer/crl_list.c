@@ -20,7 +20,7 @@ void crl_list_add(struct crl_list *l, const struct ledger_revocation *r)
     struct crl_row *row;
 
     if (l->n == l->cap) {
-        l->cap = l->cap ? l->cap + l->cap / 2 : FIRST_ROWS;
+        l->cap += l->cap / 2 + FIRST_ROWS;
         l->rows = pke_realloc(l->rows, l->cap * sizeof *l->rows);
     }
     row = &l->rows[l->n++];

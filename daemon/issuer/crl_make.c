@@ -29,7 +29,7 @@ static enum pke_err read_changes(struct crl_ca *c, struct pke_fail *fail)
     free(rows);
     if (err == PKE_OK && n < ROWS_PER_TURN) {
         c->dirty = false;
-        c->step = c->behind[0].n || c->behind[1].n ? CRL_CARRY : CRL_DECIDE;
+        c->step = c->behind[0].n || c->behind[1].n ? CRL_CARRY : CRL_SETTLE;
     }
     return err;
 }
@@ -76,7 +76,7 @@ static enum pke_err load(struct crl_ca *c, struct pke_fail *fail)
 struct carry {
     struct crl_ca *c;
     struct ledger_revocation *rows;
-    size_t n, added;
+    size_t n;
 };
 
 static void carry_free(struct carry *carry)
@@ -90,12 +90,8 @@ static enum pke_err apply_carry(struct issuer *is, struct batch_op *op, struct p
     struct carry *carry = op->arg;
     enum pke_err err = PKE_OK;
 
-    for (size_t i = 0; err == PKE_OK && i < carry->n; i++) {
-        bool added = false;
-
-        err = ledger_crl_carry(is->ledger, crl_id(carry->c), &carry->rows[i], &added, fail);
-        carry->added += added;
-    }
+    for (size_t i = 0; err == PKE_OK && i < carry->n; i++)
+        err = ledger_crl_carry(is->ledger, crl_id(carry->c), &carry->rows[i], role_wall_ms(), fail);
     return err;
 }
 
@@ -112,7 +108,7 @@ static void done_carry(struct issuer *is, struct batch_op *op, enum pke_err err,
         carry_free(carry);
         return;
     }
-    snprintf(n, sizeof n, "%zu", carry->added);
+    snprintf(n, sizeof n, "%zu", carry->n);
     log_event(LOG_CRIT, "the ledger is older than the published CRL: what that had stays revoked", "issuer",
               c->name, "kept", n, NULL);
     for (size_t i = 0; i < 2; i++)
@@ -120,8 +116,7 @@ static void done_carry(struct issuer *is, struct batch_op *op, enum pke_err err,
     for (size_t i = 0; i < carry->n; i++)
         crl_list_add(&c->list, &carry->rows[i]);
     carry_free(carry);
-    c->asked = true; /* with a number beyond the published one */
-    c->step = CRL_DECIDE;
+    c->step = CRL_READ; /* those that are known here have a change of their own now */
     crl_turn(c);
 }
 
@@ -143,7 +138,7 @@ static void find_missing(const struct crl_ca *c, struct pke_bytes tbs, struct ca
                (order = ca_crl_serial_compare(PKE_BYTES(c->list.rows[i].serial, c->list.rows[i].serial_n),
                                               e.serial)) < 0)
             i++;
-        if ((i < c->list.n_sorted && order == 0) || e.reason == CA_REASON_REMOVE)
+        if ((i < c->list.n_sorted && order == 0 && !c->list.rows[i].released) || e.reason == CA_REASON_REMOVE)
             continue;
         carry->rows = pke_realloc(carry->rows, (carry->n + 1) * sizeof *carry->rows);
         carry->rows[carry->n] = (struct ledger_revocation){.serial_n = (unsigned)e.serial.n,
@@ -245,17 +240,26 @@ static enum pke_err encode(struct crl_ca *c, int64_t after, struct pke_fail *fai
     return PKE_OK;
 }
 
+static enum pke_err settle(struct crl_ca *c)
+{
+    struct crl_horizon horizon = {.full_this_update = c->full.this_update, .full_change = c->full.change};
+    struct ledger_crl base = {0};
+
+    find_base(c, crl_now(), &base);
+    horizon.base_change = c->ca->conf->delta_crl_urls.n || c->deltas ? base.change : INT64_MAX;
+    crl_list_settle(&c->list, &horizon);
+    c->step = CRL_DECIDE;
+    return PKE_OK;
+}
+
 static enum pke_err decide(struct crl_ca *c, struct pke_fail *fail)
 {
     int64_t now = crl_now(), seen = c->full.this_update * 1000;
-    struct crl_horizon horizon = {.full_this_update = c->full.this_update, .full_change = c->full.change};
     struct ledger_crl base = {0};
     enum kind kind;
     enum pke_err err;
 
     find_base(c, now, &base);
-    horizon.base_change = c->ca->conf->delta_crl_urls.n || c->deltas ? base.change : INT64_MAX;
-    crl_list_settle(&c->list, &horizon);
     kind = choose(c, now, &base);
     c->step = kind == NOTHING ? CRL_IDLE : CRL_NUMBER;
     if (kind == NOTHING)
@@ -303,21 +307,26 @@ static enum pke_err build(struct crl_ca *c, struct pke_fail *fail)
                                .next_update = c->make.next_update,
                                .delta_urls = c->make.tells_deltas ? &c->ca->conf->delta_crl_urls : NULL,
                                .entries = pke_buf_bytes(&c->entries)};
-    struct ca_crl_lint_context lint = {.issuer = c->ca->ca,
-                                       .now = crl_now(),
-                                       .number = c->make.number,
-                                       .base = c->make.base,
-                                       .next_update = c->make.next_update,
-                                       .entries = (uint64_t)c->make.entries};
     enum pke_err err;
 
     pke_buf_init(&c->tbs, CA_CRL_MAX);
     err = ca_crl_build(c->ca->ca, &spec, &c->tbs, fail);
     pke_buf_done(&c->entries);
-    if (err == PKE_OK)
-        err = ca_crl_lint(pke_buf_bytes(&c->tbs), &lint, fail);
-    c->step = CRL_SIGN;
+    c->step = CRL_LINT;
     return err;
+}
+
+static enum pke_err lint(struct crl_ca *c, struct pke_fail *fail)
+{
+    struct ca_crl_lint_context ctx = {.issuer = c->ca->ca,
+                                      .now = crl_now(),
+                                      .number = c->make.number,
+                                      .base = c->make.base,
+                                      .next_update = c->make.next_update,
+                                      .entries = (uint64_t)c->make.entries};
+
+    c->step = CRL_SIGN;
+    return ca_crl_lint(pke_buf_bytes(&c->tbs), &ctx, fail);
 }
 
 static void on_signed(struct key_job *job, struct pke_bytes signature, const struct pke_fail *fail)
@@ -373,8 +382,12 @@ static enum pke_err step(struct crl_ca *c, struct pke_fail *fail)
         return read_changes(c, fail);
     case CRL_CARRY:
         return carry_over(c);
+    case CRL_SETTLE:
+        return settle(c);
     case CRL_DECIDE:
         return decide(c, fail);
+    case CRL_LINT:
+        return lint(c, fail);
     case CRL_NUMBER:
         batch_add(c->is, apply_number, done_step, c);
         return PKE_PENDING;
@@ -423,8 +436,10 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
         return;
     err = step(c, &fail);
     took = keys_micros() - start;
-    if (took > c->longest_turn)
+    if (took > c->longest_turn) {
         c->longest_turn = took;
+        c->longest_step = now;
+    }
     if (err == PKE_PENDING)
         return;
     if (err == PKE_OK && c->step != CRL_IDLE)
