@@ -13,10 +13,11 @@
 #include "daemon/common/log.h"
 #include "daemon/issuer/crl_impl.h"
 
-#define RETRY_MS    1000 /* doubled with each failure in a row, */
-#define RETRY_SHIFT 6    /* to about a minute */
-#define ALARM_MS    600000
-#define REST        10 /* times as long as it took: a CRL after each revocation must not be all we do */
+#define RETRY_MS     1000 /* doubled with each failure in a row, */
+#define RETRY_SHIFT  6    /* to about a minute */
+#define KEY_START_MS 30000
+#define ALARM_MS     600000
+#define REST         10 /* times as long as it took: a CRL after each revocation must not be all we do */
 
 int64_t crl_now(void)
 {
@@ -53,6 +54,7 @@ static struct crl_ca *new_ca(struct issuer *is, const struct issuer_ca *ca)
     c->is = is;
     memcpy(c->id, ca->sha1, sizeof c->id);
     c->again = true;
+    c->since = role_monotonic_ms();
     c->next = is->crl->cas;
     is->crl->cas = c;
     return c;
@@ -149,6 +151,8 @@ static bool is_due(const struct crl_ca *c, const struct conf_issuer *conf, uint6
 {
     int64_t wall = crl_now(), interval = conf->crl_interval / 1000 + CRL_BACKDATE;
 
+    if (c->failures == 0 && now < c->since + KEY_START_MS && !keys_takes_job(c->is, conf->key))
+        return false; /* it has just been started */
     if (now < c->not_before && !(c->asked && c->failures == 0))
         return false;
     if (!c->loaded || c->asked || c->again || c->failures)

@@ -269,6 +269,9 @@ static enum pke_err decide(struct crl_ca *c, struct pke_fail *fail)
     if ((err = check_clock(&c->setup->conf->global, seen, now * 1000, fail)))
         return err;
     plan(c, kind, now, &base);
+    if (!keys_takes_job(c->is, c->ca->conf->key)) /* it would cost a number */
+        return pke_fail_set(fail, PKE_KEY_DOWN, "key-down", "key state",
+                            "the first process of the signing key is not ready");
     return encode(c, base.change, fail);
 }
 

@@ -353,6 +353,8 @@ struct key_job {
 /** Have the first process of @p key sign it, before the next certificate; PKE_KEY_DOWN at once when it cannot
  * now, PKE_BUSY when another job waits. */
 void keys_submit_job(struct issuer *is, const char *key, struct key_job *job);
+/** Would it be signed, or wait for its turn? */
+bool keys_takes_job(struct issuer *is, const char *key);
 /** How many requests wait for a key that is busy with another. */
 unsigned keys_queued(const struct issuer *is);
 struct key_pool *keys_pool(struct issuer *is, const char *name);

@@ -139,6 +139,13 @@ static void dispatch_job(struct key_pool *p)
         fail_job(job, PKE_KEY_DOWN, "key-down", "the first process of the signing key is not ready");
 }
 
+bool keys_takes_job(struct issuer *is, const char *key)
+{
+    const struct key_pool *p = keys_pool(is, key);
+
+    return p && keys_is_ready(&p->clients[0]);
+}
+
 void keys_submit_job(struct issuer *is, const char *key, struct key_job *job)
 {
     struct key_pool *p = keys_pool(is, key);
