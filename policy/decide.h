@@ -37,6 +37,7 @@ struct policy_request {
     const char *enrollment_type; /* "Full" or "Device" */
     const char *device_owner;    /* principal who owns this DeviceID, NULL: nobody */
     const char *device_owner_id; /* and that identity's user_id, NULL: not known */
+    const char *ent_dmid;        /* EntDMID of this enrollment; NULL: none yet */
     struct policy_key key;
     const struct pke_pairs
         *asked;              /* names in the CSR, kinds as in a decision: wishes, nothing more. NULL: none */
@@ -47,7 +48,7 @@ struct policy_request {
 struct policy_decision {
     const char *subject_cn;   /* the common name in subject */
     struct pke_pairs subject; /* PKE_RDN_* -> value, in order */
-    struct pke_pairs san;     /* PKE_SAN_* -> value; may still hold "{ent-dmid}" for the issuer to fill */
+    struct pke_pairs san;     /* PKE_SAN_* -> value */
     const char *sid;          /* NULL: no security identifier extension */
     int64_t not_before, not_after; /* seconds; the issuer clamps not_after to the CA's */
     bool key_encipherment;
