@@ -90,8 +90,7 @@ static enum pke_err build_tbs(struct request *req)
     struct ca_cert_spec spec = {.subject = &req->decision.subject,
                                 .san = &req->decision.san,
                                 .sid = req->decision.sid,
-                                .spki = req->csr.spki,
-                                .ec_key = req->csr.key_type != CA_KEY_RSA};
+                                .spki = req->csr.spki};
     struct pke_buf tbs;
     enum pke_err err;
 
