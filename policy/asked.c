@@ -102,7 +102,7 @@ static enum pke_err check_usages(const struct check *c)
         err = each_of(c, c->a->application_policies, c->d->ekus, "csr-asks-application-policy",
                       "CVE-2024-49019; template: ekus", "application policy");
     if (err == PKE_OK)
-        err = each_of(c, c->a->certificate_policies, c->d->certificate_policies, "csr-asks-policy",
+        err = each_of(c, c->a->certificate_policies, &c->t->certificate_policies, "csr-asks-policy",
                       "template: certificate-policies", "certificate policy");
     return err;
 }

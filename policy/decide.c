@@ -184,7 +184,6 @@ enum pke_err policy_decide(const struct policy_template *t, const struct policy_
         err = decide_times(t, now, &d, fail);
     if (err != PKE_OK)
         return err;
-    d.key_encipherment = t->key_encipherment;
     d.ekus = &t->ekus;
     *ret = d;
     return PKE_OK;
@@ -209,7 +208,7 @@ enum pke_err policy_renewal_decide(const struct policy_template *t, const struct
                                    int64_t now, struct pke_arena *arena, struct policy_decision *ret,
                                    struct pke_fail *fail)
 {
-    struct policy_decision d = {.key_encipherment = t->key_encipherment, .ekus = &t->ekus};
+    struct policy_decision d = {.ekus = &t->ekus};
     enum pke_err err = decide_key(t, key, fail);
 
     if (err == PKE_OK)
