@@ -39,7 +39,7 @@ static void add_unreadable(struct reader *r, const char *kind, struct pke_bytes 
     bool cut = value.n > HEX_MAX;
 
     pke_hex(PKE_BYTES(value.p, cut ? HEX_MAX : value.n), false, hex);
-    pke_pairs_add(&r->asked->unreadable, r->arena, pke_arena_strdup(r->arena, kind),
+    pke_pairs_add(&r->asked->unreadable, r->arena, kind,
                   pke_arena_printf(r->arena, "%s%s", hex, cut ? "..." : ""));
 }
 
@@ -277,9 +277,9 @@ static enum pke_err read_extension(struct reader *r, struct ca_csr_extension *e,
         read_key_usage(a, e);
     else if (strcmp(e->oid, OID_BASIC_CONSTRAINTS) == 0)
         read_basic_constraints(a, e);
-    else if (strcmp(e->oid, OID_APPLICATION_POLICIES) == 0)
+    else if (strcmp(e->oid, OID_APP_POLICIES) == 0)
         read_policies(r, e, &a->application_policies);
-    else if (strcmp(e->oid, OID_CERTIFICATE_POLICIES) == 0)
+    else if (strcmp(e->oid, OID_POLICIES) == 0)
         read_policies(r, e, &a->certificate_policies);
     else if (strcmp(e->oid, OID_TEMPLATE_NAME) == 0)
         read_template_name(r, e);

@@ -65,7 +65,11 @@ struct conf_issuer {
     char *key;         /* name in keys */
     int64_t max_validity;
     int64_t max_backdate;
-    struct pke_strings allowed_ekus; /* floor: EKUs that this issuer's key may certify */
+    struct pke_strings allowed_ekus;     /* floor: EKUs that this issuer's key may certify */
+    struct pke_strings allowed_policies; /* floor: certificate policies */
+    struct pke_strings upn_suffixes, dns_suffixes, email_suffixes; /* floor: names; ca/floor.h */
+    struct pke_strings sid_prefixes, uri_prefixes;
+    struct pke_strings crl_urls, ca_issuers_urls; /* in its certificates */
     const struct conf_key *key_ref;
 };
 

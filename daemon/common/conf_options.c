@@ -111,6 +111,23 @@ const struct pke_option conf_issuer_options[] = {
      .help = "How far before its signature a certificate may begin"},
     {"allowed-ekus", PKE_OPT_OIDS, F(struct pke_strings, allowed_ekus), "client-auth", .min = 1, .max = 64,
      .help = "Extended key usages that the key may certify"},
+    {"allowed-policies", PKE_OPT_OIDS, F(struct pke_strings, allowed_policies),
+     .help = "Certificate policies that the key may certify (default: none)"},
+    {"upn-suffixes", PKE_OPT_STRINGS, F(struct pke_strings, upn_suffixes), NULL, 1, 255,
+     .help = "Domains of the UPNs that the key may certify (default: no UPN)"},
+    {"dns-suffixes", PKE_OPT_STRINGS, F(struct pke_strings, dns_suffixes), NULL, 1, 253,
+     .help = "Domains at or below which the key may certify DNS names (default: no DNS name)"},
+    {"email-suffixes", PKE_OPT_STRINGS, F(struct pke_strings, email_suffixes), NULL, 1, 254,
+     .help = "Domains of the e-mail addresses that the key may certify (default: no address)"},
+    {"sid-prefixes", PKE_OPT_STRINGS, F(struct pke_strings, sid_prefixes), NULL, 5, 200,
+     .help = "Domains of the security identifiers that the key may certify (default: no SID)"},
+    {"uri-prefixes", PKE_OPT_STRINGS, F(struct pke_strings, uri_prefixes), "urn:", 2, 1024,
+     .help = "Beginnings of the URIs that the key may certify as names"},
+    {"crl-urls", PKE_OPT_STRINGS, F(struct pke_strings, crl_urls), NULL, 1, 1024,
+     .help = "Where the CRL is found, http or ldap, as the certificates say it (default: nothing)"},
+    {"ca-issuers-urls", PKE_OPT_STRINGS, F(struct pke_strings, ca_issuers_urls), NULL, 1, 1024,
+     .help =
+         "Where the CA certificate is found, http or ldap, as the certificates say it (default: nothing)"},
     PKE_OPTION_END,
 };
 #undef F

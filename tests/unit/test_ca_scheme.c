@@ -157,9 +157,8 @@ static const struct pke_pairs subject = {names, 1};
 
 static struct pke_buf build(const struct ca_issuer *ca)
 {
-    struct ca_profile_spec profile_spec = {.ekus = &ekus};
-    struct ca_cert_spec spec = {
-        .subject = &subject, .not_before = NOW - 600, .not_after = NOW + 30 * DAY, .ec_key = true};
+    struct ca_profile_spec profile_spec = {.ekus = &ekus, .key_usage = CA_USAGE_DIGITAL_SIGNATURE};
+    struct ca_cert_spec spec = {.subject = &subject, .not_before = NOW - 600, .not_after = NOW + 30 * DAY};
     struct ca_profile *profile = NULL;
     struct pke_fail fail;
     unsigned char *spki = NULL;
