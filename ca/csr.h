@@ -26,6 +26,15 @@ enum ca_key_type { CA_KEY_RSA, CA_KEY_P256, CA_KEY_P384 };
 #define CA_CSR_MAX_EKUS       32
 #define CA_CSR_MAX_SANS       100
 
+/* Kinds of asked names that no certificate of ours has, or that need another decision than their like. */
+#define CA_ASKED_SID_URI    "sid-uri" /* a URI for which ca_is_sid_uri() is true */
+#define CA_ASKED_IP         "ip"
+#define CA_ASKED_DN         "dn"        /* directoryName */
+#define CA_ASKED_RID        "rid"       /* registeredID, dotted */
+#define CA_ASKED_OTHER_NAME "otherName" /* of an OID that is none of ours: a Kerberos principal, say */
+#define CA_ASKED_NAME       "name"      /* x400Address, ediPartyName, or no GeneralName at all */
+#define CA_ASKED_SAN        "san"
+
 /** One extension that a CSR asks for. */
 struct ca_csr_extension {
     const char *oid; /* dotted */
@@ -39,14 +48,18 @@ struct ca_csr_extension {
  * them refuses nothing but too many; what cannot be read is said to be so.
  */
 struct ca_csr_asked {
-    /* PKE_RDN_* of the subject, then PKE_SAN_*, "ip", "dn" and "rid" of the SAN, then PKE_NAME_SID of its
-     * extension. "other": of no known kind, or a value that is not plain text (NUL, controls, bidirectional
-     * marks), escaped for the log; never equal to anything */
+    /* PKE_RDN_* of the subject, then PKE_SAN_* and CA_ASKED_* of the SAN, then PKE_NAME_SID of its
+     * extension: plain text (ca_text_plain; a NUL at the end, as Windows writes it, left out) */
     struct pke_pairs names;
-    size_t n_subject;   /* the first n_subject of names are the subject's */
-    bool has_key_usage; /* and the next: RFC 5280 4.2.1.3 first octet */
-    uint8_t key_usage;
-    bool ca; /* basicConstraints with cA TRUE or a path length, or one that cannot be read */
+    size_t n_subject; /* the first n_subject of names are the subject's */
+    /* names that are not plain text (NUL, controls, bidirectional marks, over 512 octets) or have another
+     * ASN.1 type than their kind: kind -> hex of the first 64 octets. Kinds as in names (one of an otherName
+     * whose OID says upn is "upn"), CA_ASKED_SAN for a whole SAN extension, and the dotted OID of a subject
+     * attribute that is none of PKE_RDN_* */
+    struct pke_pairs unreadable;
+    bool has_key_usage; /* and the next: RFC 5280 4.2.1.3, first octet below, decipherOnly is 0x8000 */
+    uint16_t key_usage; /* keyCertSign where it cannot be read */
+    bool ca;            /* basicConstraints with cA TRUE or a path length, or one that cannot be read */
     struct pke_strings application_policies; /* 1.3.6.1.4.1.311.21.10, dotted */
     struct pke_strings certificate_policies; /* 2.5.29.32, dotted */
     const char *template_name;               /* 1.3.6.1.4.1.311.20.2; NULL: absent or not readable */

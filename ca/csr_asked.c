@@ -5,7 +5,7 @@
  */
 #include "ca/csr_asked.h"
 
-#include <stdio.h>
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "base/encode.h"
@@ -20,7 +20,7 @@
 #define TAG_SAN_IP    0x87
 #define TAG_SAN_RID   0x88
 #define TEXT_MAX      512 /* octets of a wish that are kept */
-#define OTHER         "other"
+#define HEX_MAX       64  /* of one that cannot be read */
 #define OID_TEXT_SIZE 80
 
 struct reader {
@@ -33,14 +33,14 @@ static void add(struct reader *r, const char *kind, const char *value)
     pke_pairs_add(&r->asked->names, r->arena, kind, value);
 }
 
-/* Hex, so that nothing of it is taken for text. */
-static void add_unread(struct reader *r, const char *what, struct pke_bytes value)
+static void add_unreadable(struct reader *r, const char *kind, struct pke_bytes value)
 {
-    char hex[2 * 64 + 1];
-    bool cut = value.n > 64;
+    char hex[2 * HEX_MAX + 1];
+    bool cut = value.n > HEX_MAX;
 
-    pke_hex(PKE_BYTES(value.p, cut ? 64 : value.n), false, hex);
-    add(r, OTHER, pke_arena_printf(r->arena, "%s #%s%s", what, hex, cut ? "..." : ""));
+    pke_hex(PKE_BYTES(value.p, cut ? HEX_MAX : value.n), false, hex);
+    pke_pairs_add(&r->asked->unreadable, r->arena, kind,
+                  pke_arena_printf(r->arena, "%s%s", hex, cut ? "..." : ""));
 }
 
 /* Windows ends some names with a NUL. */
@@ -57,7 +57,7 @@ static void add_text(struct reader *r, const char *kind, struct pke_bytes value)
     if (value.n && value.n <= TEXT_MAX && ca_text_plain(value, &chars))
         add(r, kind, pke_arena_str(r->arena, value));
     else
-        add_unread(r, kind, value);
+        add_unreadable(r, kind, value);
 }
 
 /* The structure was checked by the parser. */
@@ -75,8 +75,11 @@ static void read_subject(struct reader *r, struct pke_cursor rdns)
         if (k && text)
             add_text(r, k->kind, value.value);
         else
-            add_unread(r, pke_oid_decode(type.value, dotted, sizeof dotted) ? dotted : "attribute",
-                       value.value);
+            add_unreadable(r,
+                           k                                                   ? k->kind
+                           : pke_oid_decode(type.value, dotted, sizeof dotted) ? dotted
+                                                                               : "attribute",
+                           value.value);
     }
     r->asked->n_subject = r->asked->names.n;
 }
@@ -84,32 +87,63 @@ static void read_subject(struct reader *r, struct pke_cursor rdns)
 static void read_other_name(struct reader *r, const struct ca_der *name)
 {
     struct pke_cursor c = pke_cursor_of(name->value), inside;
-    const struct ca_san_kind *k;
+    const struct ca_san_kind *k = NULL;
     struct ca_der type, value;
     char guid[37];
 
-    if (!ca_der_take_tag(&c, CA_DER_OID, &type) || !ca_der_enter(&c, CA_DER_CONTEXT_0, &inside) ||
-        pke_cursor_left(&c) > 0 || !ca_der_take(&inside, &value) || pke_cursor_left(&inside) > 0 ||
-        !(k = ca_san_kind_of_other(type.value)) || value.tag != k->inner) {
-        add_unread(r, "otherName", name->value);
-        return;
-    }
-    if (strcmp(k->kind, PKE_SAN_GUID) != 0) {
+    if (ca_der_take_tag(&c, CA_DER_OID, &type))
+        k = ca_san_kind_of_other(type.value);
+    if (!k || !ca_der_enter(&c, CA_DER_CONTEXT_0, &inside) || pke_cursor_left(&c) > 0 ||
+        !ca_der_take(&inside, &value) || pke_cursor_left(&inside) > 0 || value.tag != k->inner) {
+        add_unreadable(r, k ? k->kind : CA_ASKED_OTHER_NAME, name->value);
+    } else if (strcmp(k->kind, PKE_SAN_GUID) != 0) {
         add_text(r, k->kind, value.value);
     } else if (value.value.n == 16) {
         ca_guid_text(value.value.p, guid);
         add(r, k->kind, guid);
     } else {
-        add_unread(r, k->kind, value.value);
+        add_unreadable(r, k->kind, value.value);
     }
 }
 
 static void read_ip(struct reader *r, struct pke_bytes v)
 {
-    if (v.n == 4)
-        add(r, "ip", pke_arena_printf(r->arena, "%u.%u.%u.%u", v.p[0], v.p[1], v.p[2], v.p[3]));
+    char text[INET6_ADDRSTRLEN];
+
+    if ((v.n == 4 || v.n == 16) && inet_ntop(v.n == 4 ? AF_INET : AF_INET6, v.p, text, sizeof text))
+        add(r, CA_ASKED_IP, text);
     else
-        add_unread(r, "ip", v);
+        add_unreadable(r, CA_ASKED_IP, v);
+}
+
+static void read_rid(struct reader *r, struct pke_bytes v)
+{
+    char dotted[OID_TEXT_SIZE];
+
+    if (pke_oid_decode(v, dotted, sizeof dotted))
+        add(r, CA_ASKED_RID, dotted);
+    else
+        add_unreadable(r, CA_ASKED_RID, v);
+}
+
+static void read_name(struct reader *r, const struct ca_der *name)
+{
+    const struct ca_san_kind *k = ca_san_kind_of_tag(name->tag);
+
+    if (name->tag == TAG_SAN_OTHER)
+        read_other_name(r, name);
+    else if (name->tag == TAG_SAN_IP)
+        read_ip(r, name->value);
+    else if (name->tag == TAG_SAN_RID)
+        read_rid(r, name->value);
+    else if (name->tag == TAG_SAN_DN)
+        add(r, CA_ASKED_DN, ca_text_name(name->value, r->arena));
+    else if (!k)
+        add_unreadable(r, CA_ASKED_NAME, name->value);
+    else if (strcmp(k->kind, PKE_SAN_URI) == 0 && ca_is_sid_uri(name->value))
+        add_text(r, CA_ASKED_SID_URI, name->value);
+    else
+        add_text(r, k->kind, name->value);
 }
 
 static enum pke_err read_san(struct reader *r, struct ca_csr_extension *e, struct pke_fail *fail)
@@ -118,26 +152,20 @@ static enum pke_err read_san(struct reader *r, struct ca_csr_extension *e, struc
     struct ca_der name;
     unsigned n = 0;
 
-    if (!ca_der_strict(e->value) || !ca_der_enter(&whole, CA_DER_SEQUENCE, &names))
+    if (!ca_der_strict(e->value) || !ca_der_enter(&whole, CA_DER_SEQUENCE, &names) ||
+        pke_cursor_left(&whole) > 0) {
+        add_unreadable(r, CA_ASKED_SAN, e->value);
         return PKE_OK;
-    e->readable = true;
+    }
     while (ca_der_take(&names, &name)) {
-        const struct ca_san_kind *k = ca_san_kind_of_tag(name.tag);
-
         if (++n > CA_CSR_MAX_SANS)
             return pke_fail_set(fail, PKE_LIMIT, "csr-names", "limit",
                                 "more than %u alternative names are requested", CA_CSR_MAX_SANS);
-        if (name.tag == TAG_SAN_OTHER)
-            read_other_name(r, &name);
-        else if (name.tag == TAG_SAN_IP)
-            read_ip(r, name.value);
-        else if (name.tag == TAG_SAN_DN)
-            add(r, "dn", ca_text_name(name.value, r->arena));
-        else if (k)
-            add_text(r, k->kind, name.value);
-        else
-            add_unread(r, name.tag == TAG_SAN_RID ? "rid" : "name", name.value);
+        read_name(r, &name);
     }
+    e->readable = pke_cursor_left(&names) == 0;
+    if (!e->readable)
+        add_unreadable(r, CA_ASKED_SAN, e->value);
     return PKE_OK;
 }
 
@@ -150,7 +178,9 @@ static void read_key_usage(struct ca_csr_asked *a, struct ca_csr_extension *e)
     if (!ca_der_whole(e->value, CA_DER_BIT_STRING, &bits) || !ca_der_strict(e->value))
         return;
     e->readable = true;
-    a->key_usage = bits.value.n > 1 ? bits.value.p[1] : 0;
+    a->key_usage = 0;
+    for (size_t i = 1; i < bits.value.n && i <= 2; i++)
+        a->key_usage |= (uint16_t)(bits.value.p[i] << 8 * (i - 1));
 }
 
 static void read_basic_constraints(struct ca_csr_asked *a, struct ca_csr_extension *e)
@@ -234,7 +264,7 @@ static void read_sid(struct reader *r, struct ca_csr_extension *e)
     if (e->readable)
         add(r, PKE_NAME_SID, sid);
     else
-        add_unread(r, PKE_NAME_SID, e->value);
+        add_unreadable(r, PKE_NAME_SID, e->value);
 }
 
 static enum pke_err read_extension(struct reader *r, struct ca_csr_extension *e, struct pke_fail *fail)
