@@ -28,7 +28,8 @@ static enum pke_err want(const struct check *c, const char *reason, const char *
                          const char *value)
 {
     if (c->t->csr_disallowed == POLICY_DISALLOWED_DENY)
-        return pke_fail_set(c->fail, PKE_CSR_BAD, reason, rule, "the request asks for %s %.100s", what, value);
+        return pke_fail_set(c->fail, PKE_CSR_BAD, reason, rule, "the request asks for %s %.100s", what,
+                            value);
     dropped(c, what, OPTION, value);
     return PKE_OK;
 }
@@ -119,7 +120,8 @@ static enum pke_err check_template(const struct check *c)
     return err;
 }
 
-/* Kinds whose values were looked at above are not judged by their identifier, unless they could not be read. */
+/* Kinds whose values were looked at above are not judged by their identifier, unless they could not be read.
+ */
 static const struct {
     const char *oid;
     const char *reason; /* NULL: harmless, dropped */

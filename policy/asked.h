@@ -18,8 +18,8 @@ struct policy_asked_extension {
 
 /** Facts of a CSR, copied from ca/ by the issuer. Borrowed. */
 struct policy_asked {
-    const struct pke_pairs *names;      /* kinds of base/names.h, "sid-uri", "ip", "dn"; the subject's first */
-    size_t n_subject;                   /* so many of them */
+    const struct pke_pairs *names; /* kinds of base/names.h, "sid-uri", "ip", "dn"; the subject's first */
+    size_t n_subject;              /* so many of them */
     const struct pke_pairs *unreadable; /* kind -> hex, of names that are no plain text or of no known type */
     bool ca;                            /* CA:TRUE, a path length, keyCertSign or cRLSign */
     const struct pke_strings *ekus, *application_policies, *certificate_policies;

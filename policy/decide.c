@@ -3,15 +3,15 @@
 
 #include <string.h>
 
+#include "base/encode.h"
 #include "base/mem.h"
 #include "policy/names.h"
 #include "policy/renew.h"
 #include "policy/text.h"
-#include "base/encode.h"
 
-#define RULE_IDENTITY  "template: allow"
-#define RULE_CONTEXT   "MS-MDE2 3.4.4.1.1.1.1"
-#define TIME_MAX       253402300799 /* 9999-12-31T23:59:59Z: RFC 5280 4.1.2.5 */
+#define RULE_IDENTITY "template: allow"
+#define RULE_CONTEXT  "MS-MDE2 3.4.4.1.1.1.1"
+#define TIME_MAX      253402300799 /* 9999-12-31T23:59:59Z: RFC 5280 4.1.2.5 */
 
 bool policy_match_principal(const char *pattern, const char *principal)
 {

@@ -46,10 +46,10 @@ struct policy_request {
 
 /** What will be certified. Strings in the arena given to policy_decide(). */
 struct policy_decision {
-    const char *subject_cn;   /* the common name in subject */
-    struct pke_pairs subject; /* PKE_RDN_* -> value, in order */
-    struct pke_pairs san;     /* PKE_SAN_* -> value */
-    const char *sid;          /* NULL: no security identifier extension */
+    const char *subject_cn;        /* the common name in subject */
+    struct pke_pairs subject;      /* PKE_RDN_* -> value, in order */
+    struct pke_pairs san;          /* PKE_SAN_* -> value */
+    const char *sid;               /* NULL: no security identifier extension */
     int64_t not_before, not_after; /* seconds; the issuer clamps not_after to the CA's */
     const struct pke_strings *ekus;
 };

@@ -8,17 +8,13 @@
 #include "policy/names.h"
 #include "policy/placeholder.h"
 
-#define RULE "template options"
+#define bad(fail, ...) pke_fail_set(fail, PKE_CONFIG, "template-options", "template options", __VA_ARGS__)
 
-static const char *const rdn_kinds[] = {PKE_RDN_CN, PKE_RDN_O,  PKE_RDN_OU,           PKE_RDN_L,  PKE_RDN_ST,
-                                        PKE_RDN_C,  PKE_RDN_DC, PKE_RDN_SERIAL_NUMBER, PKE_RDN_UID};
+static const char *const rdn_kinds[] = {PKE_RDN_CN, PKE_RDN_O, PKE_RDN_OU, PKE_RDN_L,
+                                        PKE_RDN_ST, PKE_RDN_C, PKE_RDN_DC, PKE_RDN_SERIAL_NUMBER,
+                                        PKE_RDN_UID};
 static const char *const san_kinds[] = {PKE_SAN_DNS, PKE_SAN_EMAIL, PKE_SAN_URI,
                                         PKE_SAN_UPN, PKE_SAN_GUID,  POLICY_SAN_SID_URI};
-
-static enum pke_err bad(struct pke_fail *fail, const char *format, const char *what)
-{
-    return pke_fail_set(fail, PKE_CONFIG, "template-options", RULE, format, what);
-}
 
 static const char *kind_of(const char *const *kinds, size_t n, const char *text, size_t len)
 {
@@ -57,7 +53,8 @@ enum pke_err policy_subject_rule(const char *text, struct policy_name_rule *ret,
                                  (size_t)(equals - text) - (ret->optional ? 1 : 0))
                        : NULL;
     if (!ret->kind)
-        return bad(fail, "\"%s\" is not TYPE=PATTERN with CN, O, OU, L, ST, C, DC, serialNumber or UID", text);
+        return bad(fail, "\"%s\" is not TYPE=PATTERN with CN, O, OU, L, ST, C, DC, serialNumber or UID",
+                   text);
     ret->pattern = equals + 1;
     return check_pattern(ret->pattern, fail);
 }
@@ -67,9 +64,9 @@ enum pke_err policy_san_rule(const char *text, struct policy_name_rule *ret, str
     const char *colon = strchr(text, ':');
 
     ret->optional = colon && colon > text && colon[-1] == '?';
-    ret->kind = colon ? kind_of(san_kinds, PKE_LEN(san_kinds), text,
-                                (size_t)(colon - text) - (ret->optional ? 1 : 0))
-                      : NULL;
+    ret->kind =
+        colon ? kind_of(san_kinds, PKE_LEN(san_kinds), text, (size_t)(colon - text) - (ret->optional ? 1 : 0))
+              : NULL;
     if (!ret->kind)
         return bad(fail, "\"%s\" is not KIND:PATTERN with dns, email, uri, upn, guid or sid-uri", text);
     ret->pattern = colon + 1;
@@ -99,7 +96,7 @@ static enum pke_err prefixed(struct pke_fail *fail, const char *option)
 {
     struct pke_fail why = *fail;
 
-    return pke_fail_set(fail, PKE_CONFIG, "template-options", RULE, "%s: %s", option, why.text);
+    return bad(fail, "%s: %s", option, why.text);
 }
 
 /* RFC 5280 A.1 and the search of clients: one common name. */
@@ -156,9 +153,11 @@ static enum pke_err check_san(const char *text, struct pke_fail *fail)
     if (has_placeholder(r.pattern, PLACEHOLDER_DEVICE_ID))
         return bad(fail, "\"%s\": {device-id} is the client's word and may only stand in a uri", text);
     if (strcmp(r.kind, POLICY_SAN_SID_URI) == 0)
-        return strcmp(r.pattern, "{sid}") == 0 ? PKE_OK : bad(fail, "%s", "sid-uri takes {sid} and nothing else");
+        return strcmp(r.pattern, "{sid}") == 0 ? PKE_OK
+                                               : bad(fail, "%s", "sid-uri takes {sid} and nothing else");
     if (strcmp(r.kind, PKE_SAN_GUID) == 0)
-        return strcmp(r.pattern, "{guid}") == 0 ? PKE_OK : bad(fail, "%s", "guid takes {guid} and nothing else");
+        return strcmp(r.pattern, "{guid}") == 0 ? PKE_OK
+                                                : bad(fail, "%s", "guid takes {guid} and nothing else");
     if (!has_any_placeholder(r.pattern) && !policy_name_valid(r.kind, r.pattern))
         return bad(fail, "\"%s\" is no value of its kind", text);
     return PKE_OK;

@@ -20,7 +20,7 @@
 static const struct {
     const char *kind;
     unsigned max; /* characters: RFC 5280 A.1, RFC 4519 */
-} texts[] = {{PKE_RDN_CN, 64}, {PKE_RDN_O, 64},  {PKE_RDN_OU, 64},
+} texts[] = {{PKE_RDN_CN, 64}, {PKE_RDN_O, 64},   {PKE_RDN_OU, 64},
              {PKE_RDN_L, 128}, {PKE_RDN_ST, 128}, {PKE_RDN_UID, 256}};
 
 /* LDH labels (RFC 1123 2.1); the last is not a number. */
@@ -131,8 +131,8 @@ bool policy_is_sid_uri(const char *uri)
 
 bool policy_name_same(const char *kind, const char *a, const char *b)
 {
-    if (strcmp(kind, PKE_SAN_DNS) == 0 || strcmp(kind, PKE_SAN_EMAIL) == 0 || strcmp(kind, PKE_SAN_UPN) == 0 ||
-        strcmp(kind, PKE_SAN_GUID) == 0)
+    if (strcmp(kind, PKE_SAN_DNS) == 0 || strcmp(kind, PKE_SAN_EMAIL) == 0 ||
+        strcmp(kind, PKE_SAN_UPN) == 0 || strcmp(kind, PKE_SAN_GUID) == 0)
         return policy_text_same(a, b);
     return strcmp(a, b) == 0;
 }

@@ -40,8 +40,7 @@ static const char *expand(const struct maker *m, const struct policy_name_rule *
     for (const char *s = r->pattern; *s;) {
         enum placeholder p;
         size_t n = placeholder_at(s, &p);
-        const char *value =
-            n ? placeholder_value(p, m->req, strict, placeholder_repeats(p) ? i : 0) : NULL;
+        const char *value = n ? placeholder_value(p, m->req, strict, placeholder_repeats(p) ? i : 0) : NULL;
 
         if (n && (!value || !*value)) {
             pke_buf_done(&b);
@@ -106,8 +105,8 @@ static enum pke_err take(const struct maker *m, struct pke_pairs *list, const ch
         return pke_fail_set(m->fail, PKE_POLICY, "names-limit", option, "more than %u names",
                             POLICY_NAMES_MAX);
     pke_pairs_add(list, m->arena, kind, value);
-    pke_trail_add(m->req->trail, pke_arena_printf(m->arena, "%s %s", what, kind), PKE_TRAIL_TAKEN, option, value,
-                  source);
+    pke_trail_add(m->req->trail, pke_arena_printf(m->arena, "%s %s", what, kind), PKE_TRAIL_TAKEN, option,
+                  value, source);
     return PKE_OK;
 }
 

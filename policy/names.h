@@ -3,8 +3,8 @@
  * @file
  * The names of a certificate: rules of a template over attributes of the identity. Pure functions.
  *
- * A rule of a subject is "TYPE=PATTERN", one of an alternative name "KIND:PATTERN", or "KIND?:PATTERN" when it
- * is left out for an identity that lacks what it needs. A pattern is literal text with placeholders:
+ * A rule of a subject is "TYPE=PATTERN", one of an alternative name "KIND:PATTERN", or "KIND?:PATTERN" when
+ * it is left out for an identity that lacks what it needs. A pattern is literal text with placeholders:
  * {principal} {user-id} {upn} {dns} {email} {uri} {sid} {guid} {device-id} {ent-dmid}. Of an attribute with
  * several values one name is made per value.
  */

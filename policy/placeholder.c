@@ -7,11 +7,11 @@ static const struct {
     const char *name;
     const char *kind; /* of an attribute; NULL: a field of the request */
 } placeholders[PLACEHOLDER__MAX] = {
-    [PLACEHOLDER_PRINCIPAL] = {"principal", NULL},     [PLACEHOLDER_USER_ID] = {"user-id", NULL},
-    [PLACEHOLDER_UPN] = {"upn", PKE_SAN_UPN},          [PLACEHOLDER_DNS] = {"dns", PKE_SAN_DNS},
-    [PLACEHOLDER_EMAIL] = {"email", PKE_SAN_EMAIL},    [PLACEHOLDER_URI] = {"uri", PKE_SAN_URI},
-    [PLACEHOLDER_SID] = {"sid", PKE_NAME_SID},         [PLACEHOLDER_GUID] = {"guid", PKE_SAN_GUID},
-    [PLACEHOLDER_DEVICE_ID] = {"device-id", NULL},     [PLACEHOLDER_ENT_DMID] = {"ent-dmid", NULL},
+    [PLACEHOLDER_PRINCIPAL] = {"principal", NULL},  [PLACEHOLDER_USER_ID] = {"user-id", NULL},
+    [PLACEHOLDER_UPN] = {"upn", PKE_SAN_UPN},       [PLACEHOLDER_DNS] = {"dns", PKE_SAN_DNS},
+    [PLACEHOLDER_EMAIL] = {"email", PKE_SAN_EMAIL}, [PLACEHOLDER_URI] = {"uri", PKE_SAN_URI},
+    [PLACEHOLDER_SID] = {"sid", PKE_NAME_SID},      [PLACEHOLDER_GUID] = {"guid", PKE_SAN_GUID},
+    [PLACEHOLDER_DEVICE_ID] = {"device-id", NULL},  [PLACEHOLDER_ENT_DMID] = {"ent-dmid", NULL},
 };
 
 size_t placeholder_at(const char *s, enum placeholder *which)

@@ -32,8 +32,8 @@ const char *placeholder_name(enum placeholder p);
 bool placeholder_repeats(enum placeholder p);
 
 /**
- * Value number @p i of @p p for this request; NULL: there is none. @p strict: a UPN must be one; otherwise who
- * was named by somebody of ours goes by the principal where there is none.
+ * Value number @p i of @p p for this request; NULL: there is none. @p strict: a UPN must be one; otherwise
+ * who was named by somebody of ours goes by the principal where there is none.
  */
 const char *placeholder_value(enum placeholder p, const struct policy_request *req, bool strict, size_t i);
 

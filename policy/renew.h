@@ -53,8 +53,8 @@ bool policy_renewal_is_early(const struct policy_template *t, int64_t not_after,
  * A new certificate with the names of the old one: key rules and validity from the template.
  * @param names       as recorded (policy_names_record())
  * @param attributes  what the identity map has of the owner today; NULL: nothing
- * @return as policy_decide(); PKE_RENEW_INELIGIBLE: renew-identity-changed (the map has that kind of name, but
- * not the recorded one), renew-record.
+ * @return as policy_decide(); PKE_RENEW_INELIGIBLE: renew-identity-changed (the map has that kind of name,
+ * but not the recorded one), renew-record.
  */
 enum pke_err policy_renewal_decide(const struct policy_template *t, const struct policy_key *key,
                                    const struct pke_pairs *names, const struct pke_pairs *attributes,

@@ -60,13 +60,13 @@ struct policy_template {
     uint64_t major_revision, minor_revision;
     bool enabled;
     struct pke_strings allow; /* principals that may enroll: exact, "*@corp.example" or "*"; empty: nobody */
-    bool allow_full, allow_device;    /* EnrollmentType */
+    bool allow_full, allow_device;                        /* EnrollmentType */
     struct pke_strings subject_full, subject_device, san; /* rules: policy/names.h */
     struct pke_strings from_csr; /* kinds of names that the CSR may choose among those of the identity */
     int csr_disallowed;          /* enum policy_disallowed */
     int sid_extension;           /* enum policy_sid */
-    int64_t validity, backdate;       /* ms */
-    int64_t renewal_period;           /* ms before expiry, as advertised */
+    int64_t validity, backdate;  /* ms */
+    int64_t renewal_period;      /* ms before expiry, as advertised */
     uint64_t rsa_min_bits, rsa_max_bits;
     bool allow_ec;                                                 /* P-256 and P-384 */
     bool allow_sha1_csr;                                           /* legacy CSR signatures */

@@ -10,10 +10,8 @@
 
 static const struct pke_enum_name disallowed[] = {
     {"deny", POLICY_DISALLOWED_DENY}, {"strip", POLICY_DISALLOWED_STRIP}, {NULL, 0}};
-static const struct pke_enum_name sids[] = {{"no", POLICY_SID_NO},
-                                            {"when-known", POLICY_SID_WHEN_KNOWN},
-                                            {"require", POLICY_SID_REQUIRE},
-                                            {NULL, 0}};
+static const struct pke_enum_name sids[] = {
+    {"no", POLICY_SID_NO}, {"when-known", POLICY_SID_WHEN_KNOWN}, {"require", POLICY_SID_REQUIRE}, {NULL, 0}};
 static const struct pke_enum_name template_extensions[] = {
     {"none", POLICY_TEMPLATE_NONE}, {"name", POLICY_TEMPLATE_NAME}, {"oid", POLICY_TEMPLATE_OID}, {NULL, 0}};
 static const struct pke_enum_name conflicts[] = {
@@ -97,20 +95,20 @@ const struct pke_option policy_template_options[] = {
      .type = PKE_OPT_STRINGS,
      .offset = FIELD(struct pke_strings, subject_full),
      .fallback = "CN={upn}",
-     .min = 4,
+     .min = 1,
      .max = 256,
      .help = "Subject of Full enrollments, TYPE=PATTERN each, in order"},
     {.name = "subject-device",
      .type = PKE_OPT_STRINGS,
      .offset = FIELD(struct pke_strings, subject_device),
      .fallback = "CN={device-id}",
-     .min = 4,
+     .min = 1,
      .max = 256,
      .help = "Subject of Device enrollments, TYPE=PATTERN each, in order"},
     {.name = "san",
      .type = PKE_OPT_STRINGS,
      .offset = FIELD(struct pke_strings, san),
-     .min = 4,
+     .min = 1,
      .max = 512,
      .help = "Subject alternative names, KIND:PATTERN each, in order"},
     {.name = "from-csr",

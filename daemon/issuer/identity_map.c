@@ -33,21 +33,20 @@ struct reader {
     struct pke_fail *fail;
 };
 
-static enum pke_err bad(const struct reader *r, const char *format, const char *what)
+static enum pke_err bad_line(const struct reader *r, const char *text)
 {
-    char text[256];
-
-    snprintf(text, sizeof text, format, what);
     return pke_fail_set(r->fail, PKE_CONFIG, "identity-map", RULE, "%s:%u: %s", r->path, r->line, text);
 }
+
+#define bad(r, ...) bad_line(r, pke_arena_printf((r)->map->arena, __VA_ARGS__))
 
 static bool is_kind(const char *kind, bool *several)
 {
     static const struct {
         const char *kind;
         bool several;
-    } kinds[] = {{PKE_SAN_UPN, false},  {PKE_SAN_DNS, true},  {PKE_SAN_EMAIL, true},
-                 {PKE_SAN_URI, true},   {PKE_NAME_SID, false}, {PKE_SAN_GUID, false}};
+    } kinds[] = {{PKE_SAN_UPN, false}, {PKE_SAN_DNS, true},   {PKE_SAN_EMAIL, true},
+                 {PKE_SAN_URI, true},  {PKE_NAME_SID, false}, {PKE_SAN_GUID, false}};
 
     for (size_t i = 0; i < PKE_LEN(kinds); i++)
         if (strcmp(kinds[i].kind, kind) == 0) {
@@ -99,9 +98,8 @@ static enum pke_err add_object(const struct reader *r, json_t *object)
         m->v = pke_realloc(m->v, (m->room = m->room ? 2 * m->room : 64) * sizeof *m->v);
     e = &m->v[m->n++];
     *e = (struct entry){.principal = pke_arena_strdup(m->arena, principal), .line = r->line};
-    json_object_foreach (object, kind, value)
-        if (strcmp(kind, "principal") != 0 && add_kind(r, e, kind, value) != PKE_OK)
-            return PKE_CONFIG;
+    json_object_foreach(object, kind, value) if (strcmp(kind, "principal") != 0 &&
+                                                 add_kind(r, e, kind, value) != PKE_OK) return PKE_CONFIG;
     return PKE_OK;
 }
 
@@ -194,7 +192,8 @@ void identity_map_free(struct identity_map *m)
 const struct pke_pairs *identity_map_find(const struct identity_map *m, const char *principal)
 {
     const struct entry key = {.principal = principal};
-    const struct entry *e = m && m->n && principal ? bsearch(&key, m->v, m->n, sizeof *m->v, by_principal) : NULL;
+    const struct entry *e =
+        m && m->n && principal ? bsearch(&key, m->v, m->n, sizeof *m->v, by_principal) : NULL;
 
     return e ? &e->names : NULL;
 }

@@ -19,9 +19,9 @@ struct identity_map;
 #define IDENTITY_MAP_MAX_BYTES (256u << 20)
 
 /**
- * Read it. Blocks on disk. Refused, with "FILE:LINE: what": a line that is no such object, a value that is none
- * of its kind, a principal twice (letters of either case are one), a file that others than root and the own
- * user may write.
+ * Read it. Blocks on disk. Refused, with "FILE:LINE: what": a line that is no such object, a value that is
+ * none of its kind, a principal twice (letters of either case are one), a file that others than root and the
+ * own user may write.
  * @return PKE_OK and *ret, or PKE_CONFIG.
  */
 enum pke_err identity_map_load(const char *path, struct identity_map **ret, struct pke_fail *fail);

@@ -29,7 +29,8 @@ enum pke_err wishes_check(struct request *req)
     struct policy_asked asked = {.names = &a->names,
                                  .n_subject = a->n_subject,
                                  .unreadable = &a->unreadable,
-                                 .ca = a->ca || (a->has_key_usage && (a->key_usage & (KEY_CERT_SIGN | CRL_SIGN))),
+                                 .ca = a->ca ||
+                                       (a->has_key_usage && (a->key_usage & (KEY_CERT_SIGN | CRL_SIGN))),
                                  .ekus = &req->csr.ekus,
                                  .application_policies = &a->application_policies,
                                  .certificate_policies = &a->certificate_policies,
