@@ -219,6 +219,12 @@ const struct conf_issuer *conf_find_issuer(const struct conf *conf, const char *
     return conf_find(conf, CONF_ISSUERS, name);
 }
 
+bool conf_issuer_signs(const struct conf *conf, const struct conf_issuer *issuer,
+                       const struct policy_template *t)
+{
+    return conf_find_issuer(conf, t->issuer) == issuer;
+}
+
 const struct policy_template *conf_find_template(const struct conf *conf, const char *name)
 {
     return conf_find(conf, CONF_TEMPLATES, name);
