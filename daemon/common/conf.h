@@ -256,10 +256,12 @@ enum pke_err conf_errors_fail(struct conf_errors *errors, struct pke_fail *fail)
 const struct conf_key *conf_find_key(const struct conf *conf, const char *name);
 const struct conf_issuer *conf_find_issuer(const struct conf *conf, const char *name);
 
-/** May certificates of template @p t come from @p issuer? What its key's floor knows of templates are these.
+/**
+ * Could certificates of template @p t come from @p issuer: it names it, or lies within its bounds (EKUs,
+ * policies, validity, backdate) and may come to it by a rollover? What the floor of its key knows of
+ * templates are these.
  */
-bool conf_issuer_signs(const struct conf *conf, const struct conf_issuer *issuer,
-                       const struct policy_template *t);
+bool conf_issuer_could_sign(const struct conf_issuer *issuer, const struct policy_template *t);
 const struct policy_template *conf_find_template(const struct conf *conf, const char *name);
 const struct conf_listener *conf_find_listener(const struct conf *conf, const char *name);
 const struct conf_endpoint *conf_find_endpoint(const struct conf *conf, const char *name);

@@ -30,7 +30,7 @@ static const struct conf_issuer *issuer_of(const struct conf *conf, const struct
     return NULL;
 }
 
-/* What the templates of this issuer say that their certificates may: nobody else's passes. */
+/* What the templates of this issuer, today or after a rollover, say: nobody else's passes. */
 static size_t floor_templates(const struct conf *conf, const struct conf_issuer *issuer,
                               struct ca_floor_template *ret)
 {
@@ -39,7 +39,7 @@ static size_t floor_templates(const struct conf *conf, const struct conf_issuer 
     for (size_t i = 0; i < conf->n_templates; i++) {
         const struct policy_template *t = &conf->templates[i];
 
-        if (!conf_issuer_signs(conf, issuer, t))
+        if (!conf_issuer_could_sign(issuer, t))
             continue;
         ret[n++] = (struct ca_floor_template){
             .name = t->template_extension == POLICY_TEMPLATE_NAME ? t->common_name : NULL,
