@@ -125,6 +125,8 @@ const struct pke_option conf_issuer_options[] = {
      .help = "Domains of the security identifiers that the key may certify (default: no SID)"},
     {"uri-prefixes", PKE_OPT_STRINGS, F(struct pke_strings, uri_prefixes), "urn:", 2, 1024,
      .help = "Beginnings of the URIs that the key may certify as names"},
+    {"allow-guid", PKE_OPT_BOOL, F(bool, allow_guid), "no",
+     .help = "Whether the key may certify directory GUIDs as names"},
     {"crl-urls", PKE_OPT_STRINGS, F(struct pke_strings, crl_urls), NULL, 1, 1024,
      .help = "Where the CRL is found, http or ldap, as the certificates say it (default: nothing)"},
     {"ca-issuers-urls", PKE_OPT_STRINGS, F(struct pke_strings, ca_issuers_urls), NULL, 1, 1024,
