@@ -49,9 +49,11 @@ static enum pke_err check_name(const struct check *c, const struct pke_pair *nam
 {
     char what[80];
 
-    if (certified(c, name, subject))
-        return PKE_OK;
     snprintf(what, sizeof what, "%s %.60s", subject ? "subject" : "san", name->name);
+    if (certified(c, name, subject)) {
+        pke_trail_add(c->trail, what, PKE_TRAIL_NOTED, "asked for, and certified anyway", name->value, "csr");
+        return PKE_OK;
+    }
     if (strcmp(name->name, PKE_NAME_SID) == 0 || strcmp(name->name, POLICY_SAN_SID_URI) == 0)
         return want(c, "csr-asks-sid", "KB5014754", "the security identifier", name->value);
     if (!subject && strcmp(name->name, PKE_SAN_UPN) == 0)
@@ -179,7 +181,7 @@ enum pke_err policy_asked_check(const struct policy_template *t, const struct po
     enum pke_err err = PKE_OK;
 
     if (asked->ca)
-        err = want(&c, "csr-asks-ca", "RFC 5280 4.2.1.9", "to be a CA", "");
+        err = want(&c, "csr-asks-ca", "RFC 5280 4.2.1.9", "the rights of", "a CA");
     if (err == PKE_OK)
         err = check_usages(&c);
     if (err == PKE_OK)

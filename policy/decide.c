@@ -189,30 +189,15 @@ enum pke_err policy_decide(const struct policy_template *t, const struct policy_
     return PKE_OK;
 }
 
-/* What the identity map says of this kind today, if anything, must be what was certified. */
-static enum pke_err check_recorded(const struct pke_pairs *names, const struct pke_pairs *attributes,
-                                   struct pke_fail *fail)
-{
-    for (size_t i = 0; attributes && i < names->n; i++) {
-        const struct pke_pair *name = &names->v[i];
-
-        if (pke_pairs_get(attributes, name->name) && !policy_names_have(attributes, name->name, name->value))
-            return pke_fail_set(fail, PKE_RENEW_INELIGIBLE, "renew-identity-changed", "identity map",
-                                "the identity has another %s than the certificate to be renewed", name->name);
-    }
-    return PKE_OK;
-}
-
-enum pke_err policy_renewal_decide(const struct policy_template *t, const struct policy_key *key,
-                                   const struct pke_pairs *names, const struct pke_pairs *attributes,
-                                   int64_t now, struct pke_arena *arena, struct policy_decision *ret,
-                                   struct pke_fail *fail)
+enum pke_err policy_renewal_decide(const struct policy_template *t, const struct policy_request *req,
+                                   const struct pke_pairs *names, int64_t now, struct pke_arena *arena,
+                                   struct policy_decision *ret, struct pke_fail *fail)
 {
     struct policy_decision d = {.ekus = &t->ekus};
-    enum pke_err err = decide_key(t, key, fail);
+    enum pke_err err = decide_key(t, &req->key, fail);
 
     if (err == PKE_OK)
-        err = check_recorded(names, attributes, fail);
+        err = policy_names_unchanged(t, req, names, arena, fail);
     if (err == PKE_OK)
         err = policy_names_recorded(names, arena, &d, fail);
     if (err == PKE_OK)

@@ -18,9 +18,10 @@ struct policy_identity {
     const char *user_id;    /* what stays when a name is given to somebody else; NULL: not known */
     const char *upn;        /* verified; NULL: the identity has none */
     const char *credential; /* kind: "username" */
-    /* verified, typed: PKE_SAN_*, PKE_NAME_SID and what a template may place; the identity map's come first.
-     * A kind may repeat. NULL: none */
+    /* verified, typed: PKE_SAN_*, PKE_NAME_SID; what the identity map has of a kind, else the credential's. A
+     * kind may repeat. NULL: none */
     const struct pke_pairs *attributes;
+    const struct pke_pairs *mapped; /* what of them is the identity map's; NULL: nothing */
 };
 
 /** Facts of the key in a CSR, copied from ca/ by the issuer: policy/ does not know X.509. */

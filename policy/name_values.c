@@ -158,7 +158,7 @@ struct pke_pairs policy_names_record(const struct policy_decision *d, struct pke
     return ret;
 }
 
-static bool is_rdn(const char *kind)
+bool policy_name_is_rdn(const char *kind)
 {
     static const char *const others[] = {PKE_RDN_C, PKE_RDN_DC, PKE_RDN_SERIAL_NUMBER};
 
@@ -187,7 +187,7 @@ enum pke_err policy_names_recorded(const struct pke_pairs *names, struct pke_are
     for (size_t i = 0; i < names->n; i++) {
         const struct pke_pair *name = &names->v[i];
 
-        if (is_rdn(name->name))
+        if (policy_name_is_rdn(name->name))
             pke_pairs_add(&d->subject, arena, name->name, name->value);
         else if (is_san(name->name))
             pke_pairs_add(&d->san, arena, name->name, name->value);

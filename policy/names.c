@@ -70,6 +70,17 @@ static bool several(const char *pattern)
     return false;
 }
 
+static const char *origin(const struct maker *m, enum placeholder p)
+{
+    if (p == PLACEHOLDER_DEVICE_ID)
+        return "request";
+    if (p == PLACEHOLDER_ENT_DMID)
+        return "issuer";
+    return m->req->identity->mapped && pke_pairs_get(m->req->identity->mapped, placeholder_name(p))
+               ? "identity map"
+               : "credential";
+}
+
 /* Which attributes a pattern takes, for the trail: "identity upn, dns". */
 static const char *source_of(const struct maker *m, const char *pattern)
 {
@@ -78,12 +89,8 @@ static const char *source_of(const struct maker *m, const char *pattern)
 
     for (; *pattern; pattern++)
         if (placeholder_at(pattern, &p))
-            ret = ret ? pke_arena_printf(m->arena, "%s, %s", ret, placeholder_name(p))
-                      : pke_arena_printf(m->arena, "%s %s",
-                                         p == PLACEHOLDER_DEVICE_ID  ? "request"
-                                         : p == PLACEHOLDER_ENT_DMID ? "issuer"
-                                                                     : "identity",
-                                         placeholder_name(p));
+            ret = pke_arena_printf(m->arena, "%s%s%s %s", ret ? ret : "", ret ? ", " : "", origin(m, p),
+                                   placeholder_name(p));
     return ret ? ret : "template";
 }
 
@@ -121,6 +128,9 @@ static enum pke_err apply_subject(const struct maker *m, const char *text, const
     value = expand(m, &r, false, 0);
     if (!value && r.optional)
         return PKE_OK;
+    if (several(r.pattern) && expand(m, &r, false, 1)) /* which one would depend on their order */
+        return pke_fail_set(m->fail, PKE_POLICY, "subject-value", option,
+                            "the identity has several values for the rule \"%s\"", text);
     if (!value || !policy_name_valid(r.kind, value))
         return refuse(m, "subject-value", option, text, !value);
     err = take(m, &m->d->subject, "subject", r.kind, value, option, source_of(m, r.pattern));
@@ -155,20 +165,30 @@ static enum pke_err apply_san(const struct maker *m, const char *text)
     return err;
 }
 
-/* A name of the request, of a kind that the template lets it choose, and which the identity has. */
+/* The identity map's spelling of a name; NULL: it has not this name. */
+static const char *mapped_name(const struct policy_identity *id, const struct pke_pair *name)
+{
+    for (size_t i = 0; id->mapped && i < id->mapped->n; i++)
+        if (strcmp(id->mapped->v[i].name, name->name) == 0 &&
+            policy_name_same(name->name, id->mapped->v[i].value, name->value))
+            return id->mapped->v[i].value;
+    return NULL;
+}
+
+/* Of the names that the identity map has, those which the request chose, of kinds that it may choose. */
 static enum pke_err apply_from_csr(const struct maker *m)
 {
     const struct pke_pairs *asked = m->req->asked;
     enum pke_err err = PKE_OK;
 
     for (size_t i = 0; err == PKE_OK && asked && i < asked->n; i++) {
-        const struct pke_pair *name = &asked->v[i];
+        const char *value = pke_strings_has(&m->t->from_csr, asked->v[i].name)
+                                ? mapped_name(m->req->identity, &asked->v[i])
+                                : NULL;
 
-        if (pke_strings_has(&m->t->from_csr, name->name) && m->req->identity->attributes &&
-            policy_names_have(m->req->identity->attributes, name->name, name->value) &&
-            policy_name_valid(name->name, name->value))
-            err = take(m, &m->d->san, "san", name->name, name->value, "template: from-csr",
-                       "csr, confirmed by the identity");
+        if (value)
+            err = take(m, &m->d->san, "san", asked->v[i].name, value, "template: from-csr",
+                       "csr, confirmed by the identity map");
     }
     return err;
 }
@@ -209,4 +229,55 @@ enum pke_err policy_names_decide(const struct policy_template *t, const struct p
     if (err == PKE_OK)
         err = apply_from_csr(&m);
     return err == PKE_OK ? decide_sid(&m) : err;
+}
+
+/* Does a rule of today make this name for the identity of today? */
+static bool still_made(const struct maker *m, const struct pke_pair *name)
+{
+    struct policy_name_rule r;
+    struct pke_fail why;
+
+    for (size_t i = 0; i < m->t->san.n; i++) {
+        bool sid_uri;
+
+        if (policy_san_rule(m->t->san.v[i], &r, &why) != PKE_OK)
+            continue;
+        sid_uri = strcmp(r.kind, POLICY_SAN_SID_URI) == 0;
+        if (strcmp(sid_uri ? PKE_SAN_URI : r.kind, name->name) != 0)
+            continue;
+        for (size_t n = 0; n == 0 || several(r.pattern); n++) {
+            const char *value = expand(m, &r, true, n);
+
+            if (!value)
+                break;
+            if (sid_uri)
+                value = pke_arena_printf(m->arena, PKE_SID_URI_PREFIX "%s", value);
+            if (policy_name_same(name->name, value, name->value))
+                return true;
+        }
+    }
+    return pke_strings_has(&m->t->from_csr, name->name) && mapped_name(m->req->identity, name);
+}
+
+enum pke_err policy_names_unchanged(const struct policy_template *t, const struct policy_request *req,
+                                    const struct pke_pairs *recorded, struct pke_arena *arena,
+                                    struct pke_fail *fail)
+{
+    const struct pke_pairs *mapped = req->identity->mapped;
+    const struct maker m = {t, req, arena, NULL, fail};
+
+    for (size_t i = 0; mapped && i < recorded->n; i++) {
+        const struct pke_pair *name = &recorded->v[i];
+        bool sid_uri = strcmp(name->name, PKE_SAN_URI) == 0 && policy_is_sid_uri(name->value);
+        const char *kind = sid_uri ? PKE_NAME_SID : name->name;
+
+        if (policy_name_is_rdn(name->name) || !pke_pairs_get(mapped, kind))
+            continue;
+        if (sid_uri ? policy_names_have(mapped, kind, name->value + strlen(PKE_SID_URI_PREFIX))
+                    : policy_names_have(mapped, kind, name->value) || still_made(&m, name))
+            continue;
+        return pke_fail_set(fail, PKE_RENEW_INELIGIBLE, "renew-identity-changed", "identity map",
+                            "the identity has another %s than the certificate to be renewed", kind);
+    }
+    return PKE_OK;
 }

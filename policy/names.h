@@ -45,6 +45,18 @@ enum pke_err policy_names_decide(const struct policy_template *t, const struct p
                                  const struct policy_request *req, struct pke_arena *arena,
                                  struct policy_decision *d, struct pke_fail *fail);
 
+/** Is it a kind of a subject? */
+bool policy_name_is_rdn(const char *kind);
+
+/**
+ * Of a renewal: the alternative names and the SID that were recorded, against what the identity map has of
+ * their kinds today. A name that a rule makes of something else (a literal, the device) stays.
+ * @return PKE_OK or PKE_RENEW_INELIGIBLE (renew-identity-changed).
+ */
+enum pke_err policy_names_unchanged(const struct policy_template *t, const struct policy_request *req,
+                                    const struct pke_pairs *recorded, struct pke_arena *arena,
+                                    struct pke_fail *fail);
+
 /** A URI that stands for an account, in any letter case. */
 bool policy_is_sid_uri(const char *uri);
 

@@ -47,10 +47,11 @@ static enum pke_err decide(struct request *req)
                                .asked = &req->csr.asked.names,
                                .trail = &req->trail};
 
-    if (req->op == OP_RENEW)
-        return policy_renewal_decide(req->tmpl->policy, &key, &req->old.names,
-                                     identity_map_find(req->setup->identities, req->identity.principal),
-                                     req->now_ms / 1000, req->arena, &req->decision, &req->fail);
+    if (req->op == OP_RENEW) {
+        p.ent_dmid = req->ent_dmid;
+        return policy_renewal_decide(req->tmpl->policy, &p, &req->old.names, req->now_ms / 1000, req->arena,
+                                     &req->decision, &req->fail);
+    }
     if (!req->ent_dmid)
         new_ent_dmid(req);
     p.ent_dmid = req->ent_dmid;

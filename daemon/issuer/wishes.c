@@ -20,6 +20,7 @@ void wishes_identity(struct request *req)
     if (req->identity.upn && !pke_pairs_get(known, PKE_SAN_UPN))
         pke_pairs_add(known, req->arena, PKE_SAN_UPN, req->identity.upn);
     req->identity.attributes = known;
+    req->identity.mapped = mapped;
 }
 
 enum pke_err wishes_check(struct request *req)

@@ -53,7 +53,8 @@ static int set_up(void **state)
     f->who = (struct policy_identity){.tenant = "default",
                                       .principal = "ada@corp.example",
                                       .credential = "username",
-                                      .attributes = &f->known};
+                                      .attributes = &f->known,
+                                      .mapped = &f->known};
     f->req = (struct policy_request){.identity = &f->who,
                                      .device_id = "DEV{1}",
                                      .enrollment_type = "Full",
@@ -313,6 +314,10 @@ static void test_missing_values(void **state)
     assert_int_equal(f->d.subject.n, 1);
     set(f, "subject-full", "OU={email}");
     refused(f, "subject-value");
+    know(f, "email", "a@corp.example");
+    assert_int_equal(decide(f), PKE_OK);
+    know(f, "email", "b@corp.example"); /* none is the first */
+    refused(f, "subject-value");
 }
 
 /* A principal is a UPN as a name to show; as a name that logs on only what the identity has. */
@@ -350,7 +355,7 @@ static void test_sid(void **state)
 
 static void test_from_csr_needs_the_identitys_word(void **state)
 {
-    static const struct pke_pair want[] = {{"dns", "B.corp.example"}, {"dns", "c.corp.example"}};
+    static const struct pke_pair want[] = {{"dns", "b.corp.example"}, {"dns", "c.corp.example"}};
     struct fixture *f = *state;
 
     for (int i = 0; i < 3; i++)
@@ -367,7 +372,7 @@ static void test_from_csr_needs_the_identitys_word(void **state)
     set(f, "from-csr", "email");
     assert_int_equal(decide(f), PKE_OK);
     assert_list(&f->d.san, want, PKE_LEN(want)); /* each name on its own, whatever stands before it */
-    f->who.attributes = NULL;
+    f->who.mapped = NULL;                        /* what a credential says is not enough */
     assert_int_equal(decide(f), PKE_OK);
     assert_int_equal(f->d.san.n, 0);
 }
@@ -422,6 +427,41 @@ static void test_record_and_back(void **state)
     assert_list(&back.san, f->d.san.v, f->d.san.n);
     assert_string_equal(back.sid, SID);
     assert_string_equal(back.subject_cn, "ada@corp.example");
+}
+
+static void recorded(struct fixture *f, const char *kind, const char *value, bool unchanged)
+{
+    struct pke_pair v[] = {{"CN", "ada"}, {kind, value}};
+    struct pke_pairs names = {v, 2};
+
+    if ((policy_names_unchanged(&f->t, &f->req, &names, f->arena, &f->fail) == PKE_OK) != unchanged)
+        fail_msg("%s %s should be %s", kind, value, unchanged ? "kept" : "refused");
+}
+
+/* A name that gives rights is renewed only as the map has it today; what a rule makes of something else
+ * stays. */
+static void test_renewal_follows_the_map(void **state)
+{
+    struct fixture *f = *state;
+
+    recorded(f, "dns", "old.corp.example", true); /* the map says nothing of the kind */
+    know(f, "dns", "new.corp.example");
+    know(f, "uri", "urn:person:1");
+    know(f, "sid", SID);
+    know(f, "upn", "ada@corp.example");
+    recorded(f, "dns", "old.corp.example", false);
+    recorded(f, "dns", "NEW.corp.example", true);
+    recorded(f, "upn", "eve@corp.example", false);
+    recorded(f, "sid", "S-1-5-21-9", false);
+    recorded(f, "sid", SID, true);
+    recorded(f, "uri", PKE_SID_URI_PREFIX "S-1-5-21-9", false);
+    recorded(f, "uri", PKE_SID_URI_PREFIX SID, true);
+    recorded(f, "uri", "urn:d:DEV%7B1%7D", false);
+    set(f, "san", "uri:urn:d:{device-id}");
+    set(f, "san", "dns:vpn.corp.example");
+    recorded(f, "uri", "urn:d:DEV%7B1%7D", true);
+    recorded(f, "dns", "vpn.corp.example", true);
+    recorded(f, "O", "Corp", true);
 }
 
 /* ---- what a CSR asks for ---- */
@@ -505,7 +545,9 @@ static void test_agreed(void **state)
     f->asked.n_subject = 1;
     f->asked.template_name = "Device";
     assert_int_equal(ask(f), PKE_OK);
-    assert_int_equal(f->trail.n, 0);
+    assert_int_equal(f->trail.n, 4);
+    for (size_t i = 0; i < f->trail.n; i++)
+        assert_int_equal(f->trail.v[i].outcome, PKE_TRAIL_NOTED);
 }
 
 static struct pke_strings list_of(struct fixture *f, const char *a, const char *b)
@@ -618,6 +660,7 @@ int main(void)
         T(test_from_csr_needs_the_identitys_word),
         T(test_permutations),
         T(test_record_and_back),
+        T(test_renewal_follows_the_map),
         T(test_names_asked_for),
         T(test_agreed),
         T(test_usages_asked_for),

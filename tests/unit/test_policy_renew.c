@@ -240,15 +240,14 @@ static void test_names_are_the_recorded_ones(void **state)
                                   {"uri", "urn:x:y"},
                                   {"dns", "a.corp.example"},
                                   {"sid", "S-1-5-21-1"}};
-    struct pke_pair today[] = {
-        {"dns", "b.corp.example"}, {"dns", "A.corp.example"}, {"upn", "x@corp.example"}};
-    struct pke_pair other[] = {{"dns", "b.corp.example"}}, foreign[] = {{"CN", "s"}, {"x400", "y"}};
-    struct pke_pairs names = {recorded, 5}, known = {today, 3}, changed = {other, 1}, odd = {foreign, 2};
-    struct policy_key key = {.rsa = true, .bits = 2048};
+    struct pke_pair changed[] = {{"dns", "b.corp.example"}}, foreign[] = {{"CN", "s"}, {"x400", "y"}};
+    struct pke_pairs names = {recorded, 5}, today = {changed, 1}, odd = {foreign, 2};
+    struct policy_identity who = {.principal = "ada@corp.example", .credential = "username"};
+    struct policy_request req = {.identity = &who, .key = {.rsa = true, .bits = 2048}};
     struct policy_decision d;
 
     (void)state;
-    assert_int_equal(policy_renewal_decide(&t, &key, &names, NULL, 1000000, arena, &d, &fail), PKE_OK);
+    assert_int_equal(policy_renewal_decide(&t, &req, &names, 1000000, arena, &d, &fail), PKE_OK);
     assert_string_equal(d.subject_cn, "subject");
     assert_int_equal(d.subject.n, 2);
     assert_string_equal(d.subject.v[1].value, "Corp");
@@ -257,15 +256,15 @@ static void test_names_are_the_recorded_ones(void **state)
     assert_string_equal(d.sid, "S-1-5-21-1");
     assert_int_equal(d.not_after - d.not_before, t.validity / 1000);
     assert_ptr_equal(d.ekus, &t.ekus);
-    assert_int_equal(policy_renewal_decide(&t, &key, &names, &known, 1000000, arena, &d, &fail), PKE_OK);
-    assert_int_equal(policy_renewal_decide(&t, &key, &names, &changed, 1000000, arena, &d, &fail),
+    who.mapped = &today;
+    assert_int_equal(policy_renewal_decide(&t, &req, &names, 1000000, arena, &d, &fail),
                      PKE_RENEW_INELIGIBLE);
     assert_string_equal(fail.reason, "renew-identity-changed");
-    assert_int_equal(policy_renewal_decide(&t, &key, &odd, NULL, 1000000, arena, &d, &fail),
-                     PKE_RENEW_INELIGIBLE);
+    who.mapped = NULL;
+    assert_int_equal(policy_renewal_decide(&t, &req, &odd, 1000000, arena, &d, &fail), PKE_RENEW_INELIGIBLE);
     assert_string_equal(fail.reason, "renew-record");
-    key.bits = 1024;
-    assert_int_equal(policy_renewal_decide(&t, &key, &names, NULL, 1000000, arena, &d, &fail), PKE_KEY_WEAK);
+    req.key.bits = 1024;
+    assert_int_equal(policy_renewal_decide(&t, &req, &names, 1000000, arena, &d, &fail), PKE_KEY_WEAK);
 }
 
 static void recovery(struct policy_recovery *q, enum pke_err err, const char *reason)
