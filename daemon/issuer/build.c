@@ -109,12 +109,26 @@ static enum pke_err build_tbs(struct request *req)
     return err;
 }
 
+/* What template and issuer say, and what was decided, told to lint without the builder in between. */
+static enum pke_err lint_tbs(struct request *req)
+{
+    const struct policy_template *t = req->tmpl->policy;
+    const struct ca_lint_profile profile = setup_lint_profile(t);
+    const struct ca_lint_decision decision = {.subject = &req->decision.subject,
+                                              .san = &req->decision.san,
+                                              .sid = req->decision.sid,
+                                              .not_before = req->decision.not_before,
+                                              .not_after = req->decision.not_after,
+                                              .spki = req->csr.spki,
+                                              .serial = PKE_BYTES(req->serial, sizeof req->serial)};
+    const struct ca_lint_context lint = {
+        .issuer = req->tmpl->ca->ca, .profile = &profile, .decision = &decision, .now = req->now_ms / 1000};
+
+    return ca_lint(req->tbs, &lint, req->linted, &req->fail);
+}
+
 enum pke_err check_build(struct request *req)
 {
-    struct ca_lint_context lint = {.issuer = req->tmpl->ca->ca,
-                                   .ekus = &req->tmpl->policy->ekus,
-                                   .max_validity = req->tmpl->policy->validity / 1000,
-                                   .now = req->now_ms / 1000};
     enum pke_err err = check_clock(req);
 
     if (err == PKE_OK)
@@ -132,6 +146,6 @@ enum pke_err check_build(struct request *req)
     if (err == PKE_OK)
         err = build_tbs(req);
     if (err == PKE_OK)
-        err = ca_lint(req->tbs, &lint, &req->fail);
+        err = lint_tbs(req);
     return err;
 }

@@ -84,6 +84,12 @@ static enum pke_err load_maa_keys(const struct policy_template *t, struct jose_k
                                         t->name, why.text);
 }
 
+struct ca_lint_profile setup_lint_profile(const struct policy_template *t)
+{
+    return (struct ca_lint_profile){
+        .ekus = &t->ekus, .key_usage = t->key_encipherment ? 0xa0 : 0x80, .max_validity = t->validity / 1000};
+}
+
 static enum pke_err load_template(struct setup *s, const struct policy_template *t,
                                   struct issuer_template *ret, struct pke_fail *fail)
 {
