@@ -10,23 +10,7 @@
 
 #include "base/list.h"
 #include "ca/issuer.h"
-
-/** What template and issuer say about each certificate. Lists may be NULL, which is as empty: the extension
- * must not be there. Borrowed. */
-struct ca_lint_profile {
-    const struct pke_strings *ekus; /* dotted; exactly these, in this order */
-    uint8_t key_usage;              /* first octet of the bits (ca/oids.h), as an RSA key has them; other keys
-                                     * have them without what they cannot do */
-    const struct pke_strings *application_policies, *certificate_policies; /* dotted */
-    const char *cps_uri;                       /* of each certificate policy; NULL: none has a qualifier */
-    const struct pke_strings *crl_urls;        /* crlDistributionPoints */
-    const struct pke_strings *delta_urls;      /* freshestCRL */
-    const struct pke_strings *ca_issuers_urls; /* authorityInfoAccess */
-    const char *template_name;                 /* extension 1.3.6.1.4.1.311.20.2; NULL: absent */
-    const char *template_oid;                  /* extension 1.3.6.1.4.1.311.21.7; NULL: absent */
-    uint64_t template_major, template_minor;   /* in it */
-    int64_t max_validity;                      /* seconds */
-};
+#include "ca/profile.h"
 
 /** What was decided about this one. The builder was told the same; lint finds it again in the bytes. */
 struct ca_lint_decision {
@@ -39,7 +23,8 @@ struct ca_lint_decision {
 
 struct ca_lint_context {
     const struct ca_issuer *issuer;
-    const struct ca_lint_profile *profile;
+    const struct ca_profile_spec *profile; /* what template and issuer say of each certificate */
+    int64_t max_validity;                  /* seconds; the template's */
     const struct ca_lint_decision *decision;
     int64_t now; /* seconds; notBefore lies from an hour before to 5 minutes after */
 };

@@ -11,20 +11,10 @@ static const struct {
     const char *oid;
     bool critical;
 } known[] = {
-    {OID_KEY_USAGE, true},
-    {OID_EKU, false},
-    {OID_BASIC_CONSTRAINTS, true},
-    {OID_SKI, false},
-    {OID_AKI, false},
-    {OID_SAN, false}, /* san-critical-iff-subject-empty */
-    {OID_SID, false},
-    {LINT_OID_APP_POLICIES, false},
-    {LINT_OID_CERT_POLICIES, false},
-    {LINT_OID_CRL_POINTS, false},
-    {LINT_OID_FRESHEST_CRL, false},
-    {LINT_OID_AUTHORITY_INFO, false},
-    {LINT_OID_TEMPLATE_V1, false},
-    {LINT_OID_TEMPLATE_V2, false},
+    {OID_KEY_USAGE, true}, {OID_EKU, false},           {OID_BASIC_CONSTRAINTS, true}, {OID_SKI, false},
+    {OID_AKI, false},      {OID_SAN, false}, /* san-critical-iff-subject-empty */
+    {OID_SID, false},      {OID_APP_POLICIES, false},  {OID_POLICIES, false},         {OID_CRL_POINTS, false},
+    {OID_AIA, false},      {OID_TEMPLATE_NAME, false}, {OID_TEMPLATE, false},
 };
 
 static int known_index(const char *oid)

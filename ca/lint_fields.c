@@ -91,7 +91,7 @@ bool lint_validity_issuer(const struct lint *l)
 
 bool lint_validity_maximum(const struct lint *l)
 {
-    return l->tbs.not_after - l->tbs.not_before <= l->ctx->profile->max_validity;
+    return l->tbs.not_after - l->tbs.not_before <= l->ctx->max_validity;
 }
 
 bool lint_validity_start(const struct lint *l)

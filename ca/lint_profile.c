@@ -9,8 +9,6 @@
 #include "ca/oids.h"
 #include "ca/text.h"
 
-#define OID_ANY_POLICY "2.5.29.32.0"
-
 /* ---- PolicyInformation: certificate policies, and Microsoft's application policies in the same form ---- */
 
 struct policy {
@@ -43,7 +41,7 @@ static bool is_cps(struct pke_bytes qualifiers, const char *uri)
 
     return ca_der_enter(&c, CA_DER_SEQUENCE, &one) && pke_cursor_left(&c) == 0 &&
            ca_der_take_tag(&one, CA_DER_OID, &type) && pke_oid_decode(type.value, dotted, sizeof dotted) &&
-           strcmp(dotted, LINT_OID_CPS) == 0 && ca_der_take_tag(&one, CA_DER_IA5, &value) &&
+           strcmp(dotted, OID_CPS) == 0 && ca_der_take_tag(&one, CA_DER_IA5, &value) &&
            pke_cursor_left(&one) == 0 && ca_text_uri(value.value) && pke_bytes_eq_str(value.value, uri);
 }
 
@@ -68,7 +66,7 @@ static bool policies_are(const struct lint *l, const char *extension, const stru
 
 bool lint_app_policies(const struct lint *l)
 {
-    return policies_are(l, LINT_OID_APP_POLICIES, l->ctx->profile->application_policies, NULL);
+    return policies_are(l, OID_APP_POLICIES, l->ctx->profile->application_policies, NULL);
 }
 
 /* Windows asks the application policies first: one that is no extended key usage is a purpose by the back
@@ -78,7 +76,7 @@ bool lint_app_policies_eku(const struct lint *l)
     struct pke_cursor list;
     struct policy p;
 
-    if (!lint_list(l, LINT_OID_APP_POLICIES, &list))
+    if (!lint_list(l, OID_APP_POLICIES, &list))
         return true;
     while (next_policy(&list, &p))
         if (!l->ctx->profile->ekus || !pke_strings_has(l->ctx->profile->ekus, p.oid))
@@ -92,12 +90,12 @@ bool lint_policies_syntax(const struct lint *l)
     struct pke_cursor list, before;
     struct policy p, other;
 
-    if (!lint_list(l, LINT_OID_CERT_POLICIES, &list))
-        return !ca_tbs_find(&l->tbs, LINT_OID_CERT_POLICIES);
+    if (!lint_list(l, OID_POLICIES, &list))
+        return !ca_tbs_find(&l->tbs, OID_POLICIES);
     for (size_t n = 0; pke_cursor_left(&list) > 0; n++) {
         if (!next_policy(&list, &p) || strcmp(p.oid, OID_ANY_POLICY) == 0)
             return false;
-        (void)lint_list(l, LINT_OID_CERT_POLICIES, &before);
+        (void)lint_list(l, OID_POLICIES, &before);
         for (size_t i = 0; i < n && next_policy(&before, &other); i++)
             if (strcmp(p.oid, other.oid) == 0)
                 return false;
@@ -107,8 +105,7 @@ bool lint_policies_syntax(const struct lint *l)
 
 bool lint_policies_template(const struct lint *l)
 {
-    return policies_are(l, LINT_OID_CERT_POLICIES, l->ctx->profile->certificate_policies,
-                        l->ctx->profile->cps_uri);
+    return policies_are(l, OID_POLICIES, l->ctx->profile->policies, l->ctx->profile->cps_uri);
 }
 
 /* ---- places ---- */
@@ -121,36 +118,25 @@ static bool take_uri(struct pke_cursor *c, const struct pke_strings *want, size_
            pke_bytes_eq_str(uri.value, want->v[(*i)++]);
 }
 
-/* DistributionPoint { [0] { [0] fullName URIs } }: no reasons (each list is complete), no other issuer. */
-static bool points_are(const struct lint *l, const char *extension, const struct pke_strings *want)
+/* One DistributionPoint { [0] { [0] fullName URIs } }: Windows reads no other; no reasons (the list is
+ * complete), no other issuer. */
+bool lint_crl_urls(const struct lint *l)
 {
+    const struct pke_strings *want = l->ctx->profile->crl_urls;
     struct pke_cursor list, point, name, uris;
     size_t i = 0;
 
     if (!lint_has(want))
-        return !ca_tbs_find(&l->tbs, extension);
-    if (!lint_list(l, extension, &list))
+        return !ca_tbs_find(&l->tbs, OID_CRL_POINTS);
+    if (!lint_list(l, OID_CRL_POINTS, &list) || !ca_der_enter(&list, CA_DER_SEQUENCE, &point) ||
+        pke_cursor_left(&list) > 0 || !ca_der_enter(&point, CA_DER_CONTEXT_0, &name) ||
+        pke_cursor_left(&point) > 0 || !ca_der_enter(&name, CA_DER_CONTEXT_0, &uris) ||
+        pke_cursor_left(&name) > 0)
         return false;
-    while (pke_cursor_left(&list) > 0) {
-        if (!ca_der_enter(&list, CA_DER_SEQUENCE, &point) || !ca_der_enter(&point, CA_DER_CONTEXT_0, &name) ||
-            pke_cursor_left(&point) > 0 || !ca_der_enter(&name, CA_DER_CONTEXT_0, &uris) ||
-            pke_cursor_left(&name) > 0 || pke_cursor_left(&uris) == 0)
+    while (pke_cursor_left(&uris) > 0)
+        if (!take_uri(&uris, want, &i))
             return false;
-        while (pke_cursor_left(&uris) > 0)
-            if (!take_uri(&uris, want, &i))
-                return false;
-    }
     return i == want->n;
-}
-
-bool lint_crl_urls(const struct lint *l)
-{
-    return points_are(l, LINT_OID_CRL_POINTS, l->ctx->profile->crl_urls);
-}
-
-bool lint_delta_urls(const struct lint *l)
-{
-    return points_are(l, LINT_OID_FRESHEST_CRL, l->ctx->profile->delta_urls);
 }
 
 bool lint_aia_urls(const struct lint *l)
@@ -162,14 +148,13 @@ bool lint_aia_urls(const struct lint *l)
     size_t i = 0;
 
     if (!lint_has(want))
-        return !ca_tbs_find(&l->tbs, LINT_OID_AUTHORITY_INFO);
-    if (!lint_list(l, LINT_OID_AUTHORITY_INFO, &list))
+        return !ca_tbs_find(&l->tbs, OID_AIA);
+    if (!lint_list(l, OID_AIA, &list))
         return false;
     while (pke_cursor_left(&list) > 0)
         if (!ca_der_enter(&list, CA_DER_SEQUENCE, &one) || !ca_der_take_tag(&one, CA_DER_OID, &method) ||
-            !pke_oid_decode(method.value, dotted, sizeof dotted) ||
-            strcmp(dotted, LINT_OID_CA_ISSUERS) != 0 || !take_uri(&one, want, &i) ||
-            pke_cursor_left(&one) > 0)
+            !pke_oid_decode(method.value, dotted, sizeof dotted) || strcmp(dotted, OID_CA_ISSUERS) != 0 ||
+            !take_uri(&one, want, &i) || pke_cursor_left(&one) > 0)
             return false;
     return i == want->n;
 }
@@ -204,7 +189,7 @@ static bool bmp_is(struct pke_bytes bmp, const char *text)
 
 static bool name_is(const struct lint *l, const char *want)
 {
-    const struct ca_tbs_extension *e = ca_tbs_find(&l->tbs, LINT_OID_TEMPLATE_V1);
+    const struct ca_tbs_extension *e = ca_tbs_find(&l->tbs, OID_TEMPLATE_NAME);
     struct ca_der value;
 
     if (!want)
@@ -233,8 +218,8 @@ static bool oid_is(const struct lint *l, const char *want)
     uint64_t major, minor;
 
     if (!want)
-        return !ca_tbs_find(&l->tbs, LINT_OID_TEMPLATE_V2);
-    return lint_list(l, LINT_OID_TEMPLATE_V2, &c) && ca_der_take_tag(&c, CA_DER_OID, &oid) &&
+        return !ca_tbs_find(&l->tbs, OID_TEMPLATE);
+    return lint_list(l, OID_TEMPLATE, &c) && ca_der_take_tag(&c, CA_DER_OID, &oid) &&
            pke_oid_decode(oid.value, dotted, sizeof dotted) && strcmp(dotted, want) == 0 &&
            take_number(&c, &major) && major == l->ctx->profile->template_major && take_number(&c, &minor) &&
            minor == l->ctx->profile->template_minor && pke_cursor_left(&c) == 0;

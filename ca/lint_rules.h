@@ -21,16 +21,6 @@ struct lint {
     bool key_known; /* the SubjectPublicKeyInfo decoded into key */
 };
 
-#define LINT_OID_CRL_POINTS     "2.5.29.31"
-#define LINT_OID_CERT_POLICIES  "2.5.29.32"
-#define LINT_OID_FRESHEST_CRL   "2.5.29.46"
-#define LINT_OID_AUTHORITY_INFO "1.3.6.1.5.5.7.1.1"
-#define LINT_OID_CA_ISSUERS     "1.3.6.1.5.5.7.48.2"
-#define LINT_OID_CPS            "1.3.6.1.5.5.7.2.1"
-#define LINT_OID_TEMPLATE_V1    "1.3.6.1.4.1.311.20.2"
-#define LINT_OID_TEMPLATE_V2    "1.3.6.1.4.1.311.21.7"
-#define LINT_OID_APP_POLICIES   "1.3.6.1.4.1.311.21.10"
-
 #define LINT_BACKDATE 3600 /* seconds: mdm.md 7.3, MS-XCEP renewal windows count from notBefore */
 #define LINT_FUTURE   300  /* seconds of notBefore after now: two roles, one machine, a stepped clock */
 
@@ -84,7 +74,6 @@ struct lint {
     X("certificate-policies-syntax", "RFC 5280 4.2.1.4", lint_policies_syntax)                \
     X("certificate-policies-of-template", "template", lint_policies_template)                 \
     X("crl-urls-of-issuer", "RFC 5280 4.2.1.13", lint_crl_urls)                               \
-    X("delta-crl-urls-of-issuer", "RFC 5280 4.2.1.15", lint_delta_urls)                       \
     X("aia-urls-of-issuer", "RFC 5280 4.2.2.1", lint_aia_urls)                                \
     X("template-extension-of-template", "MS-WCCE 2.2.2.7.7.1, 2.2.2.7.7.2", lint_template)    \
     X("san-structure", "RFC 5280 4.2.1.6", lint_san_structure)                                \
@@ -98,6 +87,7 @@ struct lint {
     X("san-critical-iff-subject-empty", "RFC 5280 4.2.1.6", lint_san_critical)                \
     X("sid-syntax", "MS-WCCE 2.2.2.7.7.4; MS-DTYP 2.4.2.1", lint_sid_syntax)                  \
     X("sid-consistent", "KB5014754", lint_sid_consistent)                                     \
+    X("name-constraints-of-issuer", "RFC 5280 4.2.1.10", lint_constraints)                    \
     X("subject-as-decided", "decision", lint_subject_decided)                                 \
     X("san-as-decided", "decision", lint_san_decided)                                         \
     X("sid-as-decided", "decision", lint_sid_decided)                                         \

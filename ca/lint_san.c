@@ -364,6 +364,18 @@ bool lint_sid_consistent(const struct lint *l)
     return !extension || other.n == 0 || pke_bytes_eq(sid, other);
 }
 
+/* The bytes' names, by the decoder that the floor uses, too: what verifiers will hold against the CA. */
+bool lint_constraints(const struct lint *l)
+{
+    struct pke_arena *arena = pke_arena_new();
+    struct ca_names names;
+    bool kept = ca_names_decode(&l->tbs, arena, &names, NULL) == PKE_OK &&
+                ca_issuer_check_names(l->ctx->issuer, &names, NULL) == PKE_OK;
+
+    pke_arena_free(arena);
+    return kept;
+}
+
 bool lint_sid_decided(const struct lint *l)
 {
     const char *want = l->ctx->decision->sid;

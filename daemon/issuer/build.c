@@ -84,14 +84,22 @@ static void clamp_validity(struct request *req, const struct ca_issuer *ca)
         d->not_after = ca_issuer_not_after(ca);
 }
 
+/* What no verifier would accept below this CA is not recorded, and costs no signature. */
+static enum pke_err check_constraints(struct request *req)
+{
+    const struct ca_names names = {
+        .subject = req->decision.subject, .san = req->decision.san, .sid = req->decision.sid};
+
+    return ca_issuer_check_names(req->tmpl->ca->ca, &names, &req->fail);
+}
+
 static enum pke_err build_tbs(struct request *req)
 {
     const struct ca_issuer *ca = req->tmpl->ca->ca;
     struct ca_cert_spec spec = {.subject = &req->decision.subject,
                                 .san = &req->decision.san,
                                 .sid = req->decision.sid,
-                                .spki = req->csr.spki,
-                                .ec_key = req->csr.key_type != CA_KEY_RSA};
+                                .spki = req->csr.spki};
     struct pke_buf tbs;
     enum pke_err err;
 
@@ -113,7 +121,7 @@ static enum pke_err build_tbs(struct request *req)
 static enum pke_err lint_tbs(struct request *req)
 {
     const struct policy_template *t = req->tmpl->policy;
-    const struct ca_lint_profile profile = setup_lint_profile(t);
+    const struct ca_profile_spec profile = setup_profile_spec(t, req->tmpl->ca->conf);
     const struct ca_lint_decision decision = {.subject = &req->decision.subject,
                                               .san = &req->decision.san,
                                               .sid = req->decision.sid,
@@ -121,8 +129,11 @@ static enum pke_err lint_tbs(struct request *req)
                                               .not_after = req->decision.not_after,
                                               .spki = req->csr.spki,
                                               .serial = PKE_BYTES(req->serial, sizeof req->serial)};
-    const struct ca_lint_context lint = {
-        .issuer = req->tmpl->ca->ca, .profile = &profile, .decision = &decision, .now = req->now_ms / 1000};
+    const struct ca_lint_context lint = {.issuer = req->tmpl->ca->ca,
+                                         .profile = &profile,
+                                         .max_validity = t->validity / 1000,
+                                         .decision = &decision,
+                                         .now = req->now_ms / 1000};
 
     return ca_lint(req->tbs, &lint, req->linted, &req->fail);
 }
@@ -143,6 +154,8 @@ enum pke_err check_build(struct request *req)
         new_ent_dmid(req);
     if (err == PKE_OK)
         fill_san(req);
+    if (err == PKE_OK)
+        err = check_constraints(req);
     if (err == PKE_OK)
         err = build_tbs(req);
     if (err == PKE_OK)

@@ -56,8 +56,8 @@ enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key,
 struct setup *setup_ref(struct setup *s);
 void setup_unref(struct setup *s); /* accepts NULL */
 const struct issuer_template *setup_template(const struct setup *s, const char *name);
-/** What lint holds a certificate of @p t against. Borrows from it. */
-struct ca_lint_profile setup_lint_profile(const struct policy_template *t);
+/** What template and issuer say of each certificate. Borrows from both. */
+struct ca_profile_spec setup_profile_spec(const struct policy_template *t, const struct conf_issuer *issuer);
 
 /* ---- the role's state
  * -------------------------------------------------------------------------------------------- */

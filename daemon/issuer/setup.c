@@ -84,19 +84,31 @@ static enum pke_err load_maa_keys(const struct policy_template *t, struct jose_k
                                         t->name, why.text);
 }
 
-struct ca_lint_profile setup_lint_profile(const struct policy_template *t)
+struct ca_profile_spec setup_profile_spec(const struct policy_template *t, const struct conf_issuer *issuer)
 {
-    return (struct ca_lint_profile){
-        .ekus = &t->ekus, .key_usage = t->key_encipherment ? 0xa0 : 0x80, .max_validity = t->validity / 1000};
+    return (struct ca_profile_spec){
+        .ekus = &t->ekus,
+        .key_usage = policy_template_key_usage(t),
+        .application_policies = &t->application_policies,
+        .policies = &t->certificate_policies,
+        .cps_uri = t->cps_uri,
+        .template_name = t->template_extension == POLICY_TEMPLATE_NAME ? t->common_name : NULL,
+        .template_oid = t->template_extension == POLICY_TEMPLATE_OID ? t->template_oid : NULL,
+        .template_major = (uint32_t)t->major_revision,
+        .template_minor = (uint32_t)t->minor_revision,
+        .crl_urls = &issuer->crl_urls,
+        .ca_issuers_urls = &issuer->ca_issuers_urls,
+    };
 }
 
 static enum pke_err load_template(struct setup *s, const struct policy_template *t,
                                   struct issuer_template *ret, struct pke_fail *fail)
 {
-    struct ca_profile_spec spec = {.ekus = &t->ekus, .key_encipherment = t->key_encipherment};
+    struct ca_profile_spec spec;
 
     ret->policy = t;
     ret->ca = find_ca(s, t->issuer);
+    spec = setup_profile_spec(t, ret->ca->conf);
     for (size_t i = 0; i < t->ekus.n; i++)
         if (!pke_strings_has(&ret->ca->conf->allowed_ekus, t->ekus.v[i]))
             return pke_fail_set(fail, PKE_CONFIG, "template-eku", "floor policy",

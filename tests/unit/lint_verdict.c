@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What lint and the check before release say of certificates: one line each for test_lint.py. Usage:
- * lint_verdict base|full|agent CA.pem GOOD.der FILE..., or lint_verdict rules. The names are those that
- * tests/data/cert/generate.py writes, key and serial are those of GOOD.der. "agent" is the full profile of a
- * template with an application policy that is none of its extended key usages.
+ * lint_verdict base|full|agent|constrained CA.pem GOOD.der FILE..., or lint_verdict rules. The names are
+ * those that tests/data/cert/generate.py writes, key and serial are those of GOOD.der. "agent" is the full
+ * profile of a template with an application policy that is none of its extended key usages, "constrained" the
+ * full one.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,29 +23,25 @@
 static char client_auth[] = "1.3.6.1.5.5.7.3.2", enroller[] = "1.3.6.1.4.1.311.20.2.1",
             smart_card[] = "1.3.6.1.4.1.311.20.2.2", policy1[] = "1.3.6.1.4.1.99999.1",
             policy2[] = "1.3.6.1.4.1.99999.2", crl_a[] = "http://pki.example/a.crl",
-            crl_b[] = "http://pki.example/b.crl", delta[] = "http://pki.example/d.crl",
-            cer[] = "http://pki.example/a.cer";
+            crl_b[] = "http://pki.example/b.crl", cer[] = "http://pki.example/a.cer";
 static char *usages[] = {client_auth, smart_card}, *policies[] = {policy1, policy2}, *crls[] = {crl_a, crl_b},
-            *deltas[] = {delta}, *cers[] = {cer}, *agents[] = {enroller};
+            *cers[] = {cer}, *agents[] = {enroller};
 static const struct pke_strings one_usage = {usages, 1}, two_usages = {usages, 2},
-                                two_policies = {policies, 2}, two_crls = {crls, 2}, one_delta = {deltas, 1},
-                                one_cer = {cers, 1}, agent = {agents, 1};
+                                two_policies = {policies, 2}, two_crls = {crls, 2}, one_cer = {cers, 1},
+                                agent = {agents, 1};
 
-static const struct ca_lint_profile base_profile = {
-    .ekus = &one_usage, .key_usage = 0xa0, .max_validity = 366 * 86400};
-static const struct ca_lint_profile full_profile = {.ekus = &two_usages,
+static const struct ca_profile_spec base_profile = {.ekus = &one_usage, .key_usage = 0xa0};
+static const struct ca_profile_spec full_profile = {.ekus = &two_usages,
                                                     .key_usage = 0xa0,
                                                     .application_policies = &one_usage,
-                                                    .certificate_policies = &two_policies,
+                                                    .policies = &two_policies,
                                                     .cps_uri = "https://pki.example/cps",
                                                     .crl_urls = &two_crls,
-                                                    .delta_urls = &one_delta,
                                                     .ca_issuers_urls = &one_cer,
                                                     .template_name = "Ger\xc3\xa4t",
                                                     .template_oid = "1.3.6.1.4.1.311.21.8.1.2.3",
                                                     .template_major = 100,
-                                                    .template_minor = 1,
-                                                    .max_validity = 366 * 86400};
+                                                    .template_minor = 1};
 
 static struct pke_pair base_subject[] = {{PKE_RDN_CN, "dev-1"}},
                        base_san[] = {{PKE_SAN_URI, "urn:uuid:4d5c8f46-6a4f-4d63-8a4f-0f8ec1a2b3c4"}};
@@ -94,7 +91,7 @@ static void verdict(const struct ca_issuer *ca, const char *kind, const struct c
                     struct pke_bytes certificate)
 {
     bool full = strcmp(kind, "base") != 0;
-    struct ca_lint_profile profile = full ? full_profile : base_profile;
+    struct ca_profile_spec profile = full ? full_profile : base_profile;
     struct pke_bytes tbs = tbs_of(certificate);
     struct ca_lint_decision decision = {.subject = full ? &full_subjects : &base_subjects,
                                         .san = full ? &full_sans : &base_sans,
@@ -103,7 +100,7 @@ static void verdict(const struct ca_issuer *ca, const char *kind, const struct c
                                         .not_after = END,
                                         .spki = good->spki,
                                         .serial = good->serial};
-    const struct ca_lint_context context = {ca, &profile, &decision, START};
+    const struct ca_lint_context context = {ca, &profile, 366 * 86400, &decision, START};
     uint8_t digest[CA_LINT_DIGEST] = {0};
     struct pke_fail fail = {0};
 

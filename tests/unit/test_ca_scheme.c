@@ -158,9 +158,8 @@ static const struct pke_pairs subject = {names, 1};
 
 static struct pke_buf build(const struct ca_issuer *ca)
 {
-    struct ca_profile_spec profile_spec = {.ekus = &ekus};
-    struct ca_cert_spec spec = {
-        .subject = &subject, .not_before = NOW - 600, .not_after = NOW + 30 * DAY, .ec_key = true};
+    struct ca_profile_spec profile_spec = {.ekus = &ekus, .key_usage = CA_USAGE_DIGITAL_SIGNATURE};
+    struct ca_cert_spec spec = {.subject = &subject, .not_before = NOW - 600, .not_after = NOW + 30 * DAY};
     struct ca_profile *profile = NULL;
     struct pke_fail fail;
     unsigned char *spki = NULL;
@@ -277,7 +276,7 @@ static void pss_is_what_the_certificate_says(void **state)
 /* As if all had been decided that the bytes say; the names of build(). */
 static enum pke_err ask_lint(const struct ca_issuer *ca, struct pke_bytes der, struct pke_fail *fail)
 {
-    const struct ca_lint_profile profile = {.ekus = &ekus, .key_usage = 0x80, .max_validity = 366 * DAY};
+    const struct ca_profile_spec profile = {.ekus = &ekus, .key_usage = CA_USAGE_DIGITAL_SIGNATURE};
     struct ca_tbs tbs;
     struct ca_lint_decision decision = {.subject = &subject};
 
@@ -286,7 +285,7 @@ static enum pke_err ask_lint(const struct ca_issuer *ca, struct pke_bytes der, s
     decision.not_after = tbs.not_after;
     decision.spki = tbs.spki;
     decision.serial = tbs.serial;
-    const struct ca_lint_context context = {ca, &profile, &decision, NOW};
+    const struct ca_lint_context context = {ca, &profile, 366 * DAY, &decision, NOW};
     return ca_lint(der, &context, NULL, fail);
 }
 
@@ -299,10 +298,13 @@ static void lint_and_floor_know_the_configured_scheme_only(void **state)
     for (size_t built = 0; built < 2; built++)
         for (size_t asked = 0; asked < 2; asked++) {
             struct ca_issuer *ca = load(0, schemes[built]), *configured = load(0, schemes[asked]);
+            const struct ca_floor_template any = {.key_usage = CA_USAGE_DIGITAL_SIGNATURE};
             const struct ca_floor_limits limits = {.max_validity = 366 * DAY,
                                                    .max_backdate = 3600,
                                                    .allowed_ekus = ekus,
-                                                   .scheme = schemes[asked]};
+                                                   .scheme = schemes[asked],
+                                                   .templates = &any,
+                                                   .n_templates = 1};
             struct pke_fail lint = {0}, floor = {0};
             struct pke_buf tbs = build(ca);
             struct ca_floor *f = NULL;

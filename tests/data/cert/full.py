@@ -24,7 +24,8 @@ def cps(uri):
 
 
 def points(extension, *uris, more=b""):
-    return ext(extension, seq(*[seq(tlv(0xA0, tlv(0xA0, tlv(0x86, u))), more) for u in uris]))
+    """One DistributionPoint with all of them."""
+    return ext(extension, seq(seq(tlv(0xA0, tlv(0xA0, *[tlv(0x86, u) for u in uris])), more)))
 
 
 def aia(*uris, method="1.3.6.1.5.5.7.48.2"):
@@ -49,7 +50,7 @@ class Full:
         exts = {"ku": key_usage(b"\xa0", 5), "eku": eku(CLIENT_AUTH, "1.3.6.1.4.1.311.20.2.2"), "bc": BC_LEAF,
                 "ski": ski(self.lab.leaf), "aki": aki(self.lab.ica), "crl": points("2.5.29.31", b"http://pki.example/a.crl",
                                                                          b"http://pki.example/b.crl"),
-                "delta": points("2.5.29.46", b"http://pki.example/d.crl"), "aia": aia(b"http://pki.example/a.cer"),
+                "aia": aia(b"http://pki.example/a.cer"),
                 "app": policies("1.3.6.1.4.1.311.21.10", CLIENT_AUTH), "policy": policies(
                     "2.5.29.32", "1.3.6.1.4.1.99999.1", "1.3.6.1.4.1.99999.2", qualifier=cps(b"https://pki.example/cps")),
                 "v1": ext("1.3.6.1.4.1.311.20.2", tlv(0x1E, "Ger\u00e4t".encode("utf-16-be"))),
@@ -182,7 +183,9 @@ class Full:
             "crl_point_empty": swap("crl", ext("2.5.29.31", seq(seq()))),
             "crl_reasons": swap("crl", points("2.5.29.31", http + b"a.crl", http + b"b.crl", more=tlv(0x81, b"\6\x40"))),
             "crl_relative": swap("crl", points("2.5.29.31", b"a.crl", b"b.crl")),
-            "delta_none": self.full(drop=("delta",)), "delta_other": swap("delta", points("2.5.29.46", http + b"x.crl")),
+            "crl_two_points": swap("crl", ext("2.5.29.31", seq(*[seq(tlv(0xA0, tlv(0xA0, tlv(0x86, http + u)))) for u in
+                                                                  (b"a.crl", b"b.crl")]))),
+            "freshest_crl": swap("more", points("2.5.29.46", http + b"d.crl")),
             "aia_none": self.full(drop=("aia",)), "aia_other": swap("aia", aia(http + b"b.cer")),
             "aia_ocsp": swap("aia", aia(http + b"a.cer", method="1.3.6.1.5.5.7.48.1")), "aia_empty": swap(
                 "aia", ext("1.3.6.1.5.5.7.1.1", seq())),

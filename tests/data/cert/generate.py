@@ -69,6 +69,8 @@ class Lab:
         fields = {"key": self.root, "issuer": self.root_name, "subject": self.issuer, "spki": spki(self.ica),
                   "validity": ROOT_VALIDITY, "serial": self.new_serial()}
         write("ica", self.cert(ica, **fields), pem=True)
+        constraints = ext("2.5.29.30", seq(tlv(0xA0, seq(dns(b"example.org")))), True)
+        write("ica-constrained", self.cert(ica + [constraints], **fields), pem=True)
         write("ica-not-ca", self.cert([BC_LEAF] + ica[1:], **fields), pem=True)
         write("ica-no-certsign", self.cert([ica[0], key_usage(b"\x80", 7)] + ica[2:], **fields), pem=True)
         write("ica-no-ski", self.cert([ica[0], ica[1], ica[3]], **fields), pem=True)
