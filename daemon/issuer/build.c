@@ -5,8 +5,8 @@
 
 #include "base/encode.h"
 #include "base/mem.h"
-#include "ca/lint.h"
 #include "daemon/issuer/issuer.h"
+#include "daemon/issuer/tbs.h"
 #include "policy/renew.h"
 
 /* Clock rule (reliability goal R8): after a jump, nothing is issued until the operator looked. */
@@ -56,86 +56,22 @@ static void new_ent_dmid(struct request *req)
     req->ent_dmid = text;
 }
 
-/* Fill "{ent-dmid}" in the SAN: the one value that only the issuer knows. */
-static void fill_san(struct request *req)
-{
-    static const char mark[] = "{ent-dmid}";
-
-    for (size_t i = 0; i < req->decision.san.n; i++) {
-        const char *value = req->decision.san.v[i].value, *at = strstr(value, mark);
-
-        if (at)
-            req->decision.san.v[i].value = pke_arena_printf(req->arena, "%.*s%s%s", (int)(at - value), value,
-                                                            req->ent_dmid, at + sizeof mark - 1);
-    }
-}
-
-/* Within the CA's life: the whole period moves behind a young CA's start, and is cut at its end. */
-static void clamp_validity(struct request *req, const struct ca_issuer *ca)
-{
-    struct policy_decision *d = &req->decision;
-    int64_t early = ca_issuer_not_before(ca) - d->not_before;
-
-    if (early > 0) {
-        d->not_before += early;
-        d->not_after += early;
-    }
-    if (d->not_after > ca_issuer_not_after(ca))
-        d->not_after = ca_issuer_not_after(ca);
-}
-
-/* What no verifier would accept below this CA is not recorded, and costs no signature. */
-static enum pke_err check_constraints(struct request *req)
-{
-    const struct ca_names names = {
-        .subject = req->decision.subject, .san = req->decision.san, .sid = req->decision.sid};
-
-    return ca_issuer_check_names(req->tmpl->ca->ca, &names, &req->fail);
-}
-
 static enum pke_err build_tbs(struct request *req)
 {
-    const struct ca_issuer *ca = req->tmpl->ca->ca;
-    struct ca_cert_spec spec = {.subject = &req->decision.subject,
-                                .san = &req->decision.san,
-                                .sid = req->decision.sid,
-                                .spki = req->csr.spki};
-    struct pke_buf tbs;
     enum pke_err err;
 
-    clamp_validity(req, ca);
-    spec.not_before = req->decision.not_before;
-    spec.not_after = req->decision.not_after;
     ca_serial_new(ledger_node(req->issuer->ledger), req->serial);
-    memcpy(spec.serial, req->serial, sizeof spec.serial);
     pke_hex(PKE_BYTES(req->serial, sizeof req->serial), false, req->serial_hex);
-    pke_buf_init(&tbs, CA_TBS_MAX);
-    err = ca_tbs_build(ca, req->tmpl->profile, &spec, &tbs, &req->fail);
-    if (err == PKE_OK)
-        req->tbs = pke_arena_bytes(req->arena, pke_buf_bytes(&tbs));
-    pke_buf_done(&tbs);
+    struct tbs t = {.tmpl = req->tmpl,
+                    .decision = &req->decision,
+                    .spki = req->csr.spki,
+                    .serial = req->serial,
+                    .ent_dmid = req->ent_dmid,
+                    .now = req->now_ms / 1000};
+    err = tbs_make(&t, req->arena, &req->fail);
+    req->tbs = t.der;
+    memcpy(req->linted, t.linted, sizeof req->linted);
     return err;
-}
-
-/* What template and issuer say, and what was decided, told to lint without the builder in between. */
-static enum pke_err lint_tbs(struct request *req)
-{
-    const struct policy_template *t = req->tmpl->policy;
-    const struct ca_profile_spec profile = setup_profile_spec(t, req->tmpl->ca->conf);
-    const struct ca_lint_decision decision = {.subject = &req->decision.subject,
-                                              .san = &req->decision.san,
-                                              .sid = req->decision.sid,
-                                              .not_before = req->decision.not_before,
-                                              .not_after = req->decision.not_after,
-                                              .spki = req->csr.spki,
-                                              .serial = PKE_BYTES(req->serial, sizeof req->serial)};
-    const struct ca_lint_context lint = {.issuer = req->tmpl->ca->ca,
-                                         .profile = &profile,
-                                         .max_validity = t->validity / 1000,
-                                         .decision = &decision,
-                                         .now = req->now_ms / 1000};
-
-    return ca_lint(req->tbs, &lint, req->linted, &req->fail);
 }
 
 enum pke_err check_build(struct request *req)
@@ -153,12 +89,6 @@ enum pke_err check_build(struct request *req)
     if (err == PKE_OK && !req->ent_dmid)
         new_ent_dmid(req);
     if (err == PKE_OK)
-        fill_san(req);
-    if (err == PKE_OK)
-        err = check_constraints(req);
-    if (err == PKE_OK)
         err = build_tbs(req);
-    if (err == PKE_OK)
-        err = lint_tbs(req);
     return err;
 }

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "daemon/common/file.h"
 #include "daemon/issuer/issuer.h"
+#include "daemon/issuer/sample.h"
 
 #define MAX_PEM   65536
 #define MAX_ROOTS (1u << 20)
@@ -148,6 +149,8 @@ enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key,
     }
     for (size_t i = 0; err == PKE_OK && i < conf->n_templates; i++)
         err = load_template(s, &conf->templates[i], &s->templates[s->n_templates++], fail);
+    if (err == PKE_OK)
+        err = sample_try(s, role_wall_ms() / 1000, fail);
     if (err != PKE_OK) {
         setup_unref(s);
         return err;
