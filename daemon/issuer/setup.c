@@ -106,6 +106,8 @@ static enum pke_err load_template(struct setup *s, const struct policy_template 
                                   struct issuer_template *ret, struct pke_fail *fail)
 {
     struct ca_profile_spec spec;
+    struct pke_fail why = {0};
+    enum pke_err err;
 
     ret->policy = t;
     ret->ca = find_ca(s, t->issuer);
@@ -123,7 +125,9 @@ static enum pke_err load_template(struct setup *s, const struct policy_template 
         return fail->err;
     if (t->maa_keys_file && load_maa_keys(t, &ret->maa_keys, fail) != PKE_OK)
         return fail->err;
-    return ca_profile_new(ret->ca->ca, &spec, &ret->profile, fail);
+    if ((err = ca_profile_new(ret->ca->ca, &spec, &ret->profile, &why)))
+        return pke_fail_set(fail, err, why.reason, why.rule, "template %s: %s", t->name, why.text);
+    return PKE_OK;
 }
 
 enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key, struct setup **ret,

@@ -14,12 +14,12 @@ TEMPLATE = ("templates", "device")
 ISSUER = ("issuers", "lab")
 # options -> reason in the sentence, rule
 MISTAKES = {
-    "a URI outside of the issuer's": ({(*TEMPLATE, "san-uri"): "https://elsewhere.example/{device-id}"}, "floor-uri"),
-    "a beginning too long ago": ({(*TEMPLATE, "backdate"): "2h", (*ISSUER, "max-backdate"): "1d"}, "validity-starts-now"),
-    "no usage that an EC key can have": ({(*TEMPLATE, "key-usage"): "[key-encipherment]", (*TEMPLATE, "allow-ec"): "yes"},
-                                         "tbs-key-usage"),
-    "a principal that is no common name": ({(*TEMPLATE, "allow"): "['" + "x" * 65 + "']", (*TEMPLATE, "subject-full"):
-                                            "principal"}, "subject-value"),
+    "a URI outside of the issuer's bounds": ({(*TEMPLATE, "san-uri"): "https://elsewhere.example/{device-id}"}, "floor-uri"),
+    "more than fits into a certificate": ({(*ISSUER, "crl-urls"): [f"http://{i}.example/" + "x" * 1000 for i in range(8)],
+                                           (*ISSUER, "ca-issuers-urls"): [f"http://{i}.example/" + "x" * 700 for i in range(3)]},
+                                          "size"),
+    "a principal that is no common name": ({(*TEMPLATE, "allow"): ["x" * 65], (*TEMPLATE, "subject-full"): "principal"},
+                                           "subject-value"),
 }
 
 
@@ -46,7 +46,7 @@ def refused_unless_enabled():
     """A template that nobody can use is nobody's mistake."""
     before = read_text(LAB.config)
     LAB.set_option(("templates", "spare", "issuer"), "lab")
-    for option, value in (("common-name", "Spare"), ("san-uri", "https://elsewhere.example/"), ("validity", "30d"),
+    for option, value in (("common-name", "Spare"), ("san-uri", "https://elsewhere.example/"), ("validity", "365d"),
                           ("allow", "['*']"), ("enabled", "no")):
         LAB.set_option(("templates", "spare", option), value)
     r = LAB.ctl("reload")
@@ -75,6 +75,23 @@ def refused_at_start():
     LAB.issues_again("and the daemon starts without the mistake")
 
 
+def refused_by_the_ca():
+    """A CA with name constraints, and a template whose names lie outside of them."""
+    LAB.stop()
+    LAB.make_sub_ca("nameConstraints=critical,permitted;URI:.corp.example\n")
+    LAB.set_option((*TEMPLATE, "san-uri"), "urn:x:{device-id}")
+    write_text(LAB.log, "")
+    LAB.launch()
+    tap.equal(LAB.process.wait(60), 78, "against the CA's name constraints: the start ends with 78")
+    log = LAB.read_log()
+    tap.ok("template device" in log and "name-constraint" in log, "and the log says why", log)
+    LAB.stop()
+    LAB.set_option((*TEMPLATE, "san-uri"), "https://mdm.corp.example/{device-id}")
+    LAB.set_option((*ISSUER, "uri-prefixes"), ["https://mdm.corp.example/"])
+    LAB.start()
+    LAB.issues_again("within them it starts and issues")
+
+
 def main():
     global LAB  # pylint: disable=global-statement
     if lab_module.missing():
@@ -82,7 +99,7 @@ def main():
         return
     with MdmLab() as lab:
         LAB = lab
-        for f in (refused_at_reload, refused_unless_enabled, refused_at_start):
+        for f in (refused_at_reload, refused_unless_enabled, refused_at_start, refused_by_the_ca):
             f()
 
 
