@@ -17,8 +17,9 @@
 #define SAMPLE_DEVICE "{5F1D9A04-6C0E-4F4B-9D64-0B6D21D8A5F1}" /* as Windows sends them */
 #define SAMPLE_UUID   "5f1d9a04-6c0e-4f4b-9d64-0b6d21d8a5f1"
 
-/* Where the names of a sample are from: the bounds of the floor, or the principals that may enroll. */
-enum variant { FROM_BOUNDS, FROM_ALLOW, VARIANTS };
+/* Who asks: somebody with every name, in domains from the bounds of the floor or from the principals that may
+ * enroll; or somebody with those only that the bounds let through, where a template takes what there is. */
+enum variant { FROM_BOUNDS, FROM_ALLOW, WITHIN_BOUNDS, VARIANTS };
 
 struct trial {
     const struct setup *setup;
@@ -76,24 +77,30 @@ static const char *principal_of(const struct trial *t)
     return pke_arena_printf(t->arena, "sample.user@%s", allowed_domain(t));
 }
 
-/* Somebody with every name that there is. */
+static void add(const struct trial *t, struct pke_pairs *attributes, bool bounded, const char *kind,
+                const char *value)
+{
+    if (bounded || t->variant != WITHIN_BOUNDS)
+        pke_pairs_add(attributes, t->arena, kind, value);
+}
+
 static void fill_identity(const struct trial *t, struct policy_identity *id, struct pke_pairs *attributes)
 {
     const struct conf_issuer *issuer = t->tmpl->ca->conf;
     struct pke_arena *a = t->arena;
     const char *upn = pke_arena_printf(a, "sample.user@%s", domain_of(t, &issuer->upn_suffixes));
+    const char *uri = issuer->uri_prefixes.n ? issuer->uri_prefixes.v[0] : "urn:";
 
-    pke_pairs_add(attributes, a, PKE_SAN_UPN, upn);
-    pke_pairs_add(attributes, a, PKE_SAN_DNS,
-                  pke_arena_printf(a, "sample-device.%s", domain_of(t, &issuer->dns_suffixes)));
-    pke_pairs_add(attributes, a, PKE_SAN_EMAIL,
-                  pke_arena_printf(a, "sample.user@%s", domain_of(t, &issuer->email_suffixes)));
-    pke_pairs_add(attributes, a, PKE_SAN_URI,
-                  pke_arena_printf(a, "%s%s", issuer->uri_prefixes.n ? issuer->uri_prefixes.v[0] : "urn:",
-                                   "uuid:" SAMPLE_UUID));
-    pke_pairs_add(attributes, a, PKE_SAN_GUID, SAMPLE_UUID);
-    pke_pairs_add(attributes, a, PKE_NAME_SID, sid_of(t));
-    pke_pairs_add(attributes, a, PKE_RDN_CN, "Sample User");
+    add(t, attributes, issuer->upn_suffixes.n, PKE_SAN_UPN, upn);
+    add(t, attributes, issuer->dns_suffixes.n, PKE_SAN_DNS,
+        pke_arena_printf(a, "sample-device.%s", domain_of(t, &issuer->dns_suffixes)));
+    add(t, attributes, issuer->email_suffixes.n, PKE_SAN_EMAIL,
+        pke_arena_printf(a, "sample.user@%s", domain_of(t, &issuer->email_suffixes)));
+    add(t, attributes, issuer->uri_prefixes.n, PKE_SAN_URI,
+        pke_arena_printf(a, "%suuid:%s", uri, SAMPLE_UUID));
+    add(t, attributes, issuer->allow_guid, PKE_SAN_GUID, SAMPLE_UUID);
+    add(t, attributes, issuer->sid_prefixes.n, PKE_NAME_SID, sid_of(t));
+    add(t, attributes, true, PKE_RDN_CN, "Sample User");
     *id = (struct policy_identity){.tenant = "sample",
                                    .principal = principal_of(t),
                                    .user_id = SAMPLE_UUID,
