@@ -131,7 +131,6 @@ static enum pke_err one(struct trial *t, struct pke_fail *fail)
                       .decision = &decision,
                       .spki = pke_buf_bytes(&spki),
                       .serial = serial,
-                      .ent_dmid = SAMPLE_UUID,
                       .now = t->now};
     err = tbs_make(&tbs, t->arena, fail);
     if (err == PKE_OK)

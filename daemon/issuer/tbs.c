@@ -8,20 +8,6 @@
 #include "ca/lint.h"
 #include "daemon/issuer/issuer.h"
 
-/* Fill "{ent-dmid}" in the SAN: the one value that only the issuer knows. */
-static void fill_san(const struct tbs *t, struct pke_arena *arena)
-{
-    static const char mark[] = "{ent-dmid}";
-
-    for (size_t i = 0; i < t->decision->san.n; i++) {
-        const char *value = t->decision->san.v[i].value, *at = strstr(value, mark);
-
-        if (at)
-            t->decision->san.v[i].value = pke_arena_printf(arena, "%.*s%s%s", (int)(at - value), value,
-                                                           t->ent_dmid, at + sizeof mark - 1);
-    }
-}
-
 /* Within the CA's life: the whole period moves behind a young CA's start, and is cut at its end. */
 static void clamp_validity(struct policy_decision *d, const struct ca_issuer *ca)
 {
@@ -87,10 +73,8 @@ static enum pke_err lint(struct tbs *t, struct pke_fail *fail)
 
 enum pke_err tbs_make(struct tbs *t, struct pke_arena *arena, struct pke_fail *fail)
 {
-    enum pke_err err;
+    enum pke_err err = check_constraints(t, fail);
 
-    fill_san(t, arena);
-    err = check_constraints(t, fail);
     clamp_validity(t->decision, t->tmpl->ca->ca);
     if (err == PKE_OK)
         err = build(t, arena, fail);

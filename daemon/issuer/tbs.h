@@ -15,7 +15,6 @@ struct tbs {
     struct policy_decision *decision; /* its validity is clamped to the CA's */
     struct pke_bytes spki;
     const uint8_t *serial; /* CA_SERIAL_SIZE octets */
-    const char *ent_dmid;  /* for the SAN */
     int64_t now;           /* seconds */
     /* made: */
     struct pke_bytes der; /* in the arena */
