@@ -18,11 +18,12 @@
 #include "daemon/issuer/issuer.h"
 
 #define RULE          "control API: revocation"
-#define CHUNK         50          /* certificates in one change: a few ms */
+#define CHUNK         50          /* certificates in one change, */
+#define CHUNK_US      10000       /* or as many as can be done in this time */
 #define PAGE          500         /* of one call, at most */
 #define PAGE_BYTES    (36u << 10) /* of JSON, so that the answer fits into a frame */
 #define WITHOUT_COUNT 10          /* more than these only for who says how many they are */
-#define MAX_ISSUERS   CONF_MAX_KEYS
+#define MAX_ISSUERS   CHUNK
 
 enum stage { STAGE_COUNT, STAGE_CHANGE };
 
@@ -224,10 +225,13 @@ static enum pke_err apply_count(struct issuer *is, struct revocation *r, struct 
 static enum pke_err apply_chunk(struct issuer *is, struct revocation *r, struct pke_fail *fail)
 {
     struct ledger_selected rows[CHUNK];
+    uint64_t start = keys_micros();
     size_t n;
     enum pke_err err = ledger_select(is->ledger, &r->which, &r->place, CHUNK, r->scratch, rows, &n, fail);
 
     for (size_t i = 0; err == PKE_OK && i < n && r->bytes < PAGE_BYTES; i++) {
+        if (i && keys_micros() - start > CHUNK_US)
+            break;
         err = change_one(is, r, &rows[i], fail);
         r->place = rows[i].place;
         r->last = i + 1 == n && n < CHUNK;
