@@ -14,6 +14,7 @@
 #include "base/encode.h"
 #include "base/mem.h"
 #include "base/timefmt.h"
+#include "daemon/common/log.h"
 #include "daemon/issuer/crl.h"
 #include "daemon/issuer/issuer.h"
 
@@ -96,6 +97,8 @@ static bool read_cursor(const char *text, struct ledger_place *ret)
 
 static void end_well(struct issuer *is, struct revocation *r)
 {
+    bool more = !r->last;
+    struct pke_fail fail;
     json_t *answer =
         json_pack("{s:s, s:b, s:i, s:i, s:i, s:O, s:o}", "reason",
                   r->release ? "removeFromCRL" : ledger_reason_text(r->how.reason), "dry_run", r->how.dry_run,
@@ -110,6 +113,9 @@ static void end_well(struct issuer *is, struct revocation *r)
     else
         json_decref(answer);
     revocation_free(r);
+    /* who revokes page after page leaves no idle moment for it, and many pages at once would be felt */
+    if (more && ledger_checkpoint(is->ledger, &fail) != PKE_OK)
+        log_fail(LOG_WARNING, "checkpoint", &fail, NULL);
 }
 
 /* ---- what one certificate's change gives ---- */
