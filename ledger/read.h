@@ -59,6 +59,7 @@ struct ledger_row {
     struct ledger_approval approval;
     struct ledger_waiting waiting;
     struct pke_bytes certificate, request;
+    const char *explanation; /* JSON array; NULL: none, or a listing */
 };
 
 /**

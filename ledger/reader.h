@@ -23,7 +23,7 @@
     " a.attempts, a.last_at, a.decided_at, a.expires_at, t.number, t.state, t.waiting_at, t.expires_at,"    \
     " t.finished_at, t.fail_reason,"                                                                        \
     " (SELECT o.request_id FROM request o WHERE o.id = t.result AND t.state = 'issued'), "
-#define READER_ID_COLUMN 55 /* of a listing: after READER_COLUMNS and the two byte columns */
+#define READER_ID_COLUMN 56 /* of a listing: after READER_COLUMNS and the three long columns */
 #define READER_FROM                                         \
     "request r LEFT JOIN certificate c ON c.request = r.id" \
     " LEFT JOIN admission a ON a.request = r.id"            \
@@ -36,7 +36,7 @@
     "ticket t CROSS JOIN request r ON r.id = t.request" \
     " LEFT JOIN certificate c ON c.request = r.id"      \
     " LEFT JOIN admission a ON a.request = r.id"
-#define READER_WHOLE "SELECT " READER_COLUMNS "c.der, r.request FROM "
+#define READER_WHOLE "SELECT " READER_COLUMNS "c.der, r.request, r.explanation FROM "
 #define READER_ISSUED(where)                                            \
     READER_WHOLE "certificate c JOIN request r ON r.id = c.request"     \
                  " LEFT JOIN admission a ON a.request = r.id"           \

@@ -90,7 +90,10 @@ static enum pke_err check_constraints(struct request *req)
     const struct ca_names names = {
         .subject = req->decision.subject, .san = req->decision.san, .sid = req->decision.sid};
 
-    return ca_issuer_check_names(req->tmpl->ca->ca, &names, &req->fail);
+    if (ca_issuer_check_names(req->tmpl->ca->ca, &names, &req->fail) != PKE_OK)
+        return req->fail.err;
+    explain(req, PKE_TRAIL_PASSED, "name constraints", "RFC 5280 4.2.1.10", NULL, NULL);
+    return PKE_OK;
 }
 
 static enum pke_err build_tbs(struct request *req)
@@ -117,12 +120,24 @@ static enum pke_err build_tbs(struct request *req)
     return err;
 }
 
-enum pke_err check_build(struct request *req)
+static enum pke_err check_lint(struct request *req)
 {
     struct ca_lint_context lint = {.issuer = req->tmpl->ca->ca,
                                    .ekus = &req->tmpl->policy->ekus,
                                    .max_validity = req->tmpl->policy->validity / 1000,
                                    .now = req->now_ms / 1000};
+    unsigned rules = 0;
+
+    if (ca_lint(req->tbs, &lint, &req->fail) != PKE_OK)
+        return req->fail.err;
+    while (ca_lint_rules[rules].name)
+        rules++;
+    explain(req, PKE_TRAIL_PASSED, "lint", "doc/lint.md", NULL, "%u rules", rules);
+    return PKE_OK;
+}
+
+enum pke_err check_build(struct request *req)
+{
     enum pke_err err = check_clock(req);
 
     if (err == PKE_OK)
@@ -131,7 +146,7 @@ enum pke_err check_build(struct request *req)
         err = check_admission(req);
     if (err == PKE_OK && req->msg.may_wait == MSG_WAIT_ALWAYS)
         err = pke_fail_set(&req->fail, PKE_MAINTENANCE, "draining", "drain", "the server is in maintenance");
-    if (err == PKE_OK)
+    if (err == PKE_OK && !req->dry)
         err = admission_check(req);
     if (err == PKE_OK && !req->ent_dmid)
         new_ent_dmid(req);
@@ -142,6 +157,6 @@ enum pke_err check_build(struct request *req)
     if (err == PKE_OK)
         err = build_tbs(req);
     if (err == PKE_OK)
-        err = ca_lint(req->tbs, &lint, &req->fail);
-    return err;
+        explain_certificate(req);
+    return err == PKE_OK ? check_lint(req) : err;
 }
