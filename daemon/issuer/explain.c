@@ -44,16 +44,15 @@ static void passed(struct request *req, const char *what, const char *rule, cons
 
 static void attributes(struct request *req, const char *source)
 {
-    const struct pke_pairs *known = req->identity.attributes;
+    const struct pke_pairs *known = req->identity.attributes, *mapped = req->identity.mapped;
 
     for (size_t i = 0; known && i < known->n; i++) {
+        const struct pke_pair *a = &known->v[i];
         char what[64];
 
-        snprintf(what, sizeof what, "identity %.40s", known->v[i].name);
-        fact(req, what, known->v[i].value, source);
+        snprintf(what, sizeof what, "identity %.40s", a->name);
+        fact(req, what, a->value, mapped && pke_pairs_get(mapped, a->name) ? "identity map" : source);
     }
-    if (!known)
-        fact(req, "identity upn", req->identity.upn, source);
 }
 
 void explain_identity(struct request *req)
@@ -79,6 +78,22 @@ void explain_identity(struct request *req)
 static const char *const key_names[] = {
     [CA_KEY_RSA] = "RSA", [CA_KEY_P256] = "P-256", [CA_KEY_P384] = "P-384"};
 
+/* As it was read; policy/asked.c says what is dropped. */
+static void asked(struct request *req)
+{
+    const struct ca_csr_asked *a = &req->csr.asked;
+    char what[64];
+
+    for (size_t i = a->n_subject; i < a->names.n; i++) { /* the subject is one line already */
+        snprintf(what, sizeof what, "asked name %.40s", a->names.v[i].name);
+        fact(req, what, a->names.v[i].value, "csr");
+    }
+    for (size_t i = 0; i < a->n_ext; i++)
+        fact(req, a->ext[i].critical ? "asked extension, critical" : "asked extension", a->ext[i].oid, "csr");
+    for (size_t i = 0; i < req->csr.ekus.n; i++)
+        fact(req, "asked extended key usage", req->csr.ekus.v[i], "csr");
+}
+
 void explain_csr(struct request *req)
 {
     const struct ca_csr *csr = &req->csr;
@@ -94,8 +109,7 @@ void explain_csr(struct request *req)
     fact(req, "key sha256", hex, "csr");
     fact(req, "signature algorithm", csr->signature_algorithm, "csr");
     fact(req, "asked subject", csr->subject_text && *csr->subject_text ? csr->subject_text : NULL, "csr");
-    for (size_t i = 0; i < csr->ekus.n; i++)
-        fact(req, "asked extended key usage", csr->ekus.v[i], "csr");
+    asked(req);
 }
 
 /* ---- device and key ---- */

@@ -19,6 +19,7 @@
 #include "daemon/common/role.h"
 #include "daemon/issuer/admit.h"
 #include "daemon/issuer/explain.h"
+#include "daemon/issuer/identity_map.h"
 #include "jose/jwks.h"
 #include "ledger/ledger.h"
 #include "policy/decide.h"
@@ -51,6 +52,7 @@ struct setup {
     size_t n_templates;
     struct pke_bytes *blocked; /* SHA-256 of the SPKIs that no CSR may carry: the CAs' own */
     uint8_t assertion_key[ASSERTION_KEY_SIZE];
+    struct identity_map *identities; /* NULL: none is configured */
 };
 
 enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key, struct setup **ret,
@@ -99,6 +101,7 @@ struct request {
     uint8_t key[LEDGER_KEY_SIZE]; /* idempotency */
     uint64_t prep_id;
     enum request_operation op;
+    struct pke_pairs known_names;    /* of the identity: from the map, then the credential */
     struct policy_identity identity; /* who, as policy sees it: of a renewal the recorded owner */
     struct pke_bytes csr_der;        /* in msg.request, of a renewal inside its CMS */
     const char *device_id, *enrollment_type, *provider;
@@ -291,6 +294,13 @@ enum pke_err check_build(struct request *req);
 /** Answer simulate; false when it is another verb. Everything that a real request goes through but for the
  * key, the ledger's rows and the queue. */
 bool simulate_verb(struct issuer *is, uint64_t id, const struct msg_verb *v);
+
+/* ---- wishes.c: the CSR's, and what is known of the identity */
+
+/** Set req->identity.attributes: the identity map's, then the credential's. Once req->identity is known. */
+void wishes_identity(struct request *req);
+/** What the CSR asks for beside its key, against req->decision. */
+enum pke_err wishes_check(struct request *req);
 
 /* ---- verbs_ledger.c: what operators change in the ledger */
 

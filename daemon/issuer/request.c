@@ -10,6 +10,7 @@
 #include "base/timefmt.h"
 #include "daemon/common/log.h"
 #include "daemon/issuer/request.h"
+#include "policy/names.h"
 
 void request_free(struct request *req)
 {
@@ -90,7 +91,8 @@ static void end_issued(struct request *req)
         waiting_issued(req);
     log_event(LOG_INFO, "certificate issued", "trace_id", req->msg.trace_id, "principal", req->who.principal,
               "device", req->device_id, "serial", req->serial_hex, "subject", req->decision.subject_cn,
-              "csr_subject", req->csr.subject_text, "attestation", req->attestation, NULL);
+              "csr_subject", req->csr.subject_text, "attestation", req->attestation, "dropped",
+              explain_dropped(&req->trail, req->arena), NULL);
     request_answer(req, MSG_ISSUED, msg_issued_fields, &m);
     request_free(req);
     issuer_check_stopped(is);
@@ -271,7 +273,7 @@ static enum pke_err apply_intent(struct issuer *is, struct batch_op *op, struct 
                                .spki_sha256 = PKE_BYTES(req->csr.spki_sha256, sizeof req->csr.spki_sha256),
                                .subject = req->decision.subject_cn,
                                .ent_dmid = req->ent_dmid,
-                               .san_uri = pke_pairs_get(&req->decision.san, PKE_SAN_URI),
+                               .names = policy_names_record(&req->decision, req->arena),
                                .token_id = req->token.token_id,
                                .jti_issuer = req->jti_issuer,
                                .jti = req->jti,
