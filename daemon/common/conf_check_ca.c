@@ -55,14 +55,9 @@ static bool url(const char *s)
 static void check_each(struct conf_impl *ci, size_t i, const char *option, const struct pke_strings *list,
                        bool (*good)(const char *s), const char *expected)
 {
-    for (size_t k = 0; k < list->n; k++) {
-        struct pke_strings before = {list->v, k};
-
+    for (size_t k = 0; k < list->n; k++)
         if (!good(list->v[k]))
             conf_bad_item(ci, CONF_ISSUERS, i, option, list->v[k], "expects %s", expected);
-        else if (pke_strings_has(&before, list->v[k]))
-            conf_bad(ci, CONF_ISSUERS, i, option, "names %s twice", list->v[k]);
-    }
 }
 
 static void check_urls(struct conf_impl *ci, size_t i, const char *option, const struct pke_strings *urls)

@@ -174,15 +174,23 @@ static void validity(struct request *req)
                   until, "clock");
 }
 
-void explain_certificate(struct request *req)
+void explain_certificate(struct request *req, bool linted)
 {
     const struct policy_template *t = req->tmpl->policy;
+    unsigned rules = 0;
 
+    if (!req->tbs.n)
+        return;
+    passed(req, "name constraints", "RFC 5280 4.2.1.10", NULL);
     validity(req);
     usage(req);
     oids(req, "extended key usage", "template: ekus", &t->ekus);
     oids(req, "application policy", "template: application-policies", &t->application_policies);
     oids(req, "certificate policy", "template: certificate-policies", &t->certificate_policies);
+    while (ca_lint_rules[rules].name)
+        rules++;
+    if (linted)
+        explain(req, PKE_TRAIL_PASSED, "lint", "doc/lint.md", NULL, "%u rules", rules);
 }
 
 /* ---- the end ---- */

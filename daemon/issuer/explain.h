@@ -9,6 +9,7 @@
 #define DAEMON_ISSUER_EXPLAIN_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "base/error.h"
 #include "base/trail.h"
@@ -26,7 +27,7 @@ void explain(struct request *req, enum pke_trail_outcome outcome, const char *wh
 void explain_identity(struct request *req);
 void explain_csr(struct request *req); /* also of one that was refused: as far as it was read */
 void explain_device(struct request *req);
-void explain_certificate(struct request *req);
+void explain_certificate(struct request *req, bool linted); /* nothing when it could not be built */
 
 /** The last step of a request that ended with @p why, and req->explanation. Once; later calls change
  * nothing. */

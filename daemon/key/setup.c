@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "daemon/common/conf_floor.h"
+#include "daemon/common/floor.h"
 
 void key_setup_free(struct key_setup *s)
 {
@@ -65,7 +65,7 @@ enum pke_err key_setup_load(const struct conf *conf, const char *name, struct ke
     s = pke_calloc(1, sizeof *s);
     err = load_pin(s, key, fail);
     if (err == PKE_OK)
-        err = conf_floor_load(conf, issuer, &s->floor, fail);
+        err = floor_load(conf, issuer, &s->floor, fail);
     if (err != PKE_OK) {
         key_setup_free(s);
         return err;

@@ -213,6 +213,7 @@ def test_log_names_what_was_dropped():
     real = LAB.client().enroll(csr, device)
     lines = [line for line in LAB.read_log().splitlines() if real.trace_id in line and "request refused" in line]
     tap.ok(len(lines) == 1 and len(lines[0]) < 1500, "a refusal is one line of the log", lines)
+    tap.ok('san dns host.lab.example"' in lines[0] and " dropped=" in lines[0], "which names what was dropped before it", lines)
 
 
 # ---- arguments
@@ -267,6 +268,7 @@ def test_approval():
 def test_floor():
     """Names outside the bounds of the issuer's key are refused by the same rule that the key role has."""
     LAB.set_option(("templates", "device", "san"), '["upn:{upn}"]')
+    LAB.set_option(("issuers", "lab", "upn-suffixes"), "[other.example]")
     LAB.ctl("reload", check=True)
     try:
         device = mdm.device_id()

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "daemon/common/conf_floor.h"
+#include "daemon/common/floor.h"
 
 #include <stdlib.h>
 
@@ -30,8 +30,8 @@ static size_t floor_templates(const struct conf *conf, const struct conf_issuer 
     return n;
 }
 
-enum pke_err conf_floor_load(const struct conf *conf, const struct conf_issuer *issuer, struct ca_floor **ret,
-                             struct pke_fail *fail)
+enum pke_err floor_load(const struct conf *conf, const struct conf_issuer *issuer, struct ca_floor **ret,
+                        struct pke_fail *fail)
 {
     static const enum ca_scheme schemes[] = {[CONF_KEY_SIGNATURE_DEFAULT] = CA_SCHEME_DEFAULT,
                                              [CONF_KEY_SIGNATURE_RSA_PSS] = CA_SCHEME_RSA_PSS,
