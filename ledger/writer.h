@@ -283,7 +283,8 @@
       "INSERT INTO request (request_id, state, tenant, principal, credential, endpoint, template_name,"      \
       " operation, stage, device_id, enrollment_type, device_name, hwdev_id, source, context, request,"      \
       " received_at, finished_at, idempotency_key, fail_err, fail_reason, fail_rule, fail_text, user_id,"    \
-      " provider, attestation, attributes) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")  \
+      " provider, attestation, attributes, explanation)"                                                     \
+      " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")                                   \
     X(ADD_SERIAL,                                                                                            \
       "INSERT INTO certificate (request, issuer_id, serial, tbs, spki_sha256, subject, ent_dmid, "           \
       "not_before,"                                                                                          \
@@ -313,7 +314,8 @@
                    "certificate c ON c.request = r.id"                                                       \
                    " WHERE r.request_id = ? AND r.state = 'intent'")                                         \
     X(FINISH, "UPDATE request SET state = ?2, finished_at = ?3, fail_err = ?4, fail_reason = ?5,"            \
-              " fail_rule = ?6, fail_text = ?7 WHERE id = ?1 AND state = 'intent'")                          \
+              " fail_rule = ?6, fail_text = ?7, explanation = coalesce(?8, explanation)"                     \
+              " WHERE id = ?1 AND state = 'intent'")                                                         \
     X(ADD_CERTIFICATE, "UPDATE certificate SET der = ?2, sha1 = ?3, sha256 = ?4 WHERE request = ?1")         \
     X(OLDEST_INTENT, "SELECT r.id, r.request_id, c.serial FROM request r JOIN certificate c"                 \
                      " ON c.request = r.id WHERE r.state = 'intent' ORDER BY r.received_at, r.id LIMIT 1")   \

@@ -14,10 +14,12 @@
 #include "ca/cert.h"
 #include "ca/cms.h"
 #include "ca/csr.h"
+#include "ca/floor.h"
 #include "ca/lint.h"
 #include "daemon/common/assertion.h"
 #include "daemon/common/role.h"
 #include "daemon/issuer/admit.h"
+#include "daemon/issuer/explain.h"
 #include "daemon/issuer/identity_map.h"
 #include "jose/jwks.h"
 #include "ledger/ledger.h"
@@ -29,7 +31,8 @@
 struct issuer_ca {
     const struct conf_issuer *conf;
     struct ca_issuer *ca;
-    uint8_t sha1[20]; /* of the certificate: the ledger's issuer id */
+    struct ca_floor *floor; /* as the key has it; for simulations only */
+    uint8_t sha1[20];       /* of the certificate: the ledger's issuer id */
     char sha1_hex[41];
 };
 
@@ -127,6 +130,8 @@ struct request {
     int64_t now_ms;                 /* wall clock, read once */
     struct pke_fail fail;
     struct pke_trail trail;      /* how it was decided */
+    const char *explanation;     /* the same as text, once it was refused */
+    bool dry;                    /* a simulation: nothing is asked of a key, nothing recorded */
     struct request *next_queued; /* in a key pool's queue */
     uint64_t sign_id;
     uint32_t ticket;   /* the waiting request that this is an attempt of; 0: none */
@@ -287,6 +292,12 @@ bool check_still_allowed(struct request *req);
 enum pke_err check_ownership(struct request *req);
 /** Decide, build the TBS, lint it. */
 enum pke_err check_build(struct request *req);
+
+/* ---- simulate.c */
+
+/** Answer simulate; false when it is another verb. Everything that a real request goes through but for the
+ * key, the ledger's rows and the queue. */
+bool simulate_verb(struct issuer *is, uint64_t id, const struct msg_verb *v);
 
 /* ---- wishes.c: the CSR's, and what is known of the identity */
 

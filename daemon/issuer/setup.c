@@ -6,6 +6,7 @@
 
 #include "base/encode.h"
 #include "base/mem.h"
+#include "daemon/common/floor.h"
 #include "daemon/common/file.h"
 #include "daemon/issuer/issuer.h"
 #include "daemon/issuer/sample.h"
@@ -149,6 +150,8 @@ enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key,
     for (size_t i = 0; err == PKE_OK && i < conf->n_issuers; i++) {
         err = load_ca(&conf->issuers[i], &s->cas[s->n_cas++], fail);
         if (err == PKE_OK)
+            err = floor_load(conf, &conf->issuers[i], &s->cas[i].floor, fail);
+        if (err == PKE_OK)
             s->blocked[i] = ca_issuer_spki_sha256(s->cas[i].ca);
     }
     for (size_t i = 0; err == PKE_OK && i < conf->n_templates; i++)
@@ -180,8 +183,10 @@ void setup_unref(struct setup *s)
         attest_roots_free(s->templates[i].attest_roots);
         jose_keys_unref(s->templates[i].maa_keys);
     }
-    for (size_t i = 0; i < s->n_cas; i++)
+    for (size_t i = 0; i < s->n_cas; i++) {
         ca_issuer_free(s->cas[i].ca);
+        ca_floor_free(s->cas[i].floor);
+    }
     free(s->templates);
     free(s->cas);
     free(s->blocked);
