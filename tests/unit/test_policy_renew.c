@@ -235,7 +235,7 @@ static void test_key_and_hardware(void **state)
 
 static void test_names_are_the_recorded_ones(void **state)
 {
-    struct policy_key key = {.rsa = true, .bits = 2048};
+    struct policy_key key = {.type = "rsa", .bits = 2048, .digest = "sha256"};
     struct policy_decision d;
 
     (void)state;
