@@ -14,6 +14,7 @@
 #include "ca/cert.h"
 #include "ca/cms.h"
 #include "ca/csr.h"
+#include "ca/lint.h"
 #include "daemon/common/assertion.h"
 #include "daemon/common/role.h"
 #include "daemon/issuer/admit.h"
@@ -57,6 +58,8 @@ enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key,
 struct setup *setup_ref(struct setup *s);
 void setup_unref(struct setup *s); /* accepts NULL */
 const struct issuer_template *setup_template(const struct setup *s, const char *name);
+/** What template and issuer say of each certificate. Borrows from both. */
+struct ca_profile_spec setup_profile_spec(const struct policy_template *t, const struct conf_issuer *issuer);
 
 /* ---- the role's state
  * -------------------------------------------------------------------------------------------- */
@@ -120,7 +123,8 @@ struct request {
     uint8_t serial[CA_SERIAL_SIZE];
     char serial_hex[2 * CA_SERIAL_SIZE + 1];
     struct pke_bytes tbs, certificate;
-    int64_t now_ms; /* wall clock, read once */
+    uint8_t linted[CA_LINT_DIGEST]; /* of tbs, when lint had passed it */
+    int64_t now_ms;                 /* wall clock, read once */
     struct pke_fail fail;
     struct pke_trail trail;      /* how it was decided */
     struct request *next_queued; /* in a key pool's queue */

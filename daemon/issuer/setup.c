@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "daemon/common/file.h"
 #include "daemon/issuer/issuer.h"
+#include "daemon/issuer/sample.h"
 
 #define MAX_PEM   65536
 #define MAX_ROOTS (1u << 20)
@@ -84,7 +85,7 @@ static enum pke_err load_maa_keys(const struct policy_template *t, struct jose_k
                                         t->name, why.text);
 }
 
-static struct ca_profile_spec profile_spec(const struct policy_template *t, const struct conf_issuer *issuer)
+struct ca_profile_spec setup_profile_spec(const struct policy_template *t, const struct conf_issuer *issuer)
 {
     return (struct ca_profile_spec){
         .ekus = &t->ekus,
@@ -105,10 +106,12 @@ static enum pke_err load_template(struct setup *s, const struct policy_template 
                                   struct issuer_template *ret, struct pke_fail *fail)
 {
     struct ca_profile_spec spec;
+    struct pke_fail why = {0};
+    enum pke_err err;
 
     ret->policy = t;
     ret->ca = find_ca(s, t->issuer);
-    spec = profile_spec(t, ret->ca->conf);
+    spec = setup_profile_spec(t, ret->ca->conf);
     for (size_t i = 0; i < t->ekus.n; i++)
         if (!pke_strings_has(&ret->ca->conf->allowed_ekus, t->ekus.v[i]))
             return pke_fail_set(fail, PKE_CONFIG, "template-eku", "floor policy",
@@ -122,7 +125,9 @@ static enum pke_err load_template(struct setup *s, const struct policy_template 
         return fail->err;
     if (t->maa_keys_file && load_maa_keys(t, &ret->maa_keys, fail) != PKE_OK)
         return fail->err;
-    return ca_profile_new(ret->ca->ca, &spec, &ret->profile, fail);
+    if ((err = ca_profile_new(ret->ca->ca, &spec, &ret->profile, &why)))
+        return pke_fail_set(fail, err, why.reason, why.rule, "template %s: %s", t->name, why.text);
+    return PKE_OK;
 }
 
 enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key, struct setup **ret,
@@ -150,6 +155,8 @@ enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key,
         err = load_template(s, &conf->templates[i], &s->templates[s->n_templates++], fail);
     if (err == PKE_OK && conf->global.identity_map)
         err = identity_map_load(conf->global.identity_map, &s->identities, fail);
+    if (err == PKE_OK)
+        err = sample_try(s, role_wall_ms() / 1000, fail);
     if (err != PKE_OK) {
         setup_unref(s);
         return err;
