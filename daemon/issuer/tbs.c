@@ -73,9 +73,8 @@ static enum pke_err lint(struct tbs *t, struct pke_fail *fail)
 
 enum pke_err tbs_make(struct tbs *t, struct pke_arena *arena, struct pke_fail *fail)
 {
-    enum pke_err err;
+    enum pke_err err = check_constraints(t, fail);
 
-    err = check_constraints(t, fail);
     clamp_validity(t->decision, t->tmpl->ca->ca);
     if (err == PKE_OK)
         err = build(t, arena, fail);
