@@ -125,11 +125,12 @@ static int load_revocation(struct query *q, int col, struct pke_arena *arena,
 static enum pke_err row_load(struct query *q, struct pke_arena *arena, struct ledger_row *ret,
                              struct pke_fail *fail)
 {
-    const char **texts[] = {&ret->request_id, &ret->state,       &ret->tenant,          &ret->principal,
-                            &ret->credential, &ret->endpoint,    &ret->template_name,   &ret->operation,
-                            &ret->stage,      &ret->device_id,   &ret->enrollment_type, &ret->device_name,
-                            &ret->hwdev_id,   &ret->source,      &ret->ent_dmid,        &ret->user_id,
-                            &ret->provider,   &ret->attestation, &ret->san_uri,         &ret->renewed_from};
+    const char *san_uri = NULL;
+    const char **texts[] = {
+        &ret->request_id,      &ret->state,         &ret->tenant,      &ret->principal, &ret->credential,
+        &ret->endpoint,        &ret->template_name, &ret->operation,   &ret->stage,     &ret->device_id,
+        &ret->enrollment_type, &ret->device_name,   &ret->hwdev_id,    &ret->source,    &ret->ent_dmid,
+        &ret->user_id,         &ret->provider,      &ret->attestation, &san_uri,        &ret->renewed_from};
     int col = 0;
 
     *ret = (struct ledger_row){0};
@@ -139,12 +140,15 @@ static enum pke_err row_load(struct query *q, struct pke_arena *arena, struct le
         return store_error(q->store, SQLITE_CORRUPT, fail);
     if (!unpack_pairs(query_col_borrow(q, col++), arena, &ret->attributes))
         return store_error(q->store, SQLITE_CORRUPT, fail);
+    if (!unpack_pairs(query_col_borrow(q, col++), arena, &ret->names))
+        return store_error(q->store, SQLITE_CORRUPT, fail);
     load_fail(q, col, arena, &ret->fail);
     col += 4;
     ret->received_at = query_col_int(q, col++);
     ret->finished_at = query_col_int(q, col++);
     ret->serial = query_col_hex(q, col++, arena);
     ret->subject = query_col_text(q, col++, arena);
+    pack_old_names(&ret->names, arena, ret->subject, san_uri);
     ret->issuer_id = query_col_hex(q, col++, arena);
     ret->sha1 = query_col_hex(q, col++, arena);
     ret->sha256 = query_col_hex(q, col++, arena);
@@ -159,6 +163,7 @@ static enum pke_err row_load(struct query *q, struct pke_arena *arena, struct le
     col = load_revocation(q, col, arena, &ret->revocation);
     ret->certificate = query_col_bytes(q, col++, arena);
     ret->request = query_col_bytes(q, col++, arena);
+    ret->explanation = query_col_text(q, col, arena);
     return PKE_OK;
 }
 
@@ -303,7 +308,7 @@ static void list_from(const struct ledger_filter *f, struct pke_buf *sql)
 /* Only the conditions that are asked for: each then finds its index. Texts are ours, values are bound. */
 static void list_sql(const struct ledger_filter *f, bool paged, struct pke_buf *sql)
 {
-    (void)pke_buf_add_str(sql, "SELECT " READER_COLUMNS "NULL, NULL, r.id FROM ");
+    (void)pke_buf_add_str(sql, "SELECT " READER_COLUMNS "NULL, NULL, NULL, r.id FROM ");
     list_from(f, sql);
     if (f->principal)
         (void)pke_buf_add_str(sql, " AND r.principal = ?");

@@ -16,8 +16,8 @@
       " coalesce(c.template_name, r.template_name), c.device_id,"                                           \
       " coalesce(c.enrollment_type, r.enrollment_type), c.subject, c.san_uri, c.ent_dmid, c.der,"           \
       " c.issuer_id, r.attributes, c.not_before, c.not_after, r.finished_at, c.confirmed_at,"               \
-      " c.superseded_at, c.revoked_at, c.released_at FROM certificate c JOIN request r ON r.id = c.request" \
-      " WHERE c.sha256 = ?")                                                                                \
+      " c.superseded_at, c.revoked_at, c.released_at, c.names FROM certificate c JOIN request r ON r.id =" \
+      " c.request WHERE c.sha256 = ?")                                                                                \
     X(CERT_BY_SHA256, "SELECT sha256 FROM certificate WHERE sha256 = ?")                                    \
     X(CERT_BY_SHA1, "SELECT sha256 FROM certificate WHERE sha1 = ? LIMIT 2")                                \
     X(CERT_BY_SERIAL, "SELECT sha256 FROM certificate WHERE serial = ? AND sha256 IS NOT NULL LIMIT 3")     \
@@ -290,11 +290,12 @@
       "INSERT INTO request (request_id, state, tenant, principal, credential, endpoint, template_name,"      \
       " operation, stage, device_id, enrollment_type, device_name, hwdev_id, source, context, request,"      \
       " received_at, finished_at, idempotency_key, fail_err, fail_reason, fail_rule, fail_text, user_id,"    \
-      " provider, attestation, attributes) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")  \
+      " provider, attestation, attributes, explanation)"                                                     \
+      " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")                                   \
     X(ADD_SERIAL,                                                                                            \
       "INSERT INTO certificate (request, issuer_id, serial, tbs, spki_sha256, subject, ent_dmid, "           \
       "not_before,"                                                                                          \
-      " not_after, tenant, principal, device_id, provider, user_id, san_uri, enrollment_type,"               \
+      " not_after, tenant, principal, device_id, provider, user_id, names, enrollment_type,"               \
       " template_name, uses_grant, renewed_from) VALUES (last_insert_rowid(),?,?,?,?,?,?,?,?,?,?,?,?,?,?,?," \
       "?,?,nullif(?,0))")                                                                                    \
     X(ADD_TOKEN, "INSERT INTO token (token_id, hash, tenant, principal, enrollment_type, uses, created_at,"  \
@@ -320,7 +321,8 @@
                    "certificate c ON c.request = r.id"                                                       \
                    " WHERE r.request_id = ? AND r.state = 'intent'")                                         \
     X(FINISH, "UPDATE request SET state = ?2, finished_at = ?3, fail_err = ?4, fail_reason = ?5,"            \
-              " fail_rule = ?6, fail_text = ?7 WHERE id = ?1 AND state = 'intent'")                          \
+              " fail_rule = ?6, fail_text = ?7, explanation = coalesce(?8, explanation)"                     \
+              " WHERE id = ?1 AND state = 'intent'")                                                         \
     X(ADD_CERTIFICATE, "UPDATE certificate SET der = ?2, sha1 = ?3, sha256 = ?4 WHERE request = ?1")         \
     X(OLDEST_INTENT, "SELECT r.id, r.request_id, c.serial FROM request r JOIN certificate c"                 \
                      " ON c.request = r.id WHERE r.state = 'intent' ORDER BY r.received_at, r.id LIMIT 1")   \

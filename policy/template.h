@@ -9,13 +9,11 @@
 
 #include "base/option.h"
 
-/** Where a subject or SAN value comes from: always the authenticated identity or a checked context item. */
-enum policy_source {
-    POLICY_SOURCE_NONE,
-    POLICY_SOURCE_PRINCIPAL, /* the authenticated principal, usually the UPN */
-    POLICY_SOURCE_UPN,       /* the UPN that the credential vouches for */
-    POLICY_SOURCE_DEVICE_ID, /* the DeviceID of the enrollment, checked for form and for its owner */
-};
+/** Does a certificate name the Windows account of its owner (KB5014754)? */
+enum policy_sid { POLICY_SID_NO, POLICY_SID_WHEN_KNOWN, POLICY_SID_REQUIRE };
+
+/** What becomes of a CSR that asks for rights which it does not get. */
+enum policy_disallowed { POLICY_DISALLOWED_DENY, POLICY_DISALLOWED_STRIP };
 
 /** May a certificate be renewed before the renewal period begins? */
 enum policy_renew_early {
@@ -46,6 +44,13 @@ enum policy_attestation_failure {
     POLICY_ATTESTATION_RETRY
 };
 
+/** How a certificate names its template. */
+enum policy_template_extension {
+    POLICY_TEMPLATE_NONE,
+    POLICY_TEMPLATE_NAME, /* common-name, 1.3.6.1.4.1.311.20.2 */
+    POLICY_TEMPLATE_OID,  /* template-oid and the revisions, 1.3.6.1.4.1.311.21.7 */
+};
+
 /** templates.NAME */
 struct policy_template {
     const char *name;
@@ -55,15 +60,23 @@ struct policy_template {
     uint64_t major_revision, minor_revision;
     bool enabled;
     struct pke_strings allow; /* principals that may enroll: exact, "*@corp.example" or "*"; empty: nobody */
-    bool allow_full, allow_device;    /* EnrollmentType */
-    int subject_full, subject_device; /* enum policy_source */
-    int64_t validity, backdate;       /* ms */
-    int64_t renewal_period;           /* ms before expiry, as advertised */
+    bool allow_full, allow_device;                        /* EnrollmentType */
+    struct pke_strings subject_full, subject_device, san; /* rules: policy/names.h */
+    struct pke_strings from_csr; /* kinds of names that the CSR may choose among those of the identity */
+    int csr_disallowed;          /* enum policy_disallowed */
+    int sid_extension;           /* enum policy_sid */
+    int64_t validity, backdate;  /* ms */
+    int64_t renewal_period;      /* ms before expiry, as advertised */
     uint64_t rsa_min_bits, rsa_max_bits;
-    bool allow_ec;                /* P-256 and P-384 */
-    bool allow_sha1_csr;          /* legacy CSR signatures */
-    struct pke_strings ekus;      /* dotted OIDs */
-    bool key_encipherment;        /* beside digitalSignature */
+    struct pke_strings key_types;                                  /* policy_key_types */
+    struct pke_strings csr_digests;                                /* policy_digests */
+    bool strict_key_check;                                         /* EVP_PKEY_public_check() */
+    struct pke_strings ekus;                                       /* dotted OIDs */
+    struct pke_strings key_usage;                                  /* names of policy_template_key_usage() */
+    struct pke_strings application_policies, certificate_policies; /* dotted OIDs */
+    char *cps_uri;                                                 /* of the certificate policies */
+    int template_extension;                                        /* enum policy_template_extension */
+    char *template_oid;                                            /* dotted, with POLICY_TEMPLATE_OID */
     struct pke_strings providers; /* XCEP cryptoProviders, in order of preference */
     bool advertise_ca;            /* carry the CA in GetPolicies; off: nil, as Windows documents */
     int device_conflict;          /* enum policy_conflict */
@@ -89,10 +102,13 @@ struct policy_template {
     char *maa_keys_file;               /* JWKS or PEM: pinned keys of its tokens; NULL: not verified */
     struct pke_strings maa_issuers;    /* their iss, exactly */
     int64_t maa_max_age, maa_leeway;   /* ms since iat; ms that clocks may differ */
-    char *san_uri;                     /* optional SAN URI; "{device-id}" and "{ent-dmid}" are replaced */
 };
 
 extern const struct pke_option policy_template_options[]; /* ends with PKE_OPTION_END */
+
+/** What key-types (with the bits of its only size; 0: rsa-min-bits) and csr-digests may name; end with
+ * {NULL, 0}. */
+extern const struct pke_enum_name policy_key_types[], policy_digests[];
 
 /** "FailOnError", "IgnoreOnError", "RetryOnError" by enum policy_attestation_failure; ends with {NULL, 0}. */
 extern const struct pke_enum_name policy_attestation_failures[];
@@ -103,13 +119,24 @@ extern const struct pke_enum_name policy_attestation_failures[];
 /** The policyID to advertise: policy_id, or the template's name where it is not set. */
 const char *policy_template_policy_id(const struct policy_template *t);
 
+/** Bits of the smallest key that the template certifies: XCEP minimalKeyLength. */
+unsigned policy_template_min_bits(const struct policy_template *t);
+
+/** keyUsage as the first octet of its BIT STRING (RFC 5280 4.2.1.3): 0x80 digital-signature, 0x40
+ * non-repudiation, 0x20 key-encipherment, 0x10 data-encipherment, 0x08 key-agreement. 0 when a name is
+ * another one. */
+uint8_t policy_template_key_usage(const struct policy_template *t);
+
+/** The options of the certificate's extensions: the part of policy_template_check() in extensions.c. */
+enum pke_err policy_extensions_check(const struct policy_template *t, struct pke_fail *fail);
+
 /** Is @p pattern one of policy_match_principal(): an exact name, "*@domain" or "*"? */
 bool policy_pattern_valid(const char *pattern);
 
 /**
  * Rules across fields, which the option table cannot say. The configuration reader calls it for each template
  * after the last option.
- * @return PKE_OK, or PKE_CONFIG with a text that names the option ("san-uri has an unknown placeholder ...").
+ * @return PKE_OK, or PKE_CONFIG with a text that names the option ("san: an unknown placeholder ...").
  */
 enum pke_err policy_template_check(const struct policy_template *t, struct pke_fail *fail);
 

@@ -65,7 +65,12 @@ struct conf_issuer {
     char *key;         /* name in keys */
     int64_t max_validity;
     int64_t max_backdate;
-    struct pke_strings allowed_ekus;   /* floor: EKUs that this issuer's key may certify */
+    struct pke_strings allowed_ekus;     /* floor: EKUs that this issuer's key may certify */
+    struct pke_strings allowed_policies; /* floor: certificate policies */
+    struct pke_strings upn_suffixes, dns_suffixes, email_suffixes; /* floor: names; ca/floor.h */
+    struct pke_strings sid_prefixes, uri_prefixes;
+    bool allow_guid;
+    struct pke_strings crl_urls, ca_issuers_urls; /* in its certificates */
     int64_t crl_lifetime;              /* ms from its signature to nextUpdate; 0: no CRLs */
     int64_t crl_interval;              /* ms from one full CRL to the next */
     int64_t crl_delay;                 /* ms from a revocation to the CRL that has it */
@@ -173,6 +178,8 @@ struct conf_global {
     int64_t waiting_lifetime; /* of a request that waits for the key */
     uint64_t waiting_max;
     char *user_file;
+    char *identity_map; /* NULL: none */
+    char *blocked_keys; /* SHA-256 of SPKIs, one a line; NULL: none */
     uint64_t auth_workers;
     int64_t request_deadline;
     int64_t clock_backward_limit, clock_forward_limit;
@@ -256,6 +263,13 @@ enum pke_err conf_errors_fail(struct conf_errors *errors, struct pke_fail *fail)
 /** Look-ups by name; NULL when there is none. */
 const struct conf_key *conf_find_key(const struct conf *conf, const char *name);
 const struct conf_issuer *conf_find_issuer(const struct conf *conf, const char *name);
+
+/**
+ * Could certificates of template @p t come from @p issuer: it names it, or lies within its bounds (EKUs,
+ * policies, validity, backdate) and may come to it by a rollover? What the floor of its key knows of
+ * templates are these.
+ */
+bool conf_issuer_could_sign(const struct conf_issuer *issuer, const struct policy_template *t);
 const struct policy_template *conf_find_template(const struct conf *conf, const char *name);
 const struct conf_listener *conf_find_listener(const struct conf *conf, const char *name);
 const struct conf_endpoint *conf_find_endpoint(const struct conf *conf, const char *name);

@@ -159,6 +159,7 @@ static void check_named_files(struct look *k)
 {
     const struct conf *c = &k->ci->conf;
 
+    need_file(k, CONF_GLOBAL, 0, "blocked-keys", c->global.blocked_keys);
     for (size_t i = 0; i < c->n_keys; i++) {
         need_file(k, CONF_KEYS, i, "module", c->keys[i].module);
         need_pin(k, i, c->keys[i].pin_file);
@@ -224,6 +225,7 @@ enum pke_err conf_check_files(const struct conf *conf, struct conf_errors *error
     need_folder_of(&k, CONF_GLOBAL, 0, "control-socket", g->control_socket);
     if (access(g->user_file, F_OK) == 0)
         need_secret(&k, CONF_GLOBAL, 0, "user-file", g->user_file);
+    need_file(&k, CONF_GLOBAL, 0, "identity-map", g->identity_map);
     check_named_files(&k);
     return look_end(&k, errors);
 }

@@ -142,7 +142,8 @@ static enum pke_err check_endpoint(struct request *req)
 
 enum pke_err check_credential(struct request *req)
 {
-    if ((req->msg.token.n ? check_token(req) : check_assertion(req)) != PKE_OK)
+    /* of a simulation req->who is what the operator says */
+    if (!req->dry && (req->msg.token.n ? check_token(req) : check_assertion(req)) != PKE_OK)
         return req->fail.err;
     if (!pke_strings_has(&req->endpoint->credentials, req->who.kind))
         return pke_fail_set(&req->fail, PKE_UNAUTHENTICATED, "credential-kind", "MS-MDE2 3.4.4.1.1.1",
@@ -172,6 +173,7 @@ enum pke_err check_requester(struct request *req)
     if (err == PKE_OK)
         err = check_credential(req);
     req->identity = request_identity(&req->who);
+    wishes_identity(req);
     return err;
 }
 
@@ -193,6 +195,8 @@ enum pke_err check_recorded(struct request *req)
         return req->fail.err;
     req->csr_der = req->msg.request;
     req->identity = request_identity(&req->who);
+    wishes_identity(req);
+    explain_identity(req);
     return PKE_OK;
 }
 
@@ -212,18 +216,9 @@ enum pke_err check_identity(struct request *req)
     if (err != PKE_OK)
         return err;
     req->identity = request_identity(&req->who);
+    wishes_identity(req);
+    explain_identity(req);
     idempotency_key(req);
-    return PKE_OK;
-}
-
-/* MS-MDE2: the CSR may ask for client authentication and nothing else; nothing of it is copied in any case.
- */
-static enum pke_err check_requested_ekus(struct request *req)
-{
-    for (size_t i = 0; i < req->csr.ekus.n; i++)
-        if (!pke_strings_has(&req->tmpl->policy->ekus, req->csr.ekus.v[i]))
-            return pke_fail_set(&req->fail, PKE_CSR_BAD, "csr-eku", "template ekus",
-                                "the request asks for extended key usage %s", req->csr.ekus.v[i]);
     return PKE_OK;
 }
 
@@ -242,21 +237,32 @@ static enum pke_err check_token_use(struct request *req)
     return token_usable(&req->token, req->now_ms, &req->fail);
 }
 
+static enum pke_err check_csr(struct request *req, const struct ca_csr_rules *rules)
+{
+    enum pke_err err = ca_csr_check(req->csr_der, rules, req->arena, &req->csr, &req->fail);
+
+    explain_csr(req);
+    if (err != PKE_OK)
+        return err;
+    explain(req, PKE_TRAIL_PASSED, "key screening", "type, size, exponent, blocked keys, weak keys", NULL,
+            NULL);
+    explain(req, PKE_TRAIL_PASSED, "possession", "RFC 2986 4.2", NULL, "%s", req->csr.signature_algorithm);
+    return PKE_OK;
+}
+
 enum pke_err check_request(struct request *req)
 {
     const struct policy_template *t = req->tmpl->policy;
     struct ca_csr_rules rules = {.rsa_min_bits = (unsigned)t->rsa_min_bits,
                                  .rsa_max_bits = (unsigned)t->rsa_max_bits,
-                                 .allow_ec = t->allow_ec,
-                                 .allow_sha1 = t->allow_sha1_csr,
-                                 .blocked_spki_sha256 = req->setup->blocked,
-                                 .n_blocked = req->setup->n_cas};
+                                 .key_types = req->tmpl->key_types,
+                                 .digests = req->tmpl->digests,
+                                 .strict = t->strict_key_check,
+                                 .blocked = {req->setup->own_keys, req->setup->blocked_keys}};
     enum pke_err err = check_token_use(req);
 
     if (err == PKE_OK)
-        err = ca_csr_check(req->csr_der, &rules, req->arena, &req->csr, &req->fail);
-    if (err == PKE_OK)
-        err = check_requested_ekus(req);
+        err = check_csr(req, &rules);
     if (err == PKE_OK && req->op == OP_RENEW)
         err = renew_request(req);
     if (err == PKE_OK)

@@ -14,9 +14,13 @@
 #include "ca/cert.h"
 #include "ca/cms.h"
 #include "ca/csr.h"
+#include "ca/floor.h"
+#include "ca/lint.h"
 #include "daemon/common/assertion.h"
 #include "daemon/common/role.h"
 #include "daemon/issuer/admit.h"
+#include "daemon/issuer/explain.h"
+#include "daemon/issuer/identity_map.h"
 #include "jose/jwks.h"
 #include "ledger/ledger.h"
 #include "policy/decide.h"
@@ -27,7 +31,8 @@
 struct issuer_ca {
     const struct conf_issuer *conf;
     struct ca_issuer *ca;
-    uint8_t sha1[20]; /* of the certificate: the ledger's issuer id */
+    struct ca_floor *floor; /* as the key has it; for simulations only */
+    uint8_t sha1[20];       /* of the certificate: the ledger's issuer id */
     char sha1_hex[41];
 };
 
@@ -35,6 +40,7 @@ struct issuer_template {
     const struct policy_template *policy;
     const struct issuer_ca *ca;
     struct ca_profile *profile;        /* extensions encoded once */
+    unsigned key_types, digests;       /* sets, as in struct ca_csr_rules */
     struct attest_roots *attest_roots; /* NULL while attestation is off */
     struct jose_keys *maa_keys;        /* of an attestation provider; NULL: its tokens are not verified */
 };
@@ -46,8 +52,10 @@ struct setup {
     size_t n_cas;
     struct issuer_template *templates;
     size_t n_templates;
-    struct pke_bytes *blocked; /* SHA-256 of the SPKIs that no CSR may carry: the CAs' own */
+    struct ca_blocked *own_keys;     /* of the CAs and their roots: no CSR may carry one */
+    struct ca_blocked *blocked_keys; /* of the file of that name; NULL: none */
     uint8_t assertion_key[ASSERTION_KEY_SIZE];
+    struct identity_map *identities; /* NULL: none is configured */
 };
 
 enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key, struct setup **ret,
@@ -55,6 +63,20 @@ enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key,
 struct setup *setup_ref(struct setup *s);
 void setup_unref(struct setup *s); /* accepts NULL */
 const struct issuer_template *setup_template(const struct setup *s, const char *name);
+/** What template and issuer say of each certificate. Borrows from both. */
+struct ca_profile_spec setup_profile_spec(const struct policy_template *t, const struct conf_issuer *issuer);
+
+/* ---- blocked.c: keys that no CSR may carry, and with which nobody proves anything any more
+ * ------------------------------------------------------------------------------------------- */
+
+/** Read the file of blocked-keys. PKE_CONFIG with "FILE:LINE: what". Blocks on disk. */
+enum pke_err blocked_load(const char *path, struct ca_blocked **ret, struct pke_fail *fail);
+
+/** The keys of all CAs of @p s and of their roots. */
+struct ca_blocked *blocked_of_cas(const struct setup *s);
+
+/** Is this SubjectPublicKeyInfo one of either? */
+bool spki_blocked(const struct setup *s, struct pke_bytes spki);
 
 /* ---- the role's state
  * -------------------------------------------------------------------------------------------- */
@@ -96,6 +118,7 @@ struct request {
     uint8_t key[LEDGER_KEY_SIZE]; /* idempotency */
     uint64_t prep_id;
     enum request_operation op;
+    struct pke_pairs known_names;    /* of the identity: from the map, then the credential */
     struct policy_identity identity; /* who, as policy sees it: of a renewal the recorded owner */
     struct pke_bytes csr_der;        /* in msg.request, of a renewal inside its CMS */
     const char *device_id, *enrollment_type, *provider;
@@ -117,9 +140,12 @@ struct request {
     uint8_t serial[CA_SERIAL_SIZE];
     char serial_hex[2 * CA_SERIAL_SIZE + 1];
     struct pke_bytes tbs, certificate;
-    int64_t now_ms; /* wall clock, read once */
+    uint8_t linted[CA_LINT_DIGEST]; /* of tbs, when lint had passed it */
+    int64_t now_ms;                 /* wall clock, read once */
     struct pke_fail fail;
     struct pke_trail trail;      /* how it was decided */
+    const char *explanation;     /* the same as text, once it was refused */
+    bool dry;                    /* a simulation: nothing is asked of a key, nothing recorded */
     struct request *next_queued; /* in a key pool's queue */
     uint64_t sign_id;
     uint32_t ticket;   /* the waiting request that this is an attempt of; 0: none */
@@ -287,6 +313,19 @@ enum pke_err check_ownership(struct request *req);
 enum pke_err check_clock(const struct conf_global *g, int64_t seen, int64_t now_ms, struct pke_fail *fail);
 /** Decide, build the TBS, lint it. */
 enum pke_err check_build(struct request *req);
+
+/* ---- simulate.c */
+
+/** Answer simulate; false when it is another verb. Everything that a real request goes through but for the
+ * key, the ledger's rows and the queue. */
+bool simulate_verb(struct issuer *is, uint64_t id, const struct msg_verb *v);
+
+/* ---- wishes.c: the CSR's, and what is known of the identity */
+
+/** Set req->identity.attributes: the identity map's, then the credential's. Once req->identity is known. */
+void wishes_identity(struct request *req);
+/** What the CSR asks for beside its key, against req->decision. */
+enum pke_err wishes_check(struct request *req);
 
 /* ---- verbs_ledger.c: what operators change in the ledger */
 

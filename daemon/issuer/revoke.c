@@ -14,15 +14,17 @@
 #include "base/encode.h"
 #include "base/mem.h"
 #include "base/timefmt.h"
+#include "daemon/common/log.h"
 #include "daemon/issuer/crl.h"
 #include "daemon/issuer/issuer.h"
 
 #define RULE          "control API: revocation"
-#define CHUNK         50          /* certificates in one change: a few ms */
+#define CHUNK         50          /* certificates in one change, */
+#define CHUNK_US      10000       /* or as many as can be done in this time */
 #define PAGE          500         /* of one call, at most */
 #define PAGE_BYTES    (36u << 10) /* of JSON, so that the answer fits into a frame */
 #define WITHOUT_COUNT 10          /* more than these only for who says how many they are */
-#define MAX_ISSUERS   CONF_MAX_KEYS
+#define MAX_ISSUERS   CHUNK
 
 enum stage { STAGE_COUNT, STAGE_CHANGE };
 
@@ -95,6 +97,8 @@ static bool read_cursor(const char *text, struct ledger_place *ret)
 
 static void end_well(struct issuer *is, struct revocation *r)
 {
+    bool more = !r->last;
+    struct pke_fail fail;
     json_t *answer =
         json_pack("{s:s, s:b, s:i, s:i, s:i, s:O, s:o}", "reason",
                   r->release ? "removeFromCRL" : ledger_reason_text(r->how.reason), "dry_run", r->how.dry_run,
@@ -109,6 +113,9 @@ static void end_well(struct issuer *is, struct revocation *r)
     else
         json_decref(answer);
     revocation_free(r);
+    /* who revokes page after page leaves no idle moment for it, and many pages at once would be felt */
+    if (more && ledger_checkpoint(is->ledger, &fail) != PKE_OK)
+        log_fail(LOG_WARNING, "checkpoint", &fail, NULL);
 }
 
 /* ---- what one certificate's change gives ---- */
@@ -224,10 +231,13 @@ static enum pke_err apply_count(struct issuer *is, struct revocation *r, struct 
 static enum pke_err apply_chunk(struct issuer *is, struct revocation *r, struct pke_fail *fail)
 {
     struct ledger_selected rows[CHUNK];
+    uint64_t start = keys_micros();
     size_t n;
     enum pke_err err = ledger_select(is->ledger, &r->which, &r->place, CHUNK, r->scratch, rows, &n, fail);
 
     for (size_t i = 0; err == PKE_OK && i < n && r->bytes < PAGE_BYTES; i++) {
+        if (i && keys_micros() - start > CHUNK_US)
+            break;
         err = change_one(is, r, &rows[i], fail);
         r->place = rows[i].place;
         r->last = i + 1 == n && n < CHUNK;

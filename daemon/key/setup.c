@@ -5,9 +5,8 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "daemon/common/file.h"
+#include "daemon/common/floor.h"
 
-#define MAX_PEM            65536
 #define CRL_LIFETIME_SLACK 3600 /* seconds: thisUpdate lies a little back */
 
 void key_setup_free(struct key_setup *s)
@@ -29,26 +28,6 @@ static const struct conf_issuer *issuer_of(const struct conf *conf, const struct
         if (conf->issuers[i].key_ref == key)
             return &conf->issuers[i];
     return NULL;
-}
-
-static enum pke_err load_floor(struct key_setup *s, const struct conf_issuer *issuer, struct pke_fail *fail)
-{
-    static const enum ca_scheme schemes[] = {[CONF_KEY_SIGNATURE_DEFAULT] = CA_SCHEME_DEFAULT,
-                                             [CONF_KEY_SIGNATURE_RSA_PSS] = CA_SCHEME_RSA_PSS,
-                                             [CONF_KEY_SIGNATURE_ED25519] = CA_SCHEME_ED25519};
-    struct ca_floor_limits limits = {.scheme = schemes[issuer->key_ref->signature],
-                                     .max_validity = issuer->max_validity / 1000,
-                                     .max_backdate = issuer->max_backdate / 1000,
-                                     .allowed_ekus = issuer->allowed_ekus};
-    struct pke_buf pem;
-    enum pke_err err;
-
-    pke_buf_init(&pem, MAX_PEM);
-    err = file_read(issuer->certificate, &pem, fail);
-    if (err == PKE_OK)
-        err = ca_floor_new(pke_buf_bytes(&pem), &limits, &s->floor, fail);
-    pke_buf_done(&pem);
-    return err;
 }
 
 static enum pke_err load_pin(struct key_setup *s, const struct conf_key *key, struct pke_fail *fail)
@@ -88,7 +67,7 @@ enum pke_err key_setup_load(const struct conf *conf, const char *name, struct ke
     s = pke_calloc(1, sizeof *s);
     err = load_pin(s, key, fail);
     if (err == PKE_OK)
-        err = load_floor(s, issuer, fail);
+        err = floor_load(conf, issuer, &s->floor, fail);
     if (err != PKE_OK) {
         key_setup_free(s);
         return err;

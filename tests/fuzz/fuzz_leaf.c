@@ -10,11 +10,35 @@
 static char client_auth[] = "1.3.6.1.5.5.7.3.2", *client_auths[] = {client_auth};
 static const struct pke_strings ekus = {client_auths, 1};
 
+/* Bounds in which there is something of every kind. */
+static char domain[] = "corp.example", *domain_list[] = {domain};
+static char sid[] = "S-1-5-21-1-2-3", *sid_list[] = {sid};
+static char urn[] = "urn:", *uri_list[] = {urn};
+static char policy[] = "1.3.6.1.4.1.99999.1", *policy_list[] = {policy};
+static const struct pke_strings domains = {domain_list, 1}, sids = {sid_list, 1}, uris = {uri_list, 1},
+                                policies = {policy_list, 1};
+static const struct ca_floor_template templates[] = {
+    {.key_usage = 0xf8, .cps_uri = "http://corp.example/cps"},
+    {.name = "WindowsMDM", .key_usage = 0x80},
+    {.oid = "1.3.6.1.4.1.99999.2", .major = 100, .minor = 3, .key_usage = 0x80},
+};
+
 struct ca_floor *fuzz_floor(void)
 {
     static char pem[4096];
     static size_t n;
-    const struct ca_floor_limits limits = {.max_validity = YEAR, .max_backdate = 3600, .allowed_ekus = ekus};
+    const struct ca_floor_limits limits = {.max_validity = YEAR,
+                                           .max_backdate = 3600,
+                                           .allowed_ekus = ekus,
+                                           .allowed_policies = policies,
+                                           .upn_suffixes = domains,
+                                           .email_suffixes = domains,
+                                           .dns_suffixes = domains,
+                                           .sid_prefixes = sids,
+                                           .uri_prefixes = uris,
+                                           .allow_guid = true,
+                                           .templates = templates,
+                                           .n_templates = 3};
     const char *top = getenv("top_srcdir");
     struct ca_floor *floor;
 
@@ -31,11 +55,27 @@ struct ca_floor *fuzz_floor(void)
     return floor;
 }
 
-const struct ca_lint_context *fuzz_lint_context(const struct ca_floor *floor)
+const struct ca_lint_context *fuzz_lint_context(const struct ca_floor *floor, struct pke_bytes der,
+                                                struct pke_arena *arena)
 {
+    static const struct ca_profile_spec profile = {.ekus = &ekus, .key_usage = 0xa0};
     static struct ca_lint_context context;
+    struct ca_lint_decision *d = pke_arena_alloc(arena, sizeof *d);
+    struct ca_names *names = pke_arena_alloc(arena, sizeof *names);
+    struct ca_tbs *tbs = pke_arena_alloc(arena, sizeof *tbs);
 
-    context = (struct ca_lint_context){ca_floor_issuer(floor), &ekus, YEAR, FUZZ_NOW};
+    *d = (struct ca_lint_decision){.sid = NULL};
+    if (ca_tbs_decode(der, tbs, NULL) == PKE_OK) {
+        bool read = ca_names_decode(tbs, arena, names, NULL) == PKE_OK;
+        *d = (struct ca_lint_decision){.subject = read ? &names->subject : NULL,
+                                       .san = read ? &names->san : NULL,
+                                       .sid = read ? names->sid : NULL,
+                                       .not_before = tbs->not_before,
+                                       .not_after = tbs->not_after,
+                                       .spki = tbs->spki,
+                                       .serial = tbs->serial};
+    }
+    context = (struct ca_lint_context){ca_floor_issuer(floor), &profile, YEAR, d, FUZZ_NOW};
     return &context;
 }
 

@@ -402,7 +402,13 @@ def a35_renewal_widens_nothing():
               (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2"), b"\x1e\x04\0C\0A"), False)]
     items = mdm.default_items(d.id, UPN=BOB, ValidityPeriod="10 years", Template="phone")
     key = mdm.new_key()
-    a = d.renew(d.cms(key, mdm.new_csr(d.id, key, cn=BOB, extensions=wanted)), items=items)
+    greedy = mdm.new_csr(d.id, key, cn=BOB, extensions=wanted)
+    before = LAB.signatures()
+    refused(d.renew(d.cms(key, greedy), items=items, keep=True), CSR, None, "csr-asks-ca", "a35 a renewal that asks to be a CA")
+    tap.equal(LAB.signatures(), before, "a35 the key was not used")
+    option("csr-disallowed", "strip")
+    a = d.renew(d.cms(key, greedy), items=items)
+    option("csr-disallowed", None)
     new = x509.load_der_x509_certificate(a.certificate())
 
     def profile(c):
@@ -448,14 +454,14 @@ def with_credential(text):
 
 def hint_old_clients_sign_with_sha1():
     d = mdm.Device(LAB.client())
-    refused(d.renew(mdm.new_cms(mdm.new_csr(d.id), d.der, d.key, hashes.SHA1()), keep=True), CSR, None, "cms-digest-sha1",
+    refused(d.renew(mdm.new_cms(mdm.new_csr(d.id), d.der, d.key, hashes.SHA1()), keep=True), CSR, None, "cms-digest",
             "mdm.md 10.2 a CMS with SHA-1 is refused")
-    option("allow-sha1-csr", "yes")
+    option("csr-digests", "[sha256, sha1]")
     key = mdm.new_key()
     d.new_key = key
     a = d.renew(mdm.new_cms(mdm.new_csr(d.id, key), d.der, d.key, hashes.SHA1()))
     tap.ok(a.certificate(), "mdm.md 10.2 unless the template allows it", a.describe())
-    option("allow-sha1-csr", None)
+    option("csr-digests", None)
 
 
 def hint_context_items():

@@ -29,13 +29,15 @@ static const char conf_text[] = "state-directory: %1$s/state\n"
                                 "  lab:\n"
                                 "    certificate: %1$s/ca.pem\n"
                                 "    key: lab\n"
-                                "    crl-lifetime: %6$s\n"
+                                "%6$s"
+                                "    crl-lifetime: %8$s\n"
                                 "templates:\n"
                                 "  device:\n"
                                 "    issuer: lab\n"
                                 "    allow: [\"%5$s\"]\n"
                                 "    common-name: device\n"
-                                "    allow-ec: yes\n"
+                                "    key-types: [rsa, p-256, p-384]\n"
+                                "%7$s"
                                 "listeners:\n"
                                 "  plain:\n"
                                 "    unix: %1$s/net.sock\n"
@@ -191,10 +193,18 @@ void stage_sign_now(struct stage *s)
     uint8_t signature[1024];
     size_t n = sizeof signature;
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    EVP_PKEY *key = s->key_mode == KEY_OTHER_KEY ? EVP_EC_gen("P-256") : s->ca_key;
+    uint8_t tbs[CA_TBS_MAX];
 
-    assert_int_equal(EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, s->ca_key), 1);
-    assert_int_equal(EVP_DigestSign(ctx, signature, &n, s->sign.tbs.p, s->sign.tbs.n), 1);
+    assert_true(s->sign.tbs.n <= sizeof tbs);
+    memcpy(tbs, s->sign.tbs.p, s->sign.tbs.n);
+    if (s->key_mode == KEY_OTHER_BYTES)
+        tbs[s->sign.tbs.n - 1] ^= 1;
+    assert_int_equal(EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, key), 1);
+    assert_int_equal(EVP_DigestSign(ctx, signature, &n, tbs, s->sign.tbs.n), 1);
     EVP_MD_CTX_free(ctx);
+    if (key != s->ca_key)
+        EVP_PKEY_free(key);
     m.signature = PKE_BYTES(signature, n);
     chan_send_record(s->keyside, MSG_SIGNED, s->sign_id, msg_signed_fields, &m);
 }
@@ -203,7 +213,7 @@ static void answer_sign(struct stage *s, struct chan *c, uint64_t id)
 {
     struct msg_failed no = {0};
 
-    if (s->key_mode == KEY_SIGNS) {
+    if (s->key_mode == KEY_SIGNS || s->key_mode == KEY_OTHER_BYTES || s->key_mode == KEY_OTHER_KEY) {
         stage_sign_now(s);
     } else if (s->key_mode == KEY_FAILS) {
         pke_fail_set(&no.fail, PKE_KEY_DOWN, "key-test", "test", "the test's key does not sign");
@@ -291,9 +301,10 @@ bool stage_configure(struct actor *a)
 {
     struct stage *s = a->stage;
     char *key = stage_key_conf(s),
-         *text =
-             pke_asprintf(conf_text, s->dir, key, s->extra ? s->extra : "", s->key_deadline,
-                          s->allow ? s->allow : "*@corp.example", s->crl_lifetime ? s->crl_lifetime : "0s");
+         *text = pke_asprintf(conf_text, s->dir, key, s->extra ? s->extra : "", s->key_deadline,
+                              s->allow ? s->allow : "*@corp.example", s->issuer_extra ? s->issuer_extra : "",
+                              s->template_extra ? s->template_extra : "",
+                              s->crl_lifetime ? s->crl_lifetime : "0s");
     struct msg_conf m = {.file = "test.yaml", .text = pke_bytes_str(text)};
     unsigned ready = a->ready, refused = a->refused, states = a->states;
     uint64_t end = process_monotonic_ms() + PATIENCE_MS;
