@@ -24,27 +24,6 @@ static enum pke_err check_clock(struct request *req)
     return PKE_OK;
 }
 
-static enum pke_err decide(struct request *req)
-{
-    const struct policy_key key = {.type = ca_key_type_name(req->csr.key_type),
-                                   .bits = req->csr.key_bits,
-                                   .digest = req->csr.has_digest ? ca_digest_name(req->csr.digest) : NULL};
-    struct policy_request p = {.identity = &req->identity,
-                               .device_id = req->device_id,
-                               .enrollment_type = req->enrollment_type,
-                               .key = key,
-                               .trail = &req->trail};
-
-    if (req->op == OP_RENEW)
-        return policy_renewal_decide(req->tmpl->policy, &key, req->old.subject, req->old.san_uri,
-                                     req->now_ms / 1000, req->arena, &req->decision, &req->fail);
-    if (req->known && req->device.live && !req->device.released_at) {
-        p.device_owner = req->device.principal;
-        p.device_owner_id = req->device.user_id;
-    }
-    return policy_decide(req->tmpl->policy, &p, req->now_ms / 1000, req->arena, &req->decision, &req->fail);
-}
-
 static void new_ent_dmid(struct request *req)
 {
     uint8_t raw[16];
@@ -56,18 +35,31 @@ static void new_ent_dmid(struct request *req)
     req->ent_dmid = text;
 }
 
-/* Fill "{ent-dmid}" in the SAN: the one value that only the issuer knows. */
-static void fill_san(struct request *req)
+static enum pke_err decide(struct request *req)
 {
-    static const char mark[] = "{ent-dmid}";
+    const struct policy_key key = {.type = ca_key_type_name(req->csr.key_type),
+                                   .bits = req->csr.key_bits,
+                                   .digest = req->csr.has_digest ? ca_digest_name(req->csr.digest) : NULL};
+    struct policy_request p = {.identity = &req->identity,
+                               .device_id = req->device_id,
+                               .enrollment_type = req->enrollment_type,
+                               .key = key,
+                               .asked = &req->csr.asked.names,
+                               .trail = &req->trail};
 
-    for (size_t i = 0; i < req->decision.san.n; i++) {
-        const char *value = req->decision.san.v[i].value, *at = strstr(value, mark);
-
-        if (at)
-            req->decision.san.v[i].value = pke_arena_printf(req->arena, "%.*s%s%s", (int)(at - value), value,
-                                                            req->ent_dmid, at + sizeof mark - 1);
+    if (req->op == OP_RENEW) {
+        p.ent_dmid = req->ent_dmid;
+        return policy_renewal_decide(req->tmpl->policy, &p, &req->old.names, req->now_ms / 1000, req->arena,
+                                     &req->decision, &req->fail);
     }
+    if (!req->ent_dmid)
+        new_ent_dmid(req);
+    p.ent_dmid = req->ent_dmid;
+    if (req->known && req->device.live && !req->device.released_at) {
+        p.device_owner = req->device.principal;
+        p.device_owner_id = req->device.user_id;
+    }
+    return policy_decide(req->tmpl->policy, &p, req->now_ms / 1000, req->arena, &req->decision, &req->fail);
 }
 
 /* Within the CA's life: the whole period moves behind a young CA's start, and is cut at its end. */
@@ -128,15 +120,13 @@ enum pke_err check_build(struct request *req)
     if (err == PKE_OK)
         err = decide(req);
     if (err == PKE_OK)
+        err = wishes_check(req);
+    if (err == PKE_OK)
         err = check_admission(req);
     if (err == PKE_OK && req->msg.may_wait == MSG_WAIT_ALWAYS)
         err = pke_fail_set(&req->fail, PKE_MAINTENANCE, "draining", "drain", "the server is in maintenance");
     if (err == PKE_OK)
         err = admission_check(req);
-    if (err == PKE_OK && !req->ent_dmid)
-        new_ent_dmid(req);
-    if (err == PKE_OK)
-        fill_san(req);
     if (err == PKE_OK)
         err = check_constraints(req);
     if (err == PKE_OK)

@@ -17,6 +17,7 @@
 #include "daemon/common/assertion.h"
 #include "daemon/common/role.h"
 #include "daemon/issuer/admit.h"
+#include "daemon/issuer/identity_map.h"
 #include "jose/jwks.h"
 #include "ledger/ledger.h"
 #include "policy/decide.h"
@@ -50,6 +51,7 @@ struct setup {
     struct ca_blocked *own_keys;     /* of the CAs and their roots: no CSR may carry one */
     struct ca_blocked *blocked_keys; /* of the file of that name; NULL: none */
     uint8_t assertion_key[ASSERTION_KEY_SIZE];
+    struct identity_map *identities; /* NULL: none is configured */
 };
 
 enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key, struct setup **ret,
@@ -110,6 +112,7 @@ struct request {
     uint8_t key[LEDGER_KEY_SIZE]; /* idempotency */
     uint64_t prep_id;
     enum request_operation op;
+    struct pke_pairs known_names;    /* of the identity: from the map, then the credential */
     struct policy_identity identity; /* who, as policy sees it: of a renewal the recorded owner */
     struct pke_bytes csr_der;        /* in msg.request, of a renewal inside its CMS */
     const char *device_id, *enrollment_type, *provider;
@@ -294,6 +297,13 @@ bool check_still_allowed(struct request *req);
 enum pke_err check_ownership(struct request *req);
 /** Decide, build the TBS, lint it. */
 enum pke_err check_build(struct request *req);
+
+/* ---- wishes.c: the CSR's, and what is known of the identity */
+
+/** Set req->identity.attributes: the identity map's, then the credential's. Once req->identity is known. */
+void wishes_identity(struct request *req);
+/** What the CSR asks for beside its key, against req->decision. */
+enum pke_err wishes_check(struct request *req);
 
 /* ---- verbs_ledger.c: what operators change in the ledger */
 

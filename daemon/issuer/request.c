@@ -10,6 +10,7 @@
 #include "base/timefmt.h"
 #include "daemon/common/log.h"
 #include "daemon/issuer/request.h"
+#include "policy/names.h"
 
 void request_free(struct request *req)
 {
@@ -266,7 +267,7 @@ static enum pke_err apply_intent(struct issuer *is, struct batch_op *op, struct 
                                .spki_sha256 = PKE_BYTES(req->csr.spki_sha256, sizeof req->csr.spki_sha256),
                                .subject = req->decision.subject_cn,
                                .ent_dmid = req->ent_dmid,
-                               .san_uri = pke_pairs_get(&req->decision.san, PKE_SAN_URI),
+                               .names = policy_names_record(&req->decision, req->arena),
                                .token_id = req->token.token_id,
                                .jti_issuer = req->jti_issuer,
                                .jti = req->jti,

@@ -151,6 +151,8 @@ enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key,
         err = blocked_load(conf->global.blocked_keys, &s->blocked_keys, fail);
     for (size_t i = 0; err == PKE_OK && i < conf->n_templates; i++)
         err = load_template(s, &conf->templates[i], &s->templates[s->n_templates++], fail);
+    if (err == PKE_OK && conf->global.identity_map)
+        err = identity_map_load(conf->global.identity_map, &s->identities, fail);
     if (err != PKE_OK) {
         setup_unref(s);
         return err;
@@ -180,6 +182,7 @@ void setup_unref(struct setup *s)
     free(s->cas);
     ca_blocked_free(s->own_keys);
     ca_blocked_free(s->blocked_keys);
+    identity_map_free(s->identities);
     conf_unref(s->conf);
     explicit_bzero(s->assertion_key, sizeof s->assertion_key);
     free(s);
