@@ -244,6 +244,31 @@ static void print_array(const json_t *v, unsigned depth, FILE *out)
     text_table_done(&t);
 }
 
+/* How a request was decided, whatever members its first step has. */
+static void print_steps(const json_t *v, FILE *out)
+{
+    static const char *const titles[] = {"  STEP", "OUTCOME", "RULE", "VALUE", "SOURCE"};
+    static const char *const keys[] = {"step", "outcome", "rule", "value", "source"};
+    struct text_table t;
+    const json_t *row;
+    size_t i;
+
+    text_table_init(&t, PKE_LEN(keys));
+    for (size_t k = 0; k < PKE_LEN(keys); k++)
+        text_table_add(&t, titles[k]);
+    json_array_foreach(v, i, row)
+    {
+        const char *step = json_string_value(json_object_get(row, "step"));
+        PKE_CLEANUP(pke_free_p) char *indented = pke_asprintf("  %s", step ? step : "-");
+
+        text_table_add(&t, indented);
+        for (size_t k = 1; k < PKE_LEN(keys); k++)
+            add_cell(&t, json_object_get(row, keys[k]));
+    }
+    text_table_print(&t, false, out);
+    text_table_done(&t);
+}
+
 /* How a nested object is printed. */
 struct style {
     unsigned depth;
@@ -263,6 +288,8 @@ static void print_block(const char *key, const json_t *v, struct style st, FILE 
     fputs(st.color ? "\033[0m\n" : "\n", out);
     if (json_is_object(v))
         print_object(v, inner, out);
+    else if (json_is_array(v) && !strcmp(key, "explanation"))
+        print_steps(v, out);
     else if (json_is_array(v))
         print_array(v, inner.depth, out);
     else

@@ -5,8 +5,8 @@
 
 #include "base/encode.h"
 #include "base/mem.h"
-#include "ca/lint.h"
 #include "daemon/issuer/issuer.h"
+#include "daemon/issuer/tbs.h"
 #include "policy/renew.h"
 
 /* Clock rule (reliability goal R8): after a jump, nothing is issued until the operator looked. */
@@ -62,59 +62,26 @@ static enum pke_err decide(struct request *req)
     return policy_decide(req->tmpl->policy, &p, req->now_ms / 1000, req->arena, &req->decision, &req->fail);
 }
 
-/* Within the CA's life: the whole period moves behind a young CA's start, and is cut at its end. */
-static void clamp_validity(struct request *req, const struct ca_issuer *ca)
-{
-    struct policy_decision *d = &req->decision;
-    int64_t early = ca_issuer_not_before(ca) - d->not_before;
-
-    if (early > 0) {
-        d->not_before += early;
-        d->not_after += early;
-    }
-    if (d->not_after > ca_issuer_not_after(ca))
-        d->not_after = ca_issuer_not_after(ca);
-}
-
-/* What no verifier would accept below this CA is not recorded, and costs no signature. */
-static enum pke_err check_constraints(struct request *req)
-{
-    const struct ca_names names = {
-        .subject = req->decision.subject, .san = req->decision.san, .sid = req->decision.sid};
-
-    return ca_issuer_check_names(req->tmpl->ca->ca, &names, &req->fail);
-}
-
 static enum pke_err build_tbs(struct request *req)
 {
-    const struct ca_issuer *ca = req->tmpl->ca->ca;
-    struct ca_cert_spec spec = {.subject = &req->decision.subject,
-                                .san = &req->decision.san,
-                                .sid = req->decision.sid,
-                                .spki = req->csr.spki};
-    struct pke_buf tbs;
     enum pke_err err;
 
-    clamp_validity(req, ca);
-    spec.not_before = req->decision.not_before;
-    spec.not_after = req->decision.not_after;
     ca_serial_new(ledger_node(req->issuer->ledger), req->serial);
-    memcpy(spec.serial, req->serial, sizeof spec.serial);
     pke_hex(PKE_BYTES(req->serial, sizeof req->serial), false, req->serial_hex);
-    pke_buf_init(&tbs, CA_TBS_MAX);
-    err = ca_tbs_build(ca, req->tmpl->profile, &spec, &tbs, &req->fail);
-    if (err == PKE_OK)
-        req->tbs = pke_arena_bytes(req->arena, pke_buf_bytes(&tbs));
-    pke_buf_done(&tbs);
+    struct tbs t = {.tmpl = req->tmpl,
+                    .decision = &req->decision,
+                    .spki = req->csr.spki,
+                    .serial = req->serial,
+                    .now = req->now_ms / 1000};
+    err = tbs_make(&t, req->arena, &req->fail);
+    req->tbs = t.der;
+    memcpy(req->linted, t.linted, sizeof req->linted);
+    explain_certificate(req, err == PKE_OK);
     return err;
 }
 
 enum pke_err check_build(struct request *req)
 {
-    struct ca_lint_context lint = {.issuer = req->tmpl->ca->ca,
-                                   .ekus = &req->tmpl->policy->ekus,
-                                   .max_validity = req->tmpl->policy->validity / 1000,
-                                   .now = req->now_ms / 1000};
     enum pke_err err = check_clock(req);
 
     if (err == PKE_OK)
@@ -125,13 +92,9 @@ enum pke_err check_build(struct request *req)
         err = check_admission(req);
     if (err == PKE_OK && req->msg.may_wait == MSG_WAIT_ALWAYS)
         err = pke_fail_set(&req->fail, PKE_MAINTENANCE, "draining", "drain", "the server is in maintenance");
-    if (err == PKE_OK)
+    if (err == PKE_OK && !req->dry)
         err = admission_check(req);
     if (err == PKE_OK)
-        err = check_constraints(req);
-    if (err == PKE_OK)
         err = build_tbs(req);
-    if (err == PKE_OK)
-        err = ca_lint(req->tbs, &lint, &req->fail);
     return err;
 }

@@ -14,9 +14,12 @@
 #include "ca/cert.h"
 #include "ca/cms.h"
 #include "ca/csr.h"
+#include "ca/floor.h"
+#include "ca/lint.h"
 #include "daemon/common/assertion.h"
 #include "daemon/common/role.h"
 #include "daemon/issuer/admit.h"
+#include "daemon/issuer/explain.h"
 #include "daemon/issuer/identity_map.h"
 #include "jose/jwks.h"
 #include "ledger/ledger.h"
@@ -28,7 +31,8 @@
 struct issuer_ca {
     const struct conf_issuer *conf;
     struct ca_issuer *ca;
-    uint8_t sha1[20]; /* of the certificate: the ledger's issuer id */
+    struct ca_floor *floor; /* as the key has it; for simulations only */
+    uint8_t sha1[20];       /* of the certificate: the ledger's issuer id */
     char sha1_hex[41];
 };
 
@@ -59,6 +63,8 @@ enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key,
 struct setup *setup_ref(struct setup *s);
 void setup_unref(struct setup *s); /* accepts NULL */
 const struct issuer_template *setup_template(const struct setup *s, const char *name);
+/** What template and issuer say of each certificate. Borrows from both. */
+struct ca_profile_spec setup_profile_spec(const struct policy_template *t, const struct conf_issuer *issuer);
 
 /* ---- blocked.c: keys that no CSR may carry, and with which nobody proves anything any more
  * ------------------------------------------------------------------------------------------- */
@@ -134,9 +140,12 @@ struct request {
     uint8_t serial[CA_SERIAL_SIZE];
     char serial_hex[2 * CA_SERIAL_SIZE + 1];
     struct pke_bytes tbs, certificate;
-    int64_t now_ms; /* wall clock, read once */
+    uint8_t linted[CA_LINT_DIGEST]; /* of tbs, when lint had passed it */
+    int64_t now_ms;                 /* wall clock, read once */
     struct pke_fail fail;
     struct pke_trail trail;      /* how it was decided */
+    const char *explanation;     /* the same as text, once it was refused */
+    bool dry;                    /* a simulation: nothing is asked of a key, nothing recorded */
     struct request *next_queued; /* in a key pool's queue */
     uint64_t sign_id;
     uint32_t ticket;   /* the waiting request that this is an attempt of; 0: none */
@@ -298,6 +307,12 @@ enum pke_err check_ownership(struct request *req);
 /** Decide, build the TBS, lint it. */
 enum pke_err check_build(struct request *req);
 
+/* ---- simulate.c */
+
+/** Answer simulate; false when it is another verb. Everything that a real request goes through but for the
+ * key, the ledger's rows and the queue. */
+bool simulate_verb(struct issuer *is, uint64_t id, const struct msg_verb *v);
+
 /* ---- wishes.c: the CSR's, and what is known of the identity */
 
 /** Set req->identity.attributes: the identity map's, then the credential's. Once req->identity is known. */
@@ -309,6 +324,14 @@ enum pke_err wishes_check(struct request *req);
 
 /** Answer request-approve|deny, cert-confirm, device-*; false when it is none of them. */
 bool verbs_ledger(struct issuer *is, uint64_t id, const struct msg_verb *v);
+
+/* ---- revoke.c: what operators revoke, hold and release from hold */
+
+/** Answer cert-revoke|release, device-revoke|release-hold, user-revoke|release-hold; false: none of them. */
+bool verbs_revoke(struct issuer *is, uint64_t id, const struct msg_verb *v);
+/** Release or block a device and revoke its certificates, in one; @p state (static) is told in the answer. */
+void verbs_revoke_device(struct issuer *is, uint64_t id, const struct msg_verb *v,
+                         enum ledger_device_change change, const char *state);
 
 /* ---- verbs_key.c: what operators ask of the keys */
 

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/timefmt.h"
+#include "ca/release.h"
 #include "daemon/common/log.h"
 #include "daemon/issuer/request.h"
 #include "policy/names.h"
@@ -52,7 +53,7 @@ static void log_refused(const struct request *req)
     log_fail(LOG_NOTICE, "request refused", &req->fail, "trace_id", req->msg.trace_id, "principal",
              req->who.principal, "device", req->device_id, "serial",
              req->serial_hex[0] ? req->serial_hex : NULL, "csr_subject", req->csr.subject_text, "attestation",
-             req->attestation, NULL);
+             req->attestation, "dropped", explain_dropped(&req->trail, req->arena), NULL);
 }
 
 void request_end_failed(struct request *req)
@@ -91,7 +92,8 @@ static void end_issued(struct request *req)
         waiting_issued(req);
     log_event(LOG_INFO, "certificate issued", "trace_id", req->msg.trace_id, "principal", req->who.principal,
               "device", req->device_id, "serial", req->serial_hex, "subject", req->decision.subject_cn,
-              "csr_subject", req->csr.subject_text, "attestation", req->attestation, NULL);
+              "csr_subject", req->csr.subject_text, "attestation", req->attestation, "dropped",
+              explain_dropped(&req->trail, req->arena), NULL);
     request_answer(req, MSG_ISSUED, msg_issued_fields, &m);
     request_free(req);
     issuer_check_stopped(is);
@@ -128,6 +130,7 @@ struct ledger_request request_to_ledger(const struct request *req)
         .source = req->msg.source,
         .context = req->msg.context,
         .request = req->csr_der.n ? req->csr_der : req->msg.request,
+        .explanation = req->explanation,
         .at = req->now_ms,
     };
 }
@@ -166,16 +169,19 @@ void request_refuse(struct request *req)
 
     req->state = REQUEST_RESULT;
     if (req->ticket || waiting_may(req)) {
+        explain_refused(req, &req->fail);
         (req->ticket ? waiting_failed : waiting_record)(req);
         return;
     }
     allowed = req->fail.err != PKE_STALE && refusal_allowed(req->issuer);
     if (!allowed && req->fail.err == PKE_PENDING) /* nobody could approve what is not recorded */
         req->fail.err = PKE_BUSY;
-    if (!allowed)
+    if (!allowed) {
         request_end_failed(req);
-    else
-        batch_add(req->issuer, apply_refused, done_refused, req);
+        return;
+    }
+    explain_refused(req, &req->fail);
+    batch_add(req->issuer, apply_refused, done_refused, req);
 }
 
 /* ---- T2 ---- */
@@ -191,7 +197,8 @@ static enum pke_err apply_failed(struct issuer *is, struct batch_op *op, struct 
 {
     struct request *req = op->arg;
 
-    return ledger_failed(is->ledger, req->msg.trace_id, &req->fail, role_wall_ms(), fail);
+    explain_refused(req, &req->fail);
+    return ledger_failed(is->ledger, req->msg.trace_id, &req->fail, req->explanation, role_wall_ms(), fail);
 }
 
 static void done_failed(struct issuer *is, struct batch_op *op, enum pke_err err, const struct pke_fail *fail)
@@ -233,26 +240,38 @@ static void done_issued(struct issuer *is, struct batch_op *op, enum pke_err err
     end_issued(req);
 }
 
+/* Put together and looked at once more: what leaves is what lint saw, signed by the CA. Where the key signed
+ * other bytes, or another key did, the serial is lost and nothing else. */
+static enum pke_err finish_certificate(struct request *req, struct pke_bytes signature)
+{
+    const struct ca_issuer *ca = req->tmpl->ca->ca;
+    struct pke_buf cert;
+    enum pke_err err;
+
+    pke_buf_init(&cert, CA_TBS_MAX + 2048);
+    if (ca_cert_assemble(ca, req->tbs, signature, &cert) != PKE_OK)
+        err = pke_fail_set(&req->fail, PKE_INTERNAL, "assemble", "RFC 5280 4.1",
+                           "the certificate could not be assembled");
+    else
+        err = ca_release_check(ca, req->linted, pke_buf_bytes(&cert), &req->fail);
+    if (err == PKE_OK)
+        req->certificate = pke_arena_bytes(req->arena, pke_buf_bytes(&cert));
+    else
+        log_fail(LOG_CRIT, "a certificate is not released", &req->fail, "trace_id", req->msg.trace_id,
+                 "serial", req->serial_hex, NULL);
+    pke_buf_done(&cert);
+    return err;
+}
+
 void request_signed(struct request *req, struct pke_bytes signature, const struct pke_fail *fail)
 {
-    struct pke_buf cert;
-
     req->state = REQUEST_RESULT;
-    if (fail) {
+    if (fail)
         req->fail = *fail;
+    if (fail || finish_certificate(req, signature) != PKE_OK)
         batch_add(req->issuer, apply_failed, done_failed, req);
-        return;
-    }
-    pke_buf_init(&cert, CA_TBS_MAX + 2048);
-    if (ca_cert_assemble(req->tmpl->ca->ca, req->tbs, signature, &cert) != PKE_OK) {
-        pke_fail_set(&req->fail, PKE_INTERNAL, "assemble", "RFC 5280 4.1",
-                     "the certificate could not be assembled");
-        batch_add(req->issuer, apply_failed, done_failed, req);
-    } else {
-        req->certificate = pke_arena_bytes(req->arena, pke_buf_bytes(&cert));
+    else
         batch_add(req->issuer, apply_issued, done_issued, req);
-    }
-    pke_buf_done(&cert);
 }
 
 /* ---- T1 ---- */

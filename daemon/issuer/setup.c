@@ -7,7 +7,9 @@
 #include "base/encode.h"
 #include "base/mem.h"
 #include "daemon/common/file.h"
+#include "daemon/common/floor.h"
 #include "daemon/issuer/issuer.h"
+#include "daemon/issuer/sample.h"
 
 #define MAX_PEM   65536
 #define MAX_ROOTS (1u << 20)
@@ -84,7 +86,7 @@ static enum pke_err load_maa_keys(const struct policy_template *t, struct jose_k
                                         t->name, why.text);
 }
 
-static struct ca_profile_spec profile_spec(const struct policy_template *t, const struct conf_issuer *issuer)
+struct ca_profile_spec setup_profile_spec(const struct policy_template *t, const struct conf_issuer *issuer)
 {
     return (struct ca_profile_spec){
         .ekus = &t->ekus,
@@ -105,13 +107,15 @@ static enum pke_err load_template(struct setup *s, const struct policy_template 
                                   struct issuer_template *ret, struct pke_fail *fail)
 {
     struct ca_profile_spec spec;
+    struct pke_fail why = {0};
+    enum pke_err err;
 
     ret->policy = t;
     if (!ca_key_types(&t->key_types, &ret->key_types) || !ca_digests(&t->csr_digests, &ret->digests))
         return pke_fail_set(fail, PKE_CONFIG, "template-keys", "template: key-types, csr-digests",
                             "template %s names a kind of key or digest that is not known", t->name);
     ret->ca = find_ca(s, t->issuer);
-    spec = profile_spec(t, ret->ca->conf);
+    spec = setup_profile_spec(t, ret->ca->conf);
     for (size_t i = 0; i < t->ekus.n; i++)
         if (!pke_strings_has(&ret->ca->conf->allowed_ekus, t->ekus.v[i]))
             return pke_fail_set(fail, PKE_CONFIG, "template-eku", "floor policy",
@@ -125,7 +129,9 @@ static enum pke_err load_template(struct setup *s, const struct policy_template 
         return fail->err;
     if (t->maa_keys_file && load_maa_keys(t, &ret->maa_keys, fail) != PKE_OK)
         return fail->err;
-    return ca_profile_new(ret->ca->ca, &spec, &ret->profile, fail);
+    if ((err = ca_profile_new(ret->ca->ca, &spec, &ret->profile, &why)))
+        return pke_fail_set(fail, err, why.reason, why.rule, "template %s: %s", t->name, why.text);
+    return PKE_OK;
 }
 
 enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key, struct setup **ret,
@@ -143,8 +149,11 @@ enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key,
             pke_fail_set(fail, PKE_INTERNAL, "assertion-key", "process model", "main sent no assertion key");
     else
         memcpy(s->assertion_key, assertion_key.p, ASSERTION_KEY_SIZE);
-    for (size_t i = 0; err == PKE_OK && i < conf->n_issuers; i++)
+    for (size_t i = 0; err == PKE_OK && i < conf->n_issuers; i++) {
         err = load_ca(&conf->issuers[i], &s->cas[s->n_cas++], fail);
+        if (err == PKE_OK)
+            err = floor_load(conf, &conf->issuers[i], &s->cas[i].floor, fail);
+    }
     if (err == PKE_OK)
         s->own_keys = blocked_of_cas(s);
     if (err == PKE_OK && conf->global.blocked_keys)
@@ -153,6 +162,8 @@ enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key,
         err = load_template(s, &conf->templates[i], &s->templates[s->n_templates++], fail);
     if (err == PKE_OK && conf->global.identity_map)
         err = identity_map_load(conf->global.identity_map, &s->identities, fail);
+    if (err == PKE_OK)
+        err = sample_try(s, role_wall_ms() / 1000, fail);
     if (err != PKE_OK) {
         setup_unref(s);
         return err;
@@ -176,8 +187,10 @@ void setup_unref(struct setup *s)
         attest_roots_free(s->templates[i].attest_roots);
         jose_keys_unref(s->templates[i].maa_keys);
     }
-    for (size_t i = 0; i < s->n_cas; i++)
+    for (size_t i = 0; i < s->n_cas; i++) {
         ca_issuer_free(s->cas[i].ca);
+        ca_floor_free(s->cas[i].floor);
+    }
     free(s->templates);
     free(s->cas);
     ca_blocked_free(s->own_keys);
