@@ -70,6 +70,12 @@
       OBJECT, 15, "revoke one certificate, or put it on hold")                                               \
     X(CERT_RELEASE, "cert-release", "POST", "/v1/certificates/{key}/release", "cert release", OFFICER,       \
       ISSUER, OBJECT, 15, "end the hold of one certificate")                                                 \
+    X(CRL_LIST, "crl-list", "GET", "/v1/crls", "crl list", VIEWER, ISSUER, LIST, 5,                          \
+      "list the revocation lists: number, entries, until when each is good")                                 \
+    X(CRL_SHOW, "crl-show", "GET", "/v1/crls/{name}", "crl show", VIEWER, ISSUER, OBJECT, 5,                 \
+      "show the revocation lists of one issuer and why the last attempt failed")                             \
+    X(CRL_PUBLISH, "crl-publish", "POST", "/v1/crls/publish", "crl publish", OFFICER, ISSUER, OBJECT, 60,    \
+      "sign and publish full revocation lists now")                                                          \
     X(DEVICE_LIST, "device-list", "GET", "/v1/devices", "device list", VIEWER, CONTROL, LIST, 5,             \
       "list enrolled devices, newest first")                                                                 \
     X(DEVICE_SHOW, "device-show", "GET", "/v1/devices/{id}", "device show", VIEWER, CONTROL, OBJECT, 5,      \
@@ -149,6 +155,10 @@
     X(CERT_RELEASE, "key", PATH, TEXT, true, "serial, thumbprint or request id")                            \
     X(CERT_RELEASE, "comment", BODY, TEXT, false, "a word for the record")                                  \
     X(CERT_RELEASE, "dry_run", BODY, FLAG, false, "say what would be released, and change nothing")         \
+    X(CRL_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                               \
+    X(CRL_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                                 \
+    X(CRL_SHOW, "name", PATH, NAME, true, "issuer of the configuration")                                    \
+    X(CRL_PUBLISH, "issuer", BODY, NAME, false, "only the list of this issuer")                             \
     X(DEVICE_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                            \
     X(DEVICE_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                              \
     X(DEVICE_LIST, "state", QUERY, STATE, false, "only this state")                                         \

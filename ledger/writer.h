@@ -261,16 +261,23 @@
                  " ELSE r.principal = ?4 AND (?5 IS NULL OR c.user_id = ?5) END")
 
 /* Revocation lists: ledger/crl.c. */
-#define WRITER_CRLS(X)                                                                                 \
-    X(CRL_CHANGES, "SELECT change, serial, not_after, reason, revoked_at, released_at FROM revocation" \
-                   " WHERE issuer_id = ? AND change > ? ORDER BY change LIMIT ?")                      \
-    X(CRL_NUMBER, "SELECT max(number) FROM crl WHERE issuer_id = ?")                                   \
-    X(ADD_CRL, "INSERT INTO crl (issuer_id, number, base, change, entries, this_update, next_update)"  \
-               " VALUES (?,?,?,?,?,?,?)")                                                              \
-    X(SIGN_CRL, "UPDATE crl SET sha256 = ?3 WHERE issuer_id = ?1 AND number = ?2 AND sha256 IS NULL")  \
-    X(LATEST_CRL, "SELECT number, base, change, entries, this_update, next_update, sha256 FROM crl"    \
-                  " WHERE issuer_id = ? AND (base > 0) = ? AND sha256 IS NOT NULL"                     \
-                  " ORDER BY number DESC LIMIT 1")
+#define WRITER_CRLS(X)                                                                                       \
+    X(CRL_CHANGES, "SELECT change, serial, not_after, reason, revoked_at, released_at FROM revocation"       \
+                   " WHERE issuer_id = ? AND change > ? ORDER BY change LIMIT ?")                            \
+    X(CRL_CARRIED, "SELECT 0, serial, not_after, reason, revoked_at, 0 FROM crl_carried"                     \
+                   " WHERE issuer_id = ? AND serial > ? ORDER BY serial LIMIT ?")                            \
+    X(CRL_KNOWN, "SELECT sha256 FROM certificate WHERE issuer_id = ? AND serial = ? AND sha256 IS NOT NULL") \
+    X(ADD_CARRIED, "INSERT INTO crl_carried (issuer_id, serial, not_after, reason, revoked_at)"              \
+                   " VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING")                                             \
+    X(CRL_NUMBER, "SELECT max(number) FROM crl WHERE issuer_id = ?")                                         \
+    X(ADD_CRL, "INSERT INTO crl (issuer_id, number, base, change, entries, this_update, next_update,"        \
+               " tells_deltas) VALUES (?,?,?,?,?,?,?,?)")                                                    \
+    X(SIGN_CRL, "UPDATE crl SET sha256 = ?3 WHERE issuer_id = ?1 AND number = ?2 AND sha256 IS NULL")        \
+    X(LATEST_CRL, "SELECT " STORE_CRL_COLUMNS " FROM crl WHERE issuer_id = ? AND (base > 0) = ?"             \
+                  " AND sha256 IS NOT NULL ORDER BY number DESC LIMIT 1")                                    \
+    X(OLDEST_CRL, "SELECT " STORE_CRL_COLUMNS " FROM crl WHERE issuer_id = ? AND base = 0"                   \
+                  " AND next_update > ? AND tells_deltas >= ? AND sha256 IS NOT NULL"                        \
+                  " ORDER BY number LIMIT 1")
 
 #define WRITER_STATEMENTS(X)                                                                                 \
     X(BEGIN, "BEGIN IMMEDIATE")                                                                              \

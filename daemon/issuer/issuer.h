@@ -167,6 +167,8 @@ struct batch_op {
 #define KEY_MAX_POOLS     CONF_MAX_KEYS
 #define KEY_MAX_INSTANCES 16
 
+struct key_job;
+
 struct key_client {
     struct key_pool *pool;
     unsigned index;
@@ -176,6 +178,7 @@ struct key_client {
     struct msg_key_state told;    /* what it said last of itself */
     uint64_t signatures, failures, last_micros;
     struct request *signing;
+    struct key_job *job;    /* or this; of the first process alone */
     uint64_t signing_since; /* us */
     struct event *timer;    /* hard limit of one device operation */
 };
@@ -185,6 +188,7 @@ struct key_pool {
     char *name;
     struct key_client clients[KEY_MAX_INSTANCES];
     struct request *first, *last; /* waiting for a key */
+    struct key_job *job;          /* waits for the first process */
     unsigned queued;
     struct latency latency; /* of one signature, as seen from here */
     struct turns turns;     /* who was refused as busy */
@@ -235,7 +239,8 @@ struct issuer {
     uint64_t waiting_expire; /* ms: when to look for expired ones */
     /* orphan.c */
     struct orphan *orphans;
-    uint64_t orphans_at; /* when to try again, monotonic ms */
+    uint64_t orphans_at;   /* when to try again, monotonic ms */
+    struct crl_state *crl; /* crl.c */
 };
 
 /* ---- batch.c
@@ -304,6 +309,8 @@ enum pke_err check_admission(struct request *req);
 bool check_still_allowed(struct request *req);
 /** Ownership alone, again: others may have been issued or begun while this one waited for COMMIT. */
 enum pke_err check_ownership(struct request *req);
+/** May anything be signed at @p now_ms, when @p seen is the largest wall clock that was recorded? */
+enum pke_err check_clock(const struct conf_global *g, int64_t seen, int64_t now_ms, struct pke_fail *fail);
 /** Decide, build the TBS, lint it. */
 enum pke_err check_build(struct request *req);
 
@@ -371,6 +378,22 @@ void token_revoke(struct issuer *is, uint64_t id, const struct msg_verb *v);
 
 void keys_link(struct issuer *is, const struct msg_link *link, int fd);
 void keys_submit(struct issuer *is, const char *key, struct request *req);
+
+/** A signature over what is no certificate. */
+struct key_job {
+    const char *kind;     /* of MSG_SIGN */
+    struct pke_bytes tbs; /* the owner's, until done */
+    /** Called once, from the event loop or from inside keys_submit_job(). @p signature is empty on failure.
+     */
+    void (*done)(struct key_job *job, struct pke_bytes signature, const struct pke_fail *fail);
+    uint64_t sign_id; /* of keys.c */
+};
+
+/** Have the first process of @p key sign it, before the next certificate; PKE_KEY_DOWN at once when it cannot
+ * now, PKE_BUSY when another job waits. */
+void keys_submit_job(struct issuer *is, const char *key, struct key_job *job);
+/** Would it be signed, or wait for its turn? */
+bool keys_takes_job(struct issuer *is, const char *key);
 /** How many requests wait for a key that is busy with another. */
 unsigned keys_queued(const struct issuer *is);
 struct key_pool *keys_pool(struct issuer *is, const char *name);
