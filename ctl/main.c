@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pkienrollctl: administration of pkienrolld over its control socket. */
 #include <curl/curl.h>
+#include <errno.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/encode.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "config.h"
@@ -19,7 +21,7 @@
 #include "ipc/wipealloc.h"
 
 #define TARGET_MAX      (16u << 10)
-#define BODY_MAX        (16u << 10)
+#define BODY_MAX        (64u << 10)
 #define DEFAULT_TIMEOUT 10000
 #define WAIT_STEP_MS    100
 
@@ -151,6 +153,16 @@ static void print_answer(const struct ctl_options *o, const json_t *j)
     }
 }
 
+/* Of a simulation. */
+static int outcome(const json_t *answer)
+{
+    const char *result = json_string_value(json_object_get(answer, "result"));
+
+    if (result && strcmp(result, "issue") == 0)
+        return CTL_OK;
+    return result && strcmp(result, "wait") == 0 ? CTL_WOULD_WAIT : CTL_WOULD_REFUSE;
+}
+
 static int refused(const struct ctl_options *o, const struct client_answer *a)
 {
     if (o->format != CTL_TEXT)
@@ -159,7 +171,26 @@ static int refused(const struct ctl_options *o, const struct client_answer *a)
     return CTL_REFUSED;
 }
 
-/* One page; appended to @p all when it is given. *cursor: where to go on, NULL at the end; caller frees. */
+/* What the pages of one question are together: items one after another, counts as sums. */
+static void merge_page(json_t *whole, const json_t *page)
+{
+    const char *key;
+    json_t *v;
+
+    json_object_foreach((json_t *)page, key, v)
+    {
+        json_t *have = json_object_get(whole, key);
+
+        if (json_is_array(have))
+            json_array_extend(have, v);
+        else if (json_is_integer(have) && strcmp(key, "in_flight") != 0)
+            json_integer_set(have, json_integer_value(have) + json_integer_value(v));
+        else
+            json_object_set(whole, key, v);
+    }
+}
+
+/* One page; merged into @p all when it is given. *cursor: where to go on, NULL at the end; caller frees. */
 static int one_page(const struct ctl_options *o, struct pke_bytes body, json_t *all, char **cursor)
 {
     PKE_CLEANUP(pke_buf_done) struct pke_buf target;
@@ -186,7 +217,7 @@ static int one_page(const struct ctl_options *o, struct pke_bytes body, json_t *
     } else if (a.text) {
         fputs(a.text, stdout);
     } else if (all) {
-        json_array_extend(all, json_object_get(a.json, "items"));
+        merge_page(all, a.json);
         *cursor = json_is_string(next) ? pke_strdup(json_string_value(next)) : NULL;
     } else {
         print_answer(o, a.json);
@@ -194,6 +225,8 @@ static int one_page(const struct ctl_options *o, struct pke_bytes body, json_t *
         print_once_hint(o);
         if (o->wait_ms && o->verb->id == VERB_STATUS && !is_ready(&a))
             rc = CTL_REFUSED;
+        if (o->verb->id == VERB_SIMULATE)
+            rc = outcome(a.json);
     }
     json_decref(a.json);
     free(a.text);
@@ -202,14 +235,12 @@ static int one_page(const struct ctl_options *o, struct pke_bytes body, json_t *
 
 static int all_pages(const struct ctl_options *o)
 {
-    json_t *whole = json_object(), *items = json_array();
+    json_t *whole = json_object();
     char *cursor = NULL;
     int rc;
 
-    json_object_set_new(whole, "items", items);
-    json_object_set_new(whole, "next", json_null());
     do
-        rc = one_page(o, PKE_BYTES(NULL, 0), items, &cursor);
+        rc = one_page(o, PKE_BYTES(NULL, 0), whole, &cursor);
     while (rc == CTL_OK && cursor);
     free(cursor);
     if (rc == CTL_OK)
@@ -218,16 +249,43 @@ static int all_pages(const struct ctl_options *o)
     return rc;
 }
 
-static const char *body_value(const struct ctl_options *o, const char *name)
+static const char *body_value(const struct ctl_options *o, const char *name, const char *cursor)
 {
     const char *word = pke_pairs_get(&o->args, name);
 
+    if (cursor && !strcmp(name, "cursor"))
+        return cursor;
     return word ? word : pke_pairs_get(&o->values, name);
+}
+
+/* The content of a file, or of standard input, in base64. */
+static enum pke_err add_file(json_t *j, const struct verb_arg *a, const char *path, struct pke_fail *fail)
+{
+    PKE_CLEANUP(pke_buf_done) struct pke_buf raw, text;
+    bool standard = strcmp(path, "-") == 0;
+    FILE *f = standard ? stdin : fopen(path, "re");
+    char piece[4096];
+    size_t n;
+
+    pke_buf_init(&raw, VERB_FILE_MAX);
+    pke_buf_init(&text, 2 * VERB_FILE_MAX);
+    if (!f)
+        return pke_fail_set(fail, PKE_CONFIG, "usage", "pkienrollctl(8)", "%s: %s", path, strerror(errno));
+    while ((n = fread(piece, 1, sizeof piece, f)) > 0 && pke_buf_add(&raw, piece, n) == PKE_OK)
+        ;
+    if (!standard)
+        fclose(f);
+    if (!raw.n || raw.overflow)
+        return pke_fail_set(fail, PKE_CONFIG, "usage", "pkienrollctl(8)",
+                            "%s: expected a file of 1 to %u bytes", a->name, VERB_FILE_MAX);
+    (void)pke_base64_encode(pke_buf_bytes(&raw), PKE_B64_STRICT, &text);
+    json_object_set_new(j, a->name, json_string(pke_buf_cstr(&text)));
+    return PKE_OK;
 }
 
 /* {"name": ..., "password": ...}. The text is wiped by the caller, the tree by its allocator. */
 static enum pke_err build_body(const struct ctl_options *o, const struct pke_secret *secret,
-                               struct pke_buf *out, struct pke_fail *fail)
+                               const char *cursor, struct pke_buf *out, struct pke_fail *fail)
 {
     struct pke_bytes s = pke_secret_bytes(secret);
     json_t *j = json_object();
@@ -238,7 +296,11 @@ static enum pke_err build_body(const struct ctl_options *o, const struct pke_sec
     for (const struct verb_arg *a = NULL; !err && (a = verb_arg_next(o->verb, a));) {
         if (a->place != VERB_PLACE_BODY)
             continue;
-        if (a->type != VERB_ARG_SECRET && (value = body_value(o, a->name)))
+        if (a->type == VERB_ARG_FILE && (value = body_value(o, a->name, cursor)))
+            err = add_file(j, a, value, fail);
+        else if (a->type == VERB_ARG_FLAG && body_value(o, a->name, cursor))
+            json_object_set_new(j, a->name, json_true());
+        else if (a->type != VERB_ARG_SECRET && (value = body_value(o, a->name, cursor)))
             json_object_set_new(j, a->name, json_string(value));
         else if (a->type == VERB_ARG_SECRET && !(err = verb_arg_check(a, s, fail)))
             json_object_set_new(j, a->name, json_stringn((const char *)s.p, s.n));
@@ -252,6 +314,37 @@ static enum pke_err build_body(const struct ctl_options *o, const struct pke_sec
     }
     json_decref(j);
     return err;
+}
+
+static bool has_pages(const struct verb *v)
+{
+    return verb_arg_find(v, VERB_PLACE_BODY, PKE_BYTES("cursor", 6)) != NULL;
+}
+
+/* A change of many things, page by page. What was done is told also when a later page is refused. */
+static int all_changes(const struct ctl_options *o)
+{
+    json_t *whole = json_object();
+    char *cursor = NULL;
+    struct pke_fail fail;
+    int rc;
+
+    do {
+        PKE_CLEANUP(pke_buf_done) struct pke_buf body;
+        PKE_CLEANUP(pke_free_p) char *from = cursor;
+
+        pke_buf_init(&body, BODY_MAX);
+        cursor = NULL;
+        if (build_body(o, NULL, from, &body, &fail) != PKE_OK)
+            rc = say(&fail, CTL_USAGE);
+        else
+            rc = one_page(o, pke_buf_bytes(&body), whole, &cursor);
+    } while (rc == CTL_OK && cursor);
+    free(cursor);
+    if (json_object_size(whole))
+        print_answer(o, whole);
+    json_decref(whole);
+    return rc;
 }
 
 static int run(const struct ctl_options *o)
@@ -268,8 +361,10 @@ static int run(const struct ctl_options *o)
         return say(&fail, CTL_USAGE);
     if (o->wait_ms && strcmp(o->verb->method, "GET") != 0)
         wait_for_daemon(o);
+    if (has_pages(o->verb))
+        return all_changes(o);
     pke_buf_init(&body, BODY_MAX);
-    if (build_body(o, secret, &body, &fail) != PKE_OK)
+    if (build_body(o, secret, NULL, &body, &fail) != PKE_OK)
         rc = say(&fail, CTL_USAGE);
     else
         rc = one_page(o, pke_buf_bytes(&body), NULL, &cursor);

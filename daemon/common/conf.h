@@ -71,6 +71,11 @@ struct conf_issuer {
     struct pke_strings sid_prefixes, uri_prefixes;
     bool allow_guid;
     struct pke_strings crl_urls, ca_issuers_urls; /* in its certificates */
+    int64_t crl_lifetime;              /* ms from its signature to nextUpdate; 0: no CRLs */
+    int64_t crl_interval;              /* ms from one full CRL to the next */
+    int64_t crl_delay;                 /* ms from a revocation to the CRL that has it */
+    struct pke_strings delta_crl_urls; /* where clients find deltas; empty: there are none */
+    uint64_t delta_threshold;          /* entries of a full CRL from which on there are deltas */
     const struct conf_key *key_ref;
 };
 
@@ -165,7 +170,8 @@ struct conf_endpoint {
 };
 
 struct conf_global {
-    char *state_directory; /* ledger, PIN latches */
+    char *state_directory;   /* ledger, PIN latches */
+    char *publish_directory; /* what a web server in front gives to everybody */
     char *tenant;
     char *ledger_file;
     int64_t retry_window;

@@ -8,6 +8,8 @@
 const struct pke_option conf_global_options[] = {
     {"state-directory", PKE_OPT_PATH, F(char *, state_directory), NULL, 1, 4000, .required = true,
      .reload = PKE_RELOAD_RESTART, .help = "Directory of the ledger and of what must survive a restart"},
+    {"publish-directory", PKE_OPT_STRING, F(char *, publish_directory), "publish", 1, 4000,
+     .help = "Folder of revocation lists for a web server; a relative path is below state-directory"},
     {"tenant", PKE_OPT_STRING, F(char *, tenant), "default", 1, CONF_NAME_MAX, .reload = PKE_RELOAD_RESTART,
      .help = "Tenant that requests and certificates are recorded under"},
     {"ledger-file", PKE_OPT_STRING, F(char *, ledger_file), "ledger.db", 1, 4000,
@@ -134,6 +136,16 @@ const struct pke_option conf_issuer_options[] = {
     {"ca-issuers-urls", PKE_OPT_STRINGS, F(struct pke_strings, ca_issuers_urls), NULL, 1, 1024,
      .help =
          "Where the CA certificate is found, http or ldap, as the certificates say it (default: nothing)"},
+    {"crl-lifetime", PKE_OPT_DURATION, F(int64_t, crl_lifetime), "7d", 0, 31536000000,
+     .help = "How long a revocation list is good; 0s: the daemon makes none for this issuer"},
+    {"crl-interval", PKE_OPT_DURATION, F(int64_t, crl_interval), "1d", 1000, 31536000000,
+     .help = "Time from one full revocation list to the next; shorter than crl-lifetime"},
+    {"crl-delay", PKE_OPT_DURATION, F(int64_t, crl_delay), "5s", 0, 86400000,
+     .help = "Time from a revocation to the list that has it; what is revoked meanwhile is in it, too"},
+    {"delta-crl-urls", PKE_OPT_STRINGS, F(struct pke_strings, delta_crl_urls), NULL, 1, 1024,
+     .help = "Where clients find delta lists; absent: there are none"},
+    {"delta-threshold", PKE_OPT_UINT, F(uint64_t, delta_threshold), "10000", 0, 10000000,
+     .help = "Entries of a full list from which on revocations are told by deltas"},
     PKE_OPTION_END,
 };
 #undef F

@@ -178,6 +178,10 @@ static void ledger_families(struct pke_buf *out, const struct ledger_counts *c)
     }
     family(out, "requests_open", "gauge", NULL, "Requests between intent and result.");
     sample(out, "requests_open", NULL, (json_int_t)c->intent);
+    family(out, "certificates_revoked", "gauge", NULL, "Certificates that are revoked for good.");
+    sample(out, "certificates_revoked", NULL, (json_int_t)c->revoked);
+    family(out, "certificates_held", "gauge", NULL, "Certificates that are on hold.");
+    sample(out, "certificates_held", NULL, (json_int_t)c->held);
     family(out, "audit_rows", "counter", NULL, "Rows of the audit chain.");
     sample(out, "audit_rows_total", NULL, (json_int_t)c->audit);
 }
@@ -329,6 +333,38 @@ static void key_families(struct pke_buf *out, const json_t *keys)
     queue_samples(out, keys);
 }
 
+/* ---- revocation lists */
+
+static void crl_samples(struct pke_buf *out, const json_t *crls, const char *name, const char *member)
+{
+    const json_t *crl;
+    size_t i;
+
+    json_array_foreach(crls, i, crl)
+    {
+        struct pke_buf labels;
+
+        pke_buf_init(&labels, LABELS);
+        label(&labels, "issuer", text_of(crl, "issuer"));
+        sample(out, name, &labels, json_integer_value(json_object_get(crl, member)));
+        pke_buf_done(&labels);
+    }
+}
+
+static void crl_families(struct pke_buf *out, const json_t *crls)
+{
+    family(out, "crl_number", "gauge", NULL, "Number of the last full CRL; 0: there is none yet.");
+    crl_samples(out, crls, "crl_number", "number");
+    family(out, "crl_entries", "gauge", NULL, "Entries of the last full CRL.");
+    crl_samples(out, crls, "crl_entries", "entries");
+    family(out, "crl_this_update_timestamp_seconds", "gauge", "seconds", "Date of the last full CRL.");
+    crl_samples(out, crls, "crl_this_update_timestamp_seconds", "this_update");
+    family(out, "crl_next_update_timestamp_seconds", "gauge", "seconds", "Until when it is good.");
+    crl_samples(out, crls, "crl_next_update_timestamp_seconds", "next_update");
+    family(out, "crl_failures", "gauge", NULL, "Attempts to publish one that failed since the last.");
+    crl_samples(out, crls, "crl_failures", "failures");
+}
+
 enum pke_err metrics_write(const json_t *status, const json_t *keys, const struct ledger_counts *counts,
                            struct pke_buf *out)
 {
@@ -338,6 +374,8 @@ enum pke_err metrics_write(const json_t *status, const json_t *keys, const struc
     sample(out, "issuer_up", NULL, keys != NULL);
     if (keys)
         key_families(out, keys);
+    if (keys)
+        crl_families(out, json_object_get(keys, "crls"));
     family(out, "ledger_up", "gauge", NULL, "Whether the ledger could be read for this call.");
     sample(out, "ledger_up", NULL, counts != NULL);
     if (counts)

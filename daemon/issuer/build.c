@@ -10,16 +10,13 @@
 #include "policy/renew.h"
 
 /* Clock rule (reliability goal R8): after a jump, nothing is issued until the operator looked. */
-static enum pke_err check_clock(struct request *req)
+enum pke_err check_clock(const struct conf_global *g, int64_t seen, int64_t now_ms, struct pke_fail *fail)
 {
-    const struct conf_global *g = &req->setup->conf->global;
-    int64_t seen = req->issuer->wall_seen;
-
-    if (seen && req->now_ms < seen - g->clock_backward_limit)
-        return pke_fail_set(&req->fail, PKE_STORE_DOWN, "clock-backward", "clock rule",
+    if (seen && now_ms < seen - g->clock_backward_limit)
+        return pke_fail_set(fail, PKE_STORE_DOWN, "clock-backward", "clock rule",
                             "the clock stands before the last certificate");
-    if (seen && req->now_ms > seen + g->clock_forward_limit)
-        return pke_fail_set(&req->fail, PKE_STORE_DOWN, "clock-forward", "clock rule",
+    if (seen && now_ms > seen + g->clock_forward_limit)
+        return pke_fail_set(fail, PKE_STORE_DOWN, "clock-forward", "clock rule",
                             "the clock jumped far ahead of the last certificate");
     return PKE_OK;
 }
@@ -76,12 +73,14 @@ static enum pke_err build_tbs(struct request *req)
     err = tbs_make(&t, req->arena, &req->fail);
     req->tbs = t.der;
     memcpy(req->linted, t.linted, sizeof req->linted);
+    explain_certificate(req, err == PKE_OK);
     return err;
 }
 
 enum pke_err check_build(struct request *req)
 {
-    enum pke_err err = check_clock(req);
+    enum pke_err err =
+        check_clock(&req->setup->conf->global, req->issuer->wall_seen, req->now_ms, &req->fail);
 
     if (err == PKE_OK)
         err = decide(req);
@@ -91,7 +90,7 @@ enum pke_err check_build(struct request *req)
         err = check_admission(req);
     if (err == PKE_OK && req->msg.may_wait == MSG_WAIT_ALWAYS)
         err = pke_fail_set(&req->fail, PKE_MAINTENANCE, "draining", "drain", "the server is in maintenance");
-    if (err == PKE_OK)
+    if (err == PKE_OK && !req->dry)
         err = admission_check(req);
     if (err == PKE_OK)
         err = build_tbs(req);

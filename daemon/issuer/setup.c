@@ -7,6 +7,7 @@
 #include "base/encode.h"
 #include "base/mem.h"
 #include "daemon/common/file.h"
+#include "daemon/common/floor.h"
 #include "daemon/issuer/issuer.h"
 #include "daemon/issuer/sample.h"
 
@@ -148,8 +149,11 @@ enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key,
             pke_fail_set(fail, PKE_INTERNAL, "assertion-key", "process model", "main sent no assertion key");
     else
         memcpy(s->assertion_key, assertion_key.p, ASSERTION_KEY_SIZE);
-    for (size_t i = 0; err == PKE_OK && i < conf->n_issuers; i++)
+    for (size_t i = 0; err == PKE_OK && i < conf->n_issuers; i++) {
         err = load_ca(&conf->issuers[i], &s->cas[s->n_cas++], fail);
+        if (err == PKE_OK)
+            err = floor_load(conf, &conf->issuers[i], &s->cas[i].floor, fail);
+    }
     if (err == PKE_OK)
         s->own_keys = blocked_of_cas(s);
     if (err == PKE_OK && conf->global.blocked_keys)
@@ -183,8 +187,10 @@ void setup_unref(struct setup *s)
         attest_roots_free(s->templates[i].attest_roots);
         jose_keys_unref(s->templates[i].maa_keys);
     }
-    for (size_t i = 0; i < s->n_cas; i++)
+    for (size_t i = 0; i < s->n_cas; i++) {
         ca_issuer_free(s->cas[i].ca);
+        ca_floor_free(s->cas[i].floor);
+    }
     free(s->templates);
     free(s->cas);
     identity_map_free(s->identities);

@@ -7,7 +7,7 @@
 
 #include "base/mem.h"
 #include "base/timefmt.h"
-#include "daemon/issuer/issuer.h"
+#include "daemon/issuer/crl.h"
 
 static void refuse(struct issuer *is, uint64_t id, enum pke_err err, const char *reason, const char *text)
 {
@@ -188,7 +188,8 @@ static void metrics(struct issuer *is, uint64_t id)
     }
     for (size_t i = 0; i < MSG_KEY_BUCKETS - 1; i++)
         json_array_append_new(bounds, json_integer((json_int_t)msg_key_bounds[i]));
-    verbs_reply(is->control, id, json_pack("{s:o, s:o}", "keys", keys, "bounds", bounds));
+    verbs_reply(is->control, id,
+                json_pack("{s:o, s:o, s:o}", "keys", keys, "bounds", bounds, "crls", crl_metrics(is)));
 }
 
 /* Ask the next process of the key from @p v->instance on; false when there is none. */

@@ -24,7 +24,7 @@ TEMPLATE = {
     "application-policies": "[client-auth]", "template-extension": "oid", "template-oid": "1.3.6.1.4.1.311.21.8.1.2.3",
 }
 BOUNDS = {"upn-suffixes": "[corp.example]", "dns-suffixes": "[corp.example]", "email-suffixes": "[corp.example]",
-          "sid-prefixes": "[S-1-5-21-1004336348-1177238915-682003330]", "allowed-policies": "[1.2.3.4.5]",
+          "allow-guid": "yes", "sid-prefixes": "[S-1-5-21-1004336348-1177238915-682003330]", "allowed-policies": "[1.2.3.4.5]",
           "crl-urls": '["http://pki.corp.example/lab.crl"]', "ca-issuers-urls": '["http://pki.corp.example/lab.crt"]'}
 LAB = None
 

@@ -312,6 +312,13 @@ static void test_refused_requests(void **state)
         {"POST", "/v1/users", "", "{\"name\":\"a\",\"name\":\"b\",\"password\":\"b\"}", PKE_MALFORMED,
          "control-json"},
         {"POST", "/v1/users", "", "{\"name\":1,\"password\":\"b\"}", PKE_MALFORMED, "control-field-type"},
+        {"POST", "/v1/certificates/ab/revoke", "", "{\"hold\":\"true\"}", PKE_MALFORMED,
+         "control-field-type"},
+        {"POST", "/v1/certificates/ab/revoke", "", "{\"dry_run\":1}", PKE_MALFORMED, "control-field-type"},
+        {"POST", "/v1/certificates/ab/revoke", "", "{\"dry-run\":true}", PKE_MALFORMED,
+         "control-unknown-field"},
+        {"POST", "/v1/users/a/revoke", "", "{\"count\":true}", PKE_MALFORMED, "control-field-type"},
+        {"POST", "/v1/users/a/revoke", "", "{\"count\":\"0\"}", PKE_MALFORMED, "control-argument"},
         {"POST", "/v1/users", "", "{\"name\":\"a\\u0000\",\"password\":\"b\"}", PKE_MALFORMED,
          "control-json"},
         {"POST", "/v1/users", "", "{\"name\":\"a\",\"password\":\"\"}", PKE_MALFORMED, "control-argument"},
@@ -423,12 +430,12 @@ static void test_audit_detail(void **state)
     (void)state;
     assert_int_equal(parse(&p, "POST", "/v1/users", "", "{\"password\":\"hidden\",\"name\":\"a\\u202e\"}"),
                      PKE_OK);
-    detail = control_detail(&p.req.args);
+    detail = control_detail(p.req.verb, &p.req.args);
     assert_string_equal(detail, "{\"name\":\"a\\u202E\"}");
     free(detail);
     parsed_done(&p);
     assert_int_equal(parse(&p, "GET", "/v1/requests", "template=t&limit=3&device=d", ""), PKE_OK);
-    detail = control_detail(&p.req.args);
+    detail = control_detail(p.req.verb, &p.req.args);
     assert_string_equal(detail, "{\"device\":\"d\",\"limit\":\"3\",\"template\":\"t\"}");
     free(detail);
     parsed_done(&p);
