@@ -192,10 +192,8 @@ static enum pke_err decide_request(const struct policy_template *t, const struct
     if (err == PKE_OK)
         err = decide_key(t, &req->key, fail);
     if (err == PKE_OK)
-        passed(req, "key rules",
-               strcmp(req->key.type, "rsa") == 0 ? "template: rsa-min-bits, rsa-max-bits"
-                                                 : "template: key-types",
-               NULL);
+        passed(req, "key rules", "template: key-types, rsa-min-bits, rsa-max-bits, csr-digests",
+               req->key.type);
     return err;
 }
 
