@@ -6,8 +6,8 @@
 
 #include "base/encode.h"
 #include "base/mem.h"
-#include "daemon/common/floor.h"
 #include "daemon/common/file.h"
+#include "daemon/common/floor.h"
 #include "daemon/issuer/issuer.h"
 #include "daemon/issuer/sample.h"
 
