@@ -54,7 +54,8 @@ static size_t build_options(struct option *table, const char **names)
                 k++;
             if (!verb_arg_is_option(a) || k < q)
                 continue;
-            table[n++] = (struct option){a->name, required_argument, NULL, OPT_ARGUMENT + (int)q};
+            table[n++] = (struct option){
+                a->name, a->type == VERB_ARG_FLAG ? no_argument : required_argument, NULL, OPT_ARGUMENT + (int)q};
             names[q++] = a->name;
         }
     }
@@ -95,7 +96,7 @@ static enum pke_err set_one(int opt, const char *const *names, struct pke_arena 
         const char *name = names[opt - OPT_ARGUMENT];
         if (pke_pairs_get(&ret->values, name))
             return usage(fail, "option given twice", name);
-        pke_pairs_add(&ret->values, arena, name, optarg);
+        pke_pairs_add(&ret->values, arena, name, optarg ? optarg : "yes");
         return PKE_OK;
     }
     switch (opt) {

@@ -248,6 +248,10 @@ enum pke_err verb_arg_check(const struct verb_arg *a, struct pke_bytes v, struct
         if (!each(v, 256, graph_byte))
             want = "what an earlier page gave as next";
         break;
+    case VERB_ARG_FLAG:
+        if (!pke_bytes_eq_str(v, "yes"))
+            want = "yes, or nothing";
+        break;
     case VERB_ARG_SECRET:
         if (!valid_text(v, 1024))
             want = "1 to 1024 bytes UTF-8 without control characters";

@@ -66,6 +66,8 @@ struct conf_issuer {
     int64_t max_validity;
     int64_t max_backdate;
     struct pke_strings allowed_ekus; /* floor: EKUs that this issuer's key may certify */
+    char *cross_certificates;        /* PEM file: other certificates of this issuer or its root, published */
+    int64_t expiry_warning;          /* ms before its certificate or root expires */
     const struct conf_key *key_ref;
 };
 

@@ -168,6 +168,7 @@ static void check_named_files(struct look *k)
     for (size_t i = 0; i < c->n_issuers; i++) {
         need_file(k, CONF_ISSUERS, i, "certificate", c->issuers[i].certificate);
         need_file(k, CONF_ISSUERS, i, "root", c->issuers[i].root);
+        need_file(k, CONF_ISSUERS, i, "cross-certificates", c->issuers[i].cross_certificates);
     }
     for (size_t i = 0; i < c->n_templates; i++)
         if (c->templates[i].attestation != POLICY_ATTESTATION_OFF)

@@ -111,6 +111,10 @@ const struct pke_option conf_issuer_options[] = {
      .help = "How far before its signature a certificate may begin"},
     {"allowed-ekus", PKE_OPT_OIDS, F(struct pke_strings, allowed_ekus), "client-auth", .min = 1, .max = 64,
      .help = "Extended key usages that the key may certify"},
+    {"cross-certificates", PKE_OPT_PATH, F(char *, cross_certificates), NULL, 1, 4000,
+     .help = "PEM file of cross-certificates of this issuer or of its root, which are published beside it"},
+    {"expiry-warning", PKE_OPT_DURATION, F(int64_t, expiry_warning), "90d", 0, 315360000000,
+     .help = "How long before the end of its certificate or of its root there are warnings"},
     PKE_OPTION_END,
 };
 #undef F

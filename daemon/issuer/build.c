@@ -10,16 +10,17 @@
 #include "policy/renew.h"
 
 /* Clock rule (reliability goal R8): after a jump, nothing is issued until the operator looked. */
-static enum pke_err check_clock(struct request *req)
+enum pke_err build_clock(const struct issuer *is, const struct conf *conf, int64_t now_ms,
+                         struct pke_fail *fail)
 {
-    const struct conf_global *g = &req->setup->conf->global;
-    int64_t seen = req->issuer->wall_seen;
+    const struct conf_global *g = &conf->global;
+    int64_t seen = is->wall_seen;
 
-    if (seen && req->now_ms < seen - g->clock_backward_limit)
-        return pke_fail_set(&req->fail, PKE_STORE_DOWN, "clock-backward", "clock rule",
+    if (seen && now_ms < seen - g->clock_backward_limit)
+        return pke_fail_set(fail, PKE_STORE_DOWN, "clock-backward", "clock rule",
                             "the clock stands before the last certificate");
-    if (seen && req->now_ms > seen + g->clock_forward_limit)
-        return pke_fail_set(&req->fail, PKE_STORE_DOWN, "clock-forward", "clock rule",
+    if (seen && now_ms > seen + g->clock_forward_limit)
+        return pke_fail_set(fail, PKE_STORE_DOWN, "clock-forward", "clock rule",
                             "the clock jumped far ahead of the last certificate");
     return PKE_OK;
 }
@@ -115,7 +116,7 @@ enum pke_err check_build(struct request *req)
                                    .ekus = &req->tmpl->policy->ekus,
                                    .max_validity = req->tmpl->policy->validity / 1000,
                                    .now = req->now_ms / 1000};
-    enum pke_err err = check_clock(req);
+    enum pke_err err = build_clock(req->issuer, req->setup->conf, req->now_ms, &req->fail);
 
     if (err == PKE_OK)
         err = decide(req);
