@@ -27,6 +27,20 @@ static void print_usage(const struct verb *v, FILE *out)
     fprintf(out, "%*s%s\n", n < 26 ? 26 - n : 1, "", v->help);
 }
 
+static void print_name(const struct verb_arg *a, FILE *out)
+{
+    fputs("--", out);
+    for (const char *p = a->name; *p; p++)
+        fputc(*p == '_' ? '-' : *p, out);
+}
+
+static void print_option(const struct verb_arg *a, FILE *out)
+{
+    fputs("  ", out);
+    print_name(a, out);
+    fprintf(out, "%s: %s\n", a->type == VERB_ARG_FLAG ? "" : " VALUE", a->help);
+}
+
 static void print_details(const struct verb *v, FILE *out)
 {
     fprintf(out, "\n%s: %s\n  role: %s\n", v->words, v->help, verb_role_name(v->role));
@@ -34,8 +48,10 @@ static void print_details(const struct verb *v, FILE *out)
         if (a->type == VERB_ARG_SECRET)
             fprintf(out, "  --%s-file FILE: %s, from a 0600 file or - for standard input\n", a->name,
                     a->help);
+        else if (verb_arg_is_word(a))
+            fprintf(out, "  <%s>: %s\n", a->name, a->help);
         else
-            fprintf(out, verb_arg_is_word(a) ? "  <%s>: %s\n" : "  --%s VALUE: %s\n", a->name, a->help);
+            print_option(a, out);
     }
     if (v->shape == VERB_SHAPE_LIST)
         fputs("  --all: go on until the end\n", out);
@@ -78,8 +94,10 @@ void help_commands(FILE *out)
         fprintf(out, "%s\t%s\t%s\t%s\t%s\t", verbs[i].words, verbs[i].method, verbs[i].path,
                 verb_role_name(verbs[i].role), verbs[i].token);
         for (const struct verb_arg *a = NULL; (a = verb_arg_next(&verbs[i], a));)
-            if (verb_arg_is_option(a))
-                fprintf(out, " --%s", a->name);
+            if (verb_arg_is_option(a)) {
+                fputc(' ', out);
+                print_name(a, out);
+            }
         fputc('\n', out);
     }
 }

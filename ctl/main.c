@@ -239,7 +239,9 @@ static enum pke_err build_body(const struct ctl_options *o, const struct pke_sec
         if (a->place != VERB_PLACE_BODY)
             continue;
         if (a->type != VERB_ARG_SECRET && (value = body_value(o, a->name)))
-            json_object_set_new(j, a->name, json_string(value));
+            json_object_set_new(j, a->name,
+                                a->type == VERB_ARG_FLAG ? json_boolean(!strcmp(value, "true"))
+                                                         : json_string(value));
         else if (a->type == VERB_ARG_SECRET && !(err = verb_arg_check(a, s, fail)))
             json_object_set_new(j, a->name, json_stringn((const char *)s.p, s.n));
     }

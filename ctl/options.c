@@ -24,7 +24,7 @@ enum {
     OPT_ARGUMENT = 512, /* + index into names */
 };
 
-#define MAX_ARGUMENTS 32
+#define MAX_ARGUMENTS 48
 
 static const struct option fixed_options[] = {
     {"socket", required_argument, NULL, OPT_SOCKET},
@@ -41,8 +41,19 @@ static const struct option fixed_options[] = {
     {"password-file", required_argument, NULL, OPT_PASSWORD_FILE},
 };
 
+/* "dry_run" is --dry-run. */
+static const char *option_name(const char *name, struct pke_arena *arena)
+{
+    char *ret = pke_arena_strdup(arena, name);
+
+    for (char *p = ret; *p; p++)
+        if (*p == '_')
+            *p = '-';
+    return ret;
+}
+
 /* The fixed options and one for each name of an optional argument in the verb table. */
-static size_t build_options(struct option *table, const char **names)
+static size_t build_options(struct option *table, const char **names, struct pke_arena *arena)
 {
     size_t n = PKE_LEN(fixed_options), q = 0;
 
@@ -54,8 +65,9 @@ static size_t build_options(struct option *table, const char **names)
                 k++;
             if (!verb_arg_is_option(a) || k < q)
                 continue;
-            table[n++] = (struct option){
-                a->name, a->type == VERB_ARG_FLAG ? no_argument : required_argument, NULL, OPT_ARGUMENT + (int)q};
+            table[n++] = (struct option){option_name(a->name, arena),
+                                         a->type == VERB_ARG_FLAG ? no_argument : required_argument, NULL,
+                                         OPT_ARGUMENT + (int)q};
             names[q++] = a->name;
         }
     }
@@ -96,7 +108,7 @@ static enum pke_err set_one(int opt, const char *const *names, struct pke_arena 
         const char *name = names[opt - OPT_ARGUMENT];
         if (pke_pairs_get(&ret->values, name))
             return usage(fail, "option given twice", name);
-        pke_pairs_add(&ret->values, arena, name, optarg ? optarg : "yes");
+        pke_pairs_add(&ret->values, arena, name, optarg ? optarg : "true");
         return PKE_OK;
     }
     switch (opt) {
@@ -195,7 +207,7 @@ enum pke_err ctl_options_parse(int argc, char **argv, const char *socket_env, st
     int opt;
 
     *ret = (struct ctl_options){.socket = socket_env && *socket_env ? socket_env : CTL_DEFAULT_SOCKET};
-    build_options(table, names);
+    build_options(table, names, arena);
     optind = 0;
     opterr = 0;
     while ((opt = getopt_long(argc, argv, "h", table, NULL)) != -1)

@@ -244,13 +244,13 @@ enum pke_err verb_arg_check(const struct verb_arg *a, struct pke_bytes v, struct
         if (!each(v, 32, hex_byte))
             want = "1 to 32 hexadecimal digits, as a listing shows it";
         break;
+    case VERB_ARG_FLAG:
+        if (!pke_bytes_eq_str(v, "true") && !pke_bytes_eq_str(v, "false"))
+            want = "true or false";
+        break;
     case VERB_ARG_CURSOR:
         if (!each(v, 256, graph_byte))
             want = "what an earlier page gave as next";
-        break;
-    case VERB_ARG_FLAG:
-        if (!pke_bytes_eq_str(v, "yes"))
-            want = "yes, or nothing";
         break;
     case VERB_ARG_SECRET:
         if (!valid_text(v, 1024))

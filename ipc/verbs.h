@@ -36,14 +36,14 @@
       "list the issuing certification authorities")                                                          \
     X(ISSUER_SHOW, "issuer-show", "GET", "/v1/issuers/{name}", "issuer show", VIEWER, ISSUER, OBJECT, 5,     \
       "show one issuer and its certificate")                                                                 \
-    X(ISSUER_SCHEDULE, "issuer-schedule", "POST", "/v1/issuers/{name}/schedule", "issuer schedule", ADMIN,    \
+    X(ISSUER_SCHEDULE, "issuer-schedule", "POST", "/v1/issuers/{name}/schedule", "issuer schedule", ADMIN,   \
       ISSUER, OBJECT, 15, "let another issuer take over from one at a time, once it is acknowledged")        \
     X(ISSUER_ACKNOWLEDGE, "issuer-acknowledge", "POST", "/v1/issuers/{name}/acknowledge",                    \
       "issuer acknowledge", OFFICER, ISSUER, OBJECT, 15,                                                     \
       "say that the management server trusts the successor of an issuer")                                    \
-    X(ISSUER_SWITCH, "issuer-switch", "POST", "/v1/issuers/{name}/switch", "issuer switch", ADMIN, ISSUER,    \
+    X(ISSUER_SWITCH, "issuer-switch", "POST", "/v1/issuers/{name}/switch", "issuer switch", ADMIN, ISSUER,   \
       OBJECT, 15, "let the successor of an issuer take over now")                                            \
-    X(ISSUER_CANCEL, "issuer-cancel", "POST", "/v1/issuers/{name}/cancel", "issuer cancel", ADMIN, ISSUER,    \
+    X(ISSUER_CANCEL, "issuer-cancel", "POST", "/v1/issuers/{name}/cancel", "issuer cancel", ADMIN, ISSUER,   \
       OBJECT, 15, "forget the successor of an issuer, or go back to it after the switch")                    \
     X(TEMPLATE_LIST, "template-list", "GET", "/v1/templates", "template list", VIEWER, CONTROL, LIST, 5,     \
       "list the certificate templates")                                                                      \
@@ -208,7 +208,7 @@ enum verb_arg_type {
     VERB_ARG_DURATION, /* of base/timefmt.h, as 90s */
     VERB_ARG_HANDLE,   /* 1..32 lower-case hexadecimal digits: never the text of a token, typed by mistake */
     VERB_ARG_CURSOR,   /* 1..256 printable ASCII characters; opaque */
-    VERB_ARG_FLAG,   /* "yes", or the argument is left out */
+    VERB_ARG_FLAG,     /* true or false: in JSON a boolean, of pkienrollctl an option without a value */
     VERB_ARG_SECRET, /* 1..1024 bytes UTF-8 without control characters; never in a path, a log or the audit */
 };
 

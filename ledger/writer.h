@@ -207,19 +207,19 @@
     X(RESULT_TICKET, "SELECT state FROM ticket WHERE result = ?")                                            \
     X(ISSUE_TICKET, "UPDATE ticket SET state = 'issued', finished_at = ?2 WHERE result = ?1")
 
-#define WRITER_ROLLOVERS(X)                                                                                  \
-    X(LIST_ROLLOVERS,                                                                                        \
-      "SELECT from_issuer, to_issuer, scheduled_at, scheduled_by, switch_at, acknowledged_at,"               \
-      " acknowledged_by, switched_at, switched_by FROM rollover WHERE cancelled_at = 0 ORDER BY id")         \
-    X(ADD_ROLLOVER, "INSERT INTO rollover (from_issuer, to_issuer, scheduled_at, scheduled_by, switch_at)"   \
-                    " SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS"                                            \
-                    " (SELECT 1 FROM rollover WHERE from_issuer = ?1 AND cancelled_at = 0)")                 \
-    X(ACKNOWLEDGE_ROLLOVER, "UPDATE rollover SET acknowledged_at = ?2, acknowledged_by = ?3"                 \
-                            " WHERE from_issuer = ?1 AND cancelled_at = 0 AND switched_at = 0")              \
-    X(SWITCH_ROLLOVER, "UPDATE rollover SET switched_at = ?2, switched_by = ?3"                              \
-                       " WHERE from_issuer = ?1 AND cancelled_at = 0 AND switched_at = 0")                   \
-    X(CANCEL_ROLLOVER, "UPDATE rollover SET cancelled_at = ?2, cancelled_by = ?3"                            \
-                       " WHERE from_issuer = ?1 AND cancelled_at = 0")                                       \
+#define WRITER_ROLLOVERS(X)                                                                                \
+    X(LIST_ROLLOVERS,                                                                                      \
+      "SELECT from_issuer, to_issuer, scheduled_at, scheduled_by, switch_at, acknowledged_at,"             \
+      " acknowledged_by, switched_at, switched_by FROM rollover WHERE cancelled_at = 0 ORDER BY id")       \
+    X(ADD_ROLLOVER, "INSERT INTO rollover (from_issuer, to_issuer, scheduled_at, scheduled_by, switch_at)" \
+                    " SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS"                                          \
+                    " (SELECT 1 FROM rollover WHERE from_issuer = ?1 AND cancelled_at = 0)")               \
+    X(ACKNOWLEDGE_ROLLOVER, "UPDATE rollover SET acknowledged_at = ?2, acknowledged_by = ?3"               \
+                            " WHERE from_issuer = ?1 AND cancelled_at = 0 AND switched_at = 0")            \
+    X(SWITCH_ROLLOVER, "UPDATE rollover SET switched_at = ?2, switched_by = ?3"                            \
+                       " WHERE from_issuer = ?1 AND cancelled_at = 0 AND switched_at = 0")                 \
+    X(CANCEL_ROLLOVER, "UPDATE rollover SET cancelled_at = ?2, cancelled_by = ?3"                          \
+                       " WHERE from_issuer = ?1 AND cancelled_at = 0")                                     \
     X(ISSUER_LIFE, "SELECT not_after FROM certificate WHERE issuer_id = ? ORDER BY not_after DESC LIMIT 1")
 
 #define WRITER_STATEMENTS(X)                                                                                 \
@@ -274,7 +274,8 @@
                  " VALUES (?,?,?,?,?,?,?,?,?)")                                                              \
     X(FIND_KEY,                                                                                              \
       "SELECT r.request_id, c.ent_dmid, c.subject, c.serial, r.principal, c.der,"                            \
-      " r.finished_at, c.superseded_at, c.revoked_at, c.not_after, c.issuer_id FROM request r JOIN certificate c ON "     \
+      " r.finished_at, c.superseded_at, c.revoked_at, c.not_after, c.issuer_id FROM request r JOIN "         \
+      "certificate c ON "                                                                                    \
       "c.request = r.id"                                                                                     \
       " WHERE r.idempotency_key = ? AND r.state IN ('intent','issued') ORDER BY r.id DESC LIMIT 1")          \
     X(FIND_SPKI,                                                                                             \

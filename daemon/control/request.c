@@ -94,10 +94,14 @@ static enum pke_err body_args(json_t *body, struct pke_arena *arena, struct cont
         if (!a)
             return pke_fail_set(fail, PKE_MALFORMED, "control-unknown-field", RULE,
                                 "%s takes no such field in its body", ret->verb->token);
-        if (!json_is_string(value))
-            return pke_fail_set(fail, PKE_MALFORMED, "control-field-type", RULE, "%s: expected a string",
-                                a->name);
-        err = add_arg(a, PKE_BYTES(json_string_value(value), json_string_length(value)), arena, ret, fail);
+        if (a->type == VERB_ARG_FLAG ? !json_is_boolean(value) : !json_is_string(value))
+            return pke_fail_set(fail, PKE_MALFORMED, "control-field-type", RULE, "%s: expected a %s", a->name,
+                                a->type == VERB_ARG_FLAG ? "boolean" : "string");
+        if (a->type == VERB_ARG_FLAG)
+            err = add_arg(a, pke_bytes_str(json_is_true(value) ? "true" : "false"), arena, ret, fail);
+        else
+            err =
+                add_arg(a, PKE_BYTES(json_string_value(value), json_string_length(value)), arena, ret, fail);
         if (err)
             return err;
     }

@@ -192,8 +192,8 @@ void issuer_tell(struct issuer *is)
     }
     for (size_t i = 0; i < is->succession.n && !m.text; i++)
         if (is->waits[i])
-            m.text = pke_arena_printf(arena, "the switch from %s to %s waits: %s", is->succession.rows[i].from,
-                                      is->succession.rows[i].to, is->waits[i]);
+            m.text = pke_arena_printf(arena, "the switch from %s to %s waits: %s",
+                                      is->succession.rows[i].from, is->succession.rows[i].to, is->waits[i]);
     role_tell_state(is->role, &m);
     pke_arena_free(arena);
 }

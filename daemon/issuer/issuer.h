@@ -226,8 +226,8 @@ struct issuer {
     struct pke_arena *succession_arena;
     bool succession_stale; /* the ledger could not be read after a change */
     bool switching;        /* a switch is on its way into the ledger */
-    char **waits;          /* of each row: why it waits although it is due, as it was logged; NULL: it does not */
-    uint64_t warn_at;      /* ms: when to look for certificates that expire soon */
+    char **waits;     /* of each row: why it waits although it is due, as it was logged; NULL: it does not */
+    uint64_t warn_at; /* ms: when to look for certificates that expire soon */
     /* orphan.c */
     struct orphan *orphans;
     uint64_t orphans_at; /* when to try again, monotonic ms */

@@ -71,8 +71,8 @@ static json_t *rollover_json(const struct issuer *is, const struct ledger_rollov
 {
     if (!row)
         return json_null();
-    return json_pack("{s:s, s:s, s:o, s:s, s:o, s:o, s:s?, s:o, s:s?, s:s?}", "from", row->from, "to", row->to,
-                     "scheduled_at", ms_json(row->scheduled_at), "scheduled_by", row->scheduled_by,
+    return json_pack("{s:s, s:s, s:o, s:s, s:o, s:o, s:s?, s:o, s:s?, s:s?}", "from", row->from, "to",
+                     row->to, "scheduled_at", ms_json(row->scheduled_at), "scheduled_by", row->scheduled_by,
                      "switch_at", ms_json(row->switch_at), "acknowledged_at", ms_json(row->acknowledged_at),
                      "acknowledged_by", row->acknowledged_by, "switched_at", ms_json(row->switched_at),
                      "switched_by", row->switched_by, "waits", is->waits[row - is->succession.rows]);
@@ -87,14 +87,14 @@ static json_t *warnings_json(const struct issuer_ca *ca, int64_t longest, int64_
     if (end <= now)
         json_array_append_new(list, json_string("its certificate has expired"));
     else if (end - now < lead)
-        json_array_append_new(list, json_sprintf("its certificate expires in %lld days",
-                                                 (long long)((end - now) / 86400)));
+        json_array_append_new(
+            list, json_sprintf("its certificate expires in %lld days", (long long)((end - now) / 86400)));
     if (ca->root_not_after - now < lead && !ca_issuer_self_signed(ca->ca))
         json_array_append_new(list, json_sprintf("its root expires in %lld days",
                                                  (long long)((ca->root_not_after - now) / 86400)));
     if (longest && now + longest > end)
-        json_array_append_new(list,
-                              json_string("certificates are shorter than their template says, because it ends"));
+        json_array_append_new(
+            list, json_string("certificates are shorter than their template says, because it ends"));
     return list;
 }
 

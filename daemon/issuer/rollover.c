@@ -173,8 +173,8 @@ static void note_waiting(struct issuer *is, size_t i, const char *why)
         return;
     free(is->waits[i]);
     is->waits[i] = pke_strdup(why);
-    log_event(LOG_WARNING, "the switch of an issuer is due and waits", "from", row->from, "to", row->to, "why",
-              why, NULL);
+    log_event(LOG_WARNING, "the switch of an issuer is due and waits", "from", row->from, "to", row->to,
+              "why", why, NULL);
     issuer_tell(is);
 }
 

@@ -31,9 +31,10 @@ static void warn_clamped(const struct issuer_template *t, const struct issuer_ca
 
     if (warnings && over > 0)
         json_array_append_new(
-            warnings, json_sprintf("template %s: %s ends before the certificates would, which are cut by %lld "
-                                   "days from the switch on",
-                                   t->policy->name, to->conf->name, (long long)((over + DAY - 1) / DAY)));
+            warnings,
+            json_sprintf("template %s: %s ends before the certificates would, which are cut by %lld "
+                         "days from the switch on",
+                         t->policy->name, to->conf->name, (long long)((over + DAY - 1) / DAY)));
 }
 
 static enum pke_err check_templates(const struct issuer *is, const char *from, const struct issuer_ca *to,
@@ -52,7 +53,8 @@ static enum pke_err check_templates(const struct issuer *is, const char *from, c
             warn_clamped(t, to, at, warnings);
     }
     if (err == PKE_OK && n == 0 && warnings)
-        json_array_append_new(warnings, json_sprintf("no template is signed by %s: nothing will change", from));
+        json_array_append_new(warnings,
+                              json_sprintf("no template is signed by %s: nothing will change", from));
     return err;
 }
 
@@ -73,8 +75,8 @@ static enum pke_err check_times(const struct issuer_ca *to, int64_t at, json_t *
         return pke_fail_set(fail, PKE_CONFIG, "rollover-root", RULE,
                             "the root of %s is not valid at that time: it ends at %s", to->conf->name, text);
     if (to->root_not_after < end && warnings)
-        json_array_append_new(warnings, json_sprintf("the root of %s ends before its own certificate does",
-                                                     to->conf->name));
+        json_array_append_new(
+            warnings, json_sprintf("the root of %s ends before its own certificate does", to->conf->name));
     return PKE_OK;
 }
 
@@ -96,8 +98,9 @@ enum pke_err rollover_fits(struct issuer *is, const char *from, const char *to, 
     /* a key process is ready only when the key signs what the certificate verifies (key/setup.c) */
     pool = keys_pool(is, new->conf->key);
     if (!pool || strcmp(verbs_key_state(pool), "ready") != 0)
-        return pke_fail_set(fail, PKE_KEY_DOWN, "rollover-key", RULE, "the key %s of %s is not ready: it is %s",
-                            new->conf->key, to, pool ? verbs_key_state(pool) : "gone");
+        return pke_fail_set(fail, PKE_KEY_DOWN, "rollover-key", RULE,
+                            "the key %s of %s is not ready: it is %s", new->conf->key, to,
+                            pool ? verbs_key_state(pool) : "gone");
     return PKE_OK;
 }
 
@@ -147,8 +150,8 @@ static void done(struct issuer *is, struct batch_op *op, enum pke_err err, const
     if (err == PKE_OK) {
         pke_time_rfc3339_ms(o->switch_at, at);
         rollover_changed(is, o->event, o->from, o->actor);
-        answer = json_pack("{s:s, s:s, s:s, s:s, s:O}", "from", o->from, "to", o->to, "switch_at", at, "state",
-                           o->event + strlen("issuer-"), "warnings", o->warnings);
+        answer = json_pack("{s:s, s:s, s:s, s:s, s:O}", "from", o->from, "to", o->to, "switch_at", at,
+                           "state", o->event + strlen("issuer-"), "warnings", o->warnings);
     }
     end(is, o, err, fail, answer);
 }
@@ -219,10 +222,11 @@ static enum pke_err check_switch(struct issuer *is, const struct ledger_rollover
     if (err != PKE_OK)
         return err;
     if (!row->acknowledged_at && !force)
-        return pke_fail_set(fail, PKE_EXISTS, "rollover-unacknowledged", RULE,
-                            "nobody acknowledged that the management server trusts %s: issuer acknowledge %s, "
-                            "or --force",
-                            row->to, row->from);
+        return pke_fail_set(
+            fail, PKE_EXISTS, "rollover-unacknowledged", RULE,
+            "nobody acknowledged that the management server trusts %s: issuer acknowledge %s, "
+            "or --force",
+            row->to, row->from);
     return rollover_fits(is, row->from, row->to, now, warnings, fail);
 }
 
@@ -244,6 +248,13 @@ static enum pke_err check_cancel(struct issuer *is, const struct ledger_rollover
     return err == PKE_OK ? check_times(old, role_wall_ms() / 1000, warnings, fail) : err;
 }
 
+static bool is_forced(const struct msg_verb *v)
+{
+    const char *force = pke_pairs_get(&v->args, "force");
+
+    return force && strcmp(force, "true") == 0;
+}
+
 static void change(struct issuer *is, uint64_t id, const struct msg_verb *v, const char *event,
                    enum ledger_rollover_change what)
 {
@@ -262,7 +273,7 @@ static void change(struct issuer *is, uint64_t id, const struct msg_verb *v, con
         o->to = pke_arena_strdup(o->arena, row->to);
         o->switch_at = row->switch_at;
         if (what == LEDGER_ROLLOVER_SWITCH)
-            err = check_switch(is, row, pke_pairs_get(&v->args, "force") != NULL, o->warnings, &fail);
+            err = check_switch(is, row, is_forced(v), o->warnings, &fail);
         else if (what == LEDGER_ROLLOVER_CANCEL)
             err = check_cancel(is, row, o->warnings, &fail);
     }

@@ -133,11 +133,11 @@ static json_t *status_object(struct supervisor *s)
         json_array_append_new(roles, role_object(c));
         add_facts(c, &f);
     }
-    return json_pack("{s:s, s:s, s:s, s:i, s:s, s:I, s:o, s:o, s:o, s:o, s:o}", "state", lifecycle_state(s),
-                     "version", PACKAGE_VERSION, "generation", s->conf->generation_hex, "pid", (int)getpid(),
-                     "started_at", started, "uptime_seconds",
-                     (json_int_t)((process_monotonic_ms() - s->started_mono) / 1000), "roles", roles,
-                     "listeners", f.listeners, "urls", f.urls, "token_issuers", f.tokens, "issuers", f.issuers);
+    return json_pack(
+        "{s:s, s:s, s:s, s:i, s:s, s:I, s:o, s:o, s:o, s:o, s:o}", "state", lifecycle_state(s), "version",
+        PACKAGE_VERSION, "generation", s->conf->generation_hex, "pid", (int)getpid(), "started_at", started,
+        "uptime_seconds", (json_int_t)((process_monotonic_ms() - s->started_mono) / 1000), "roles", roles,
+        "listeners", f.listeners, "urls", f.urls, "token_issuers", f.tokens, "issuers", f.issuers);
 }
 
 void verbs_frame(struct child *c, const struct ipc_frame *f)
