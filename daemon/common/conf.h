@@ -162,7 +162,8 @@ struct conf_endpoint {
 };
 
 struct conf_global {
-    char *state_directory; /* ledger, PIN latches */
+    char *state_directory;   /* ledger, PIN latches */
+    char *publish_directory; /* what a web server in front gives to everybody */
     char *tenant;
     char *ledger_file;
     int64_t retry_window;

@@ -210,7 +210,7 @@ static char *below(struct conf_impl *ci, const char *dir, char *path)
     return pke_arena_printf(ci->conf.arena, "%s/%s", dir, path);
 }
 
-/* Defaults are set without a folder, and two paths have one of their own. */
+/* Defaults are set without a folder, and some paths have one of their own. */
 static void resolve_paths(struct conf_impl *ci)
 {
     struct conf_global *g = &ci->conf.global;
@@ -218,6 +218,7 @@ static void resolve_paths(struct conf_impl *ci)
     if (!conf_given(ci, CONF_GLOBAL, 0, "user-file"))
         g->user_file = below(ci, ci->dir, g->user_file);
     g->ledger_file = below(ci, g->state_directory, g->ledger_file);
+    g->publish_directory = below(ci, g->state_directory, g->publish_directory);
     for (size_t i = 0; i < ci->conf.n_keys; i++)
         if (ci->conf.keys[i].backend == CONF_BACKEND_FILE && ci->conf.keys[i].uri &&
             strncmp(ci->conf.keys[i].uri, "pkcs11:", 7) != 0)

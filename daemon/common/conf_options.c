@@ -8,6 +8,8 @@
 const struct pke_option conf_global_options[] = {
     {"state-directory", PKE_OPT_PATH, F(char *, state_directory), NULL, 1, 4000, .required = true,
      .reload = PKE_RELOAD_RESTART, .help = "Directory of the ledger and of what must survive a restart"},
+    {"publish-directory", PKE_OPT_STRING, F(char *, publish_directory), "publish", 1, 4000,
+     .help = "Folder of revocation lists for a web server; a relative path is below state-directory"},
     {"tenant", PKE_OPT_STRING, F(char *, tenant), "default", 1, CONF_NAME_MAX, .reload = PKE_RELOAD_RESTART,
      .help = "Tenant that requests and certificates are recorded under"},
     {"ledger-file", PKE_OPT_STRING, F(char *, ledger_file), "ledger.db", 1, 4000,

@@ -10,12 +10,8 @@
 #include "policy/renew.h"
 
 /* Clock rule (reliability goal R8): after a jump, nothing is issued until the operator looked. */
-enum pke_err build_clock(const struct issuer *is, const struct conf *conf, int64_t now_ms,
-                         struct pke_fail *fail)
+enum pke_err check_clock(const struct conf_global *g, int64_t seen, int64_t now_ms, struct pke_fail *fail)
 {
-    const struct conf_global *g = &conf->global;
-    int64_t seen = is->wall_seen;
-
     if (seen && now_ms < seen - g->clock_backward_limit)
         return pke_fail_set(fail, PKE_STORE_DOWN, "clock-backward", "clock rule",
                             "the clock stands before the last certificate");
@@ -116,7 +112,8 @@ enum pke_err check_build(struct request *req)
                                    .ekus = &req->tmpl->policy->ekus,
                                    .max_validity = req->tmpl->policy->validity / 1000,
                                    .now = req->now_ms / 1000};
-    enum pke_err err = build_clock(req->issuer, req->setup->conf, req->now_ms, &req->fail);
+    enum pke_err err =
+        check_clock(&req->setup->conf->global, req->issuer->wall_seen, req->now_ms, &req->fail);
 
     if (err == PKE_OK)
         err = decide(req);

@@ -31,6 +31,7 @@ struct issuer_ca {
     uint8_t sha1[20]; /* of the certificate: the ledger's issuer id */
     char sha1_hex[41];
     int64_t root_not_after; /* seconds */
+    struct pke_buf cross;   /* PEM of its cross-certificates, empty: none */
 };
 
 struct issuer_template {
@@ -227,6 +228,7 @@ struct issuer {
     bool succession_stale; /* the ledger could not be read after a change */
     bool switching;        /* a switch is on its way into the ledger */
     char **waits;     /* of each row: why it waits although it is due, as it was logged; NULL: it does not */
+    bool unpublished; /* clients-ca.pem could not be written */
     uint64_t warn_at; /* ms: when to look for certificates that expire soon */
     /* orphan.c */
     struct orphan *orphans;
@@ -299,9 +301,8 @@ enum pke_err check_admission(struct request *req);
 bool check_still_allowed(struct request *req);
 /** Ownership alone, again: others may have been issued or begun while this one waited for COMMIT. */
 enum pke_err check_ownership(struct request *req);
-/** The clock rule: after a jump nothing is signed or switched until an operator looked. PKE_STORE_DOWN. */
-enum pke_err build_clock(const struct issuer *is, const struct conf *conf, int64_t now_ms,
-                         struct pke_fail *fail);
+/** May anything be signed at @p now_ms, when @p seen is the largest wall clock that was recorded? */
+enum pke_err check_clock(const struct conf_global *g, int64_t seen, int64_t now_ms, struct pke_fail *fail);
 /** Decide, build the TBS, lint it. */
 enum pke_err check_build(struct request *req);
 
@@ -340,6 +341,8 @@ enum pke_err rollover_fits(struct issuer *is, const char *from, const char *to, 
 void rollover_changed(struct issuer *is, const char *event, const char *from, const char *by);
 /** Answer issuer-*; false when it is none of them. */
 bool verbs_rollover(struct issuer *is, uint64_t id, const struct msg_verb *v);
+/** publish_issuers.c: certificates of the issuers and clients-ca.pem, where they changed. PKE_STORE_DOWN. */
+enum pke_err publish_issuers(struct issuer *is, struct pke_fail *fail);
 /** issuer_view.c: an issuer as the control API and the metrics show it. */
 json_t *issuer_view(struct issuer *is, const struct issuer_ca *ca);
 /** The same with its certificates. */

@@ -95,6 +95,17 @@ enum pke_err rollover_prepare(struct issuer *is, struct setup *candidate, struct
     return err;
 }
 
+/* A management server that does not know the new issuer would turn its clients away: no switch before. */
+static void publish(struct issuer *is)
+{
+    struct pke_fail fail;
+    bool was = is->unpublished;
+
+    is->unpublished = publish_issuers(is, &fail) != PKE_OK;
+    if (is->unpublished && !was)
+        log_fail(LOG_ERR, "certificates of issuers cannot be published", &fail, NULL);
+}
+
 /* Rows that were written while the configuration was being prepared. */
 static void follow(struct issuer *is)
 {
@@ -103,6 +114,7 @@ static void follow(struct issuer *is)
     if (setup_follow(is->setup, &is->succession, &fail) != PKE_OK)
         log_fail(LOG_ERR, "templates cannot follow a switch of their issuer", &fail, NULL);
     issuer_send_catalogue(is);
+    publish(is);
     issuer_tell(is);
 }
 
@@ -189,8 +201,10 @@ static void look_at(struct issuer *is, size_t i)
         note_waiting(is, i, "nobody acknowledged that the management server trusts the successor");
         break;
     case SUCCESSION_SWITCH:
-        if (build_clock(is, is->setup->conf, now, &fail) != PKE_OK ||
-            rollover_fits(is, row->from, row->to, now, NULL, &fail) != PKE_OK)
+        if (is->unpublished)
+            note_waiting(is, i, "clients-ca.pem with the successor cannot be written");
+        else if (check_clock(&is->setup->conf->global, is->wall_seen, now, &fail) != PKE_OK ||
+                 rollover_fits(is, row->from, row->to, now, NULL, &fail) != PKE_OK)
             note_waiting(is, i, fail.text);
         else
             switch_now(is, row);
@@ -249,9 +263,12 @@ void rollover_tick(struct issuer *is)
     }
     for (size_t i = 0; !is->switching && i < is->succession.n; i++)
         look_at(is, i);
+    if (is->unpublished)
+        publish(is);
     if (role_monotonic_ms() < is->warn_at)
         return;
     is->warn_at = role_monotonic_ms() + WARN_EVERY;
     warn_all(is);
+    publish(is); /* what expired goes */
     issuer_tell(is);
 }

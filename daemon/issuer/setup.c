@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One configuration, opened: issuing certificates, template profiles with their extensions encoded once. */
+#include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +41,50 @@ static enum pke_err end_of(struct pke_bytes der, int64_t *ret, struct pke_fail *
     return PKE_OK;
 }
 
+static bool is_certificate_of(X509 *x, struct pke_bytes der)
+{
+    const unsigned char *p = der.p;
+    X509 *ca = d2i_X509(NULL, &p, (long)der.n);
+    bool same = ca && X509_NAME_cmp(X509_get_subject_name(x), X509_get_subject_name(ca)) == 0 &&
+                EVP_PKEY_eq(X509_get0_pubkey(x), X509_get0_pubkey(ca)) == 1;
+
+    X509_free(ca);
+    return same;
+}
+
+/* Each is another certificate for the name and key of the issuer, or of its root. */
+static enum pke_err check_cross(struct issuer_ca *ca, struct pke_fail *fail)
+{
+    BIO *in = BIO_new_mem_buf(ca->cross.p, (int)ca->cross.n);
+    size_t n = 0;
+    enum pke_err err = PKE_OK;
+
+    for (X509 *x; err == PKE_OK && (x = PEM_read_bio_X509(in, NULL, NULL, NULL)); n++) {
+        if (!is_certificate_of(x, ca_issuer_der(ca->ca)) && !is_certificate_of(x, ca_issuer_root_der(ca->ca)))
+            err = pke_fail_set(fail, PKE_CONFIG, "issuer-cross", "issuers: cross-certificates",
+                               "issuer %s: %s has a certificate of neither the issuer nor its root",
+                               ca->conf->name, ca->conf->cross_certificates);
+        X509_free(x);
+    }
+    BIO_free(in);
+    ERR_clear_error();
+    if (err == PKE_OK && n == 0)
+        err = pke_fail_set(fail, PKE_CONFIG, "issuer-cross", "issuers: cross-certificates",
+                           "issuer %s: %s has no certificate", ca->conf->name, ca->conf->cross_certificates);
+    return err;
+}
+
+static enum pke_err load_cross(struct issuer_ca *ca, struct pke_fail *fail)
+{
+    enum pke_err err;
+
+    pke_buf_init(&ca->cross, MAX_PEM);
+    if (!ca->conf->cross_certificates)
+        return PKE_OK;
+    err = file_read(ca->conf->cross_certificates, &ca->cross, fail);
+    return err == PKE_OK ? check_cross(ca, fail) : err;
+}
+
 static enum pke_err load_ca(const struct conf_issuer *conf, struct issuer_ca *ret, struct pke_fail *fail)
 {
     struct pke_buf cert, root;
@@ -59,6 +105,8 @@ static enum pke_err load_ca(const struct conf_issuer *conf, struct issuer_ca *re
         pke_hex(PKE_BYTES(ret->sha1, sizeof ret->sha1), false, ret->sha1_hex);
         err = end_of(ca_issuer_root_der(ret->ca), &ret->root_not_after, fail);
     }
+    if (err == PKE_OK)
+        err = load_cross(ret, fail);
     pke_buf_done(&cert);
     pke_buf_done(&root);
     return err;
@@ -203,8 +251,10 @@ void setup_unref(struct setup *s)
         attest_roots_free(s->templates[i].attest_roots);
         jose_keys_unref(s->templates[i].maa_keys);
     }
-    for (size_t i = 0; i < s->n_cas; i++)
+    for (size_t i = 0; i < s->n_cas; i++) {
         ca_issuer_free(s->cas[i].ca);
+        pke_buf_done(&s->cas[i].cross);
+    }
     free(s->templates);
     free(s->cas);
     free(s->blocked);

@@ -217,7 +217,7 @@ static enum pke_err check_switch(struct issuer *is, const struct ledger_rollover
                                  json_t *warnings, struct pke_fail *fail)
 {
     int64_t now = role_wall_ms();
-    enum pke_err err = build_clock(is, is->setup->conf, now, fail);
+    enum pke_err err = check_clock(&is->setup->conf->global, is->wall_seen, now, fail);
 
     if (err != PKE_OK)
         return err;

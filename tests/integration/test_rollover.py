@@ -215,6 +215,134 @@ def expiry_is_told():
     tap.ok(LAB.status()["issuers"]["short"]["warnings"], "and in status")
 
 
+# ---- what is published
+
+def published(name):
+    with open(os.path.join(LAB.publish, name), "rb") as f:
+        return f.read()
+
+
+def trusted():
+    """Names of the issuers in clients-ca.pem."""
+    end = b"-----END CERTIFICATE-----\n"
+    found = [x509.load_pem_x509_certificate(c + end).public_bytes(serialization.Encoding.DER)
+             for c in published("clients-ca.pem").split(end)[:-1]]
+    return sorted(name for name, path in LAB.issuers.items() if der_of(path) in found)
+
+
+def publish_folder():
+    LAB.verb("cancel", "lab")
+    tap.equal(trusted(), ["lab", "next"], "clients-ca.pem: who signs, and whose certificates live")
+    before = published("clients-ca.pem")
+    LAB.verb("schedule", "lab", "short", "--at", later(86400))
+    tap.equal(trusted(), ["lab", "next", "short"], "the successor is in it from the schedule on")
+    LAB.verb("cancel", "lab")
+    tap.equal(published("clients-ca.pem"), before, "and goes with it")
+    for name, path in LAB.issuers.items():
+        tap.equal(published(f"{name}.crt"), der_of(path), f"{name}.crt is its certificate")
+        tap.equal(x509.load_pem_x509_certificate(published(f"{name}.pem")).public_bytes(serialization.Encoding.DER),
+                  der_of(path), f"{name}.pem, too")
+    LAB.verb("schedule", "lab", "next")
+    LAB.verb("switch", "lab", "--force")
+
+
+def unwritable_folder_waits():
+    """A management server that cannot know the new issuer would turn its clients away."""
+    LAB.verb("cancel", "lab")
+    os.rename(LAB.publish, LAB.publish + ".away")
+    with open(LAB.publish, "w", encoding="ascii") as f:
+        f.write("in the way\n")
+    LAB.verb("schedule", "lab", "next", "--at", later(0))
+    LAB.verb("acknowledge", "lab")
+    found = LAB.wait_issuer("lab", lambda i: i["rollover"] and i["rollover"]["waits"] and "clients-ca" in i["rollover"]["waits"])
+    tap.ok(found, "while clients-ca.pem cannot be written the switch waits", LAB.issuer("lab"))
+    issued_by("lab", "and the old issuer signs")
+    os.remove(LAB.publish)
+    os.rename(LAB.publish + ".away", LAB.publish)
+    tap.ok(LAB.wait_issuer("lab", lambda i: i["state"] == "retired"), "it goes on by itself")
+
+
+def cross_certificates():
+    """Another root: an enrolled device gets it, and who knows the old root alone finds the way by the cross-certificate."""
+    cross = os.path.join(LAB.dir, "cross.pem")
+    ROOTS[0].cross(ROOTS[1], cross)
+    LAB.set_option(("issuers", "below", "cross-certificates"), LAB.issuers["lab"])
+    r = LAB.reload(check=False)
+    tap.ok(r.status != 0 and "of neither the issuer nor its root" in r.err + r.out, "a cross-certificate of another", r)
+    LAB.set_option(("issuers", "below", "cross-certificates"), cross)
+    LAB.reload()
+    tap.equal(x509.load_pem_x509_certificate(published("below.cross.pem")).public_bytes(serialization.Encoding.DER),
+              der_of(cross), "the cross-certificate is published")
+    device = enroll(LAB)
+    tap.equal(LAB.signer_of(device.der), "next", "enrolled before")
+    LAB.verb("schedule", "next", "below")
+    LAB.verb("switch", "next", "--force")
+    a = device.renew()
+    tap.equal(LAB.signer_of(device.der), "below", "renewed below another root")
+    tap.equal((stores(a).get("Root/System"), stores(a).get("CA/System")),
+              ({der_of(ROOTS[1].path)}, {der_of(LAB.issuers["below"])}), "the answer brings Root and CA/System")
+    leaf, chain = os.path.join(LAB.dir, "leaf.pem"), os.path.join(LAB.dir, "untrusted.pem")
+    with open(leaf, "wb") as f:
+        f.write(x509.load_der_x509_certificate(device.der).public_bytes(serialization.Encoding.PEM))
+    with open(chain, "wb") as f:
+        f.write(published("below.pem") + published("below.cross.pem"))
+    for root, untrusted in ((ROOTS[1].path, LAB.issuers["below"]), (ROOTS[0].path, chain)):
+        r = LAB.run(["openssl", "verify", "-x509_strict", "-purpose", "sslclient", "-CAfile", root, "-untrusted", untrusted, leaf])
+        tap.ok(r.status == 0, f"openssl verifies it below {os.path.basename(root)}", r)
+    issued_by("below", "a template follows two switches")
+
+
+# ---- under load
+
+def switch_under_load():
+    """Clients enroll all the time; the issuer is switched, then the role and the whole daemon are killed at a switch."""
+    LAB.verb("cancel", "next")
+    LAB.verb("cancel", "lab")
+    with Nginx(LAB, os.path.join(LAB.publish, "clients-ca.pem")) as nginx:
+        early = [enroll(LAB) for _ in range(2)]
+        tap.ok(all(nginx.accepts(d.der, d.key) is True for d in early), "nginx takes clients of the old issuer",
+               nginx.accepts(early[0].der, early[0].key))
+        LAB.verb("schedule", "lab", "next")
+        nginx.restart()
+        with load_module.Load(LAB, workers=4) as load:
+            def signed(name, n):
+                with load.changed:
+                    return load.changed.wait_for(
+                        lambda: sum(LAB.signer_of(der) == name for _, der in load.acknowledged[-2 * n:]) >= n, 60)
+            tap.ok(signed("lab", 8), "enrolled by the old issuer")
+            LAB.verb("acknowledge", "lab")
+            tap.ok(LAB.wait_issuer("lab", lambda i: i["state"] == "retired"), "switched as soon as it is acknowledged")
+            tap.ok(signed("next", 8), "enrolled by the new issuer")
+            quiet = (len(load.lost), len(load.faults))
+            LAB.verb("cancel", "lab")
+            LAB.verb("schedule", "lab", "next", "--at", later(0))
+            LAB.verb("acknowledge", "lab")
+            os.kill(LAB.roles("issuer")[0]["pid"], signal.SIGKILL)
+            tap.ok(LAB.wait_issuer("lab", lambda i: i["state"] == "retired"), "switched although its process was killed")
+            tap.ok(signed("next", 4), "and signed by the new issuer")
+        tap.equal(quiet, (0, 0), "no request was lost and none refused by the switch")
+        tap.equal((load.pending, load.wrong), ([], []), "nor was one left over, or answered wrongly")
+        check_all(load, nginx)
+
+
+def check_all(load, nginx):
+    signers = [LAB.signer_of(der) for _, der in load.acknowledged]
+    tap.ok(len(signers) > 50 and set(signers) == {"lab", "next"}, "both issuers signed", (len(signers), set(signers)))
+    for n, (_, der) in enumerate(load.acknowledged):
+        with open(os.path.join(LAB.dir, f"leaf-{n}.pem"), "wb") as f:
+            f.write(x509.load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM))
+    r = LAB.run(["openssl", "verify", "-x509_strict", "-purpose", "sslclient", "-CAfile", os.path.join(LAB.publish, "clients-ca.pem"),
+                 *[os.path.join(LAB.dir, f"leaf-{n}.pem") for n in range(len(signers))]])
+    tap.equal((r.status, r.out.count(": OK")), (0, len(signers)), "openssl verifies every one against clients-ca.pem")
+    keys = {request.device: key for request, key in ((q, q.key) for q, _ in load.acknowledged)}
+    sample = load.acknowledged[:: max(1, len(load.acknowledged) // 20)]
+    answers = [nginx.accepts(der, keys[q.device]) for q, der in sample]
+    tap.ok(all(a is True for a in answers), f"nginx takes {len(answers)} of them as clients", answers)
+
+
+ROOTS = []
+
+
 def main():
     why = lab_module.missing()
     if why:
@@ -226,13 +354,16 @@ def main():
         LAB.add_issuer("short", days=60)
         LAB.add_issuer("narrow", allowed_ekus="[server-auth]")
         LAB.add_issuer("brief", max_validity="30d")
+        ROOTS.extend(OfflineRoot(LAB.etc, name) for name in ("root-1", "root-2"))
+        LAB.add_issuer("below", subject="CN=pkienrolld below", root=ROOTS[1])
         LAB.reload()
-        for name in ("next", "short", "narrow", "brief"):
+        for name in ("next", "short", "narrow", "brief", "below"):
             if not LAB.wait_issuer(name, lambda i: i["key_state"] == "ready"):
                 tap.ok(False, f"{name}: its key is ready", LAB.log_tail())
         tap.run(viewers_schedule_nothing, refusals, clamp_is_said, waits_for_acknowledgement,
                 survives_restart_before_the_switch, cancel_goes_back, configuration_agrees, live_issuer_stays,
-                renewal_brings_the_new_chain, replay_brings_the_chain_of_its_certificate, expiry_is_told)
+                renewal_brings_the_new_chain, replay_brings_the_chain_of_its_certificate, expiry_is_told,
+                publish_folder, unwritable_folder_waits, cross_certificates, switch_under_load)
 
 
 main()

@@ -210,6 +210,7 @@ static void issue(struct harness *h, struct chan *c, uint64_t id)
         .ent_dmid = "5D9A1B2C-0000-4000-8000-000000000001",
         .operation = "issue",
         .enrollment_type = "Full",
+        .issuer = "lab",
     };
 
     (void)h;
