@@ -139,7 +139,8 @@ static enum pke_err load(struct ledger *l, struct query *q, struct pke_arena *ar
                                   .serial_hex = query_col_hex(q, 18, arena),
                                   .subject = query_col_text(q, 19, arena),
                                   .ent_dmid = query_col_text(q, 20, arena),
-                                  .certificate = query_col_bytes(q, 21, arena)};
+                                  .certificate = query_col_bytes(q, 21, arena),
+                                  .issuer_id = query_col_bytes(q, 22, arena)};
     if (token)
         ret->fail.err = pke_err_from_token(token);
     copy_text(q, 14, ret->fail.reason, sizeof ret->fail.reason);

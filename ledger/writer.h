@@ -186,7 +186,7 @@
       " r.enrollment_type, r.attributes, t.waiting_at, t.expires_at, t.finished_at,"                         \
       " coalesce(t.fail_err, r.fail_err), coalesce(t.fail_reason, r.fail_reason),"                           \
       " coalesce(t.fail_rule, r.fail_rule), coalesce(t.fail_text, r.fail_text),"                             \
-      " o.request_id, c.serial, c.subject, c.ent_dmid, c.der FROM ticket t"                                  \
+      " o.request_id, c.serial, c.subject, c.ent_dmid, c.der, c.issuer_id FROM ticket t"                     \
       " JOIN request r ON r.id = t.request"                                                                  \
       " LEFT JOIN request o ON o.id = t.result AND t.state = 'issued'"                                       \
       " LEFT JOIN certificate c ON c.request = o.id WHERE t.number = ?")                                     \

@@ -292,6 +292,7 @@ static void send_catalogue(struct harness *h)
     pke_pairs_add(&m.issuers, h->arena, "lab", "hex");
     pke_blobs_add(&m.certificates, h->arena, pke_bytes_str("issuing ca"));
     pke_blobs_add(&m.roots, h->arena, pke_bytes_str("root"));
+    pke_pairs_add(&m.templates, h->arena, "device", "lab");
     chan_send_record(h->issuer, MSG_CATALOGUE, 0, msg_catalogue_fields, &m);
 }
 
