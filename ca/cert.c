@@ -8,211 +8,95 @@
 
 #include "base/mem.h"
 #include "ca/der.h"
+#include "ca/extension.h"
 #include "ca/key.h"
+#include "ca/names.h"
 #include "ca/oids.h"
-#include "ca/text.h"
 
-#define EXTENSION_MAX 2048 /* octets of the encoded fixed extensions */
-
-/* The order in a certificate: keyUsage, extendedKeyUsage, basicConstraints, SKI, AKI, SAN. */
-struct ca_profile {
-    struct pke_buf head_rsa; /* keyUsage, extendedKeyUsage, basicConstraints */
-    struct pke_buf head_ec;
-    struct pke_buf aki;
-};
-
-struct extension {
-    size_t whole, value;
-};
-
-static struct extension open_extension(struct pke_buf *b, const char *oid, bool critical)
+static bool subject_empty(const struct ca_cert_spec *spec)
 {
-    static const uint8_t yes = 0xff;
-    struct extension e = {.whole = ca_der_open(b, CA_DER_SEQUENCE)};
-
-    ca_der_add_oid(b, oid);
-    if (critical)
-        ca_der_add(b, CA_DER_BOOLEAN, PKE_BYTES(&yes, 1));
-    e.value = ca_der_open(b, CA_DER_OCTET_STRING);
-    return e;
-}
-
-static void close_extension(struct pke_buf *b, struct extension e)
-{
-    ca_der_close(b, e.value);
-    ca_der_close(b, e.whole);
-}
-
-static void add_key_usage(struct pke_buf *b, bool key_encipherment)
-{
-    /* a named bit list has no trailing zero bits (X.690 11.2.2): 7 unused for bit 0, 5 for bits 0 and 2 */
-    const uint8_t signature[] = {7, KU_BIT_DIGITAL_SIGNATURE};
-    const uint8_t both[] = {5, KU_BIT_DIGITAL_SIGNATURE | KU_BIT_KEY_ENCIPHERMENT};
-    struct extension e = open_extension(b, OID_KEY_USAGE, true);
-
-    ca_der_add(b, CA_DER_BIT_STRING, PKE_BYTES(key_encipherment ? both : signature, 2));
-    close_extension(b, e);
-}
-
-static enum pke_err add_eku(struct pke_buf *b, const struct pke_strings *ekus, struct pke_fail *fail)
-{
-    struct extension e = open_extension(b, OID_EKU, false);
-    size_t list = ca_der_open(b, CA_DER_SEQUENCE);
-
-    for (size_t i = 0; i < ekus->n; i++) {
-        struct pke_strings before = {ekus->v, i};
-
-        if (strcmp(ekus->v[i], OID_ANY_EKU) == 0 || pke_strings_has(&before, ekus->v[i]) ||
-            !ca_der_add_oid(b, ekus->v[i]))
-            return pke_fail_set(fail, PKE_CONFIG, "profile-eku", "RFC 5280 4.2.1.12",
-                                "an extended key usage is not an identifier, repeated, or "
-                                "anyExtendedKeyUsage");
-    }
-    ca_der_close(b, list);
-    close_extension(b, e);
-    return PKE_OK;
-}
-
-static enum pke_err add_head(struct pke_buf *b, const struct ca_profile_spec *spec, bool key_encipherment,
-                             struct pke_fail *fail)
-{
-    struct extension e;
-    enum pke_err err;
-
-    pke_buf_init(b, EXTENSION_MAX);
-    add_key_usage(b, key_encipherment);
-    if ((err = add_eku(b, spec->ekus, fail)))
-        return err;
-    e = open_extension(b, OID_BASIC_CONSTRAINTS, true);
-    ca_der_add(b, CA_DER_SEQUENCE, PKE_BYTES(NULL, 0)); /* CA:FALSE is the default: not encoded */
-    close_extension(b, e);
-    if (b->overflow)
-        return pke_fail_set(fail, PKE_CONFIG, "profile-size", "limit",
-                            "the extensions of the profile exceed %u octets", EXTENSION_MAX);
-    return PKE_OK;
-}
-
-static void add_aki(struct pke_buf *b, struct pke_bytes key_id)
-{
-    struct extension e;
-    size_t inside;
-
-    pke_buf_init(b, EXTENSION_MAX);
-    e = open_extension(b, OID_AKI, false);
-    inside = ca_der_open(b, CA_DER_SEQUENCE);
-    ca_der_add(b, TAG_AKI_KEY_ID, key_id);
-    ca_der_close(b, inside);
-    close_extension(b, e);
-}
-
-enum pke_err ca_profile_new(const struct ca_issuer *ca, const struct ca_profile_spec *spec,
-                            struct ca_profile **ret, struct pke_fail *fail)
-{
-    struct ca_profile *p;
-    enum pke_err err;
-
-    if (!spec->ekus || spec->ekus->n == 0)
-        return pke_fail_set(fail, PKE_CONFIG, "profile-eku", "RFC 5280 4.2.1.12",
-                            "a profile needs at least one extended key usage");
-    p = pke_calloc(1, sizeof *p);
-    err = add_head(&p->head_rsa, spec, spec->key_encipherment, fail);
-    if (!err)
-        err = add_head(&p->head_ec, spec, false, fail);
-    if (err) {
-        ca_profile_free(p);
-        return err;
-    }
-    add_aki(&p->aki, ca_issuer_key_id(ca));
-    *ret = p;
-    return PKE_OK;
-}
-
-void ca_profile_free(struct ca_profile *p)
-{
-    if (!p)
-        return;
-    pke_buf_done(&p->head_rsa);
-    pke_buf_done(&p->head_ec);
-    pke_buf_done(&p->aki);
-    free(p);
-}
-
-/* The subject is one common name. */
-static const char *subject_cn(const struct ca_cert_spec *spec)
-{
-    return spec->subject && spec->subject->n == 1 ? pke_pairs_get(spec->subject, PKE_RDN_CN) : NULL;
+    return !spec->subject || spec->subject->n == 0;
 }
 
 static enum pke_err check_spec(const struct ca_cert_spec *spec, struct ca_key *key, struct pke_fail *fail)
 {
     struct ca_der spki;
-    size_t chars = 0;
 
     if (spec->serial[0] < 0x01 || spec->serial[0] > 0x7f)
         return pke_fail_set(fail, PKE_POLICY, "tbs-serial", "RFC 5280 4.1.2.2",
                             "the first octet of the serial number is not from 01 to 7f");
-    if (!subject_cn(spec) || !ca_text_plain(pke_bytes_str(subject_cn(spec)), &chars) || chars == 0 ||
-        chars > CA_CN_MAX)
-        return pke_fail_set(fail, PKE_POLICY, "tbs-subject", "RFC 5280 A.1 ub-common-name",
-                            "the common name is not 1 to %u characters of UTF-8 without controls", CA_CN_MAX);
-    for (size_t i = 0; spec->san && i < spec->san->n; i++)
-        if (strcmp(spec->san->v[i].name, PKE_SAN_URI) != 0 ||
-            !ca_text_uri(pke_bytes_str(spec->san->v[i].value)))
-            return pke_fail_set(fail, PKE_POLICY, "tbs-san", "RFC 5280 4.2.1.6",
-                                "the URI is not absolute, or not in the characters of RFC 3986");
+    if (subject_empty(spec) && !(spec->san && spec->san->n))
+        return pke_fail_set(fail, PKE_POLICY, "tbs-nameless", "RFC 5280 4.1.2.6",
+                            "neither a subject nor an alternative name");
     if (spec->not_after <= spec->not_before)
         return pke_fail_set(fail, PKE_POLICY, "tbs-validity", "RFC 5280 4.1.2.5",
                             "the certificate would end before it begins");
     if (!ca_der_whole(spec->spki, CA_DER_SEQUENCE, &spki) || !ca_der_strict(spec->spki) ||
-        ca_key_decode(spec->spki, key, NULL) || (key->type != CA_KEY_RSA) != spec->ec_key)
+        ca_key_decode(spec->spki, key, NULL))
         return pke_fail_set(fail, PKE_POLICY, "tbs-key", "RFC 5280 4.1.2.7",
-                            "the key is not of a known type, or not of the one announced");
+                            "the key is not of a known type");
     return PKE_OK;
 }
 
-static void add_subject(struct pke_buf *b, const char *cn)
+static enum pke_err add_san(struct pke_buf *b, const struct ca_cert_spec *spec, struct pke_fail *fail)
 {
-    size_t name = ca_der_open(b, CA_DER_SEQUENCE), rdn = ca_der_open(b, CA_DER_SET);
-    size_t ava = ca_der_open(b, CA_DER_SEQUENCE);
+    struct ca_extension e;
+    enum pke_err err;
 
-    ca_der_add_oid(b, OID_COMMON_NAME);
-    ca_der_add(b, CA_DER_UTF8, pke_bytes_str(cn));
-    ca_der_close(b, ava);
-    ca_der_close(b, rdn);
-    ca_der_close(b, name);
+    if (!spec->san || spec->san->n == 0)
+        return PKE_OK;
+    e = ca_extension_open(b, OID_SAN, subject_empty(spec)); /* RFC 5280 4.2.1.6 */
+    err = ca_san_encode(spec->san, b, fail);
+    ca_extension_close(b, e);
+    return err;
 }
 
-static void add_extensions(struct pke_buf *b, const struct ca_profile *profile,
-                           const struct ca_cert_spec *spec, const struct ca_key *key)
+static enum pke_err add_sid(struct pke_buf *b, const char *sid, struct pke_fail *fail)
 {
-    size_t outer = ca_der_open(b, CA_DER_CONTEXT_3), list = ca_der_open(b, CA_DER_SEQUENCE), inside;
-    uint8_t id[20];
-    struct extension e;
+    struct ca_extension e;
+    enum pke_err err;
 
-    pke_buf_add_bytes(b, pke_buf_bytes(spec->ec_key ? &profile->head_ec : &profile->head_rsa));
+    if (!sid)
+        return PKE_OK;
+    e = ca_extension_open(b, OID_SID, false);
+    err = ca_sid_encode(sid, b, fail);
+    ca_extension_close(b, e);
+    return err;
+}
+
+static enum pke_err add_extensions(struct pke_buf *b, const struct ca_profile *profile,
+                                   const struct ca_cert_spec *spec, const struct ca_key *key,
+                                   struct pke_fail *fail)
+{
+    size_t outer = ca_der_open(b, CA_DER_CONTEXT_3), list = ca_der_open(b, CA_DER_SEQUENCE);
+    struct pke_bytes head = ca_profile_head(profile, key->type);
+    uint8_t id[20];
+    struct ca_extension e;
+    enum pke_err err;
+
+    if (head.n == 0)
+        return pke_fail_set(fail, PKE_POLICY, "tbs-key-usage", "RFC 5280 4.2.1.3",
+                            "the template has no key usage for a key of this type");
+    pke_buf_add_bytes(b, head);
     ca_key_identifier(key, id);
-    e = open_extension(b, OID_SKI, false);
+    e = ca_extension_open(b, OID_SKI, false);
     ca_der_add(b, CA_DER_OCTET_STRING, PKE_BYTES(id, sizeof id));
-    close_extension(b, e);
-    pke_buf_add_bytes(b, pke_buf_bytes(&profile->aki));
-    if (spec->san && spec->san->n) {
-        e = open_extension(b, OID_SAN, false);
-        inside = ca_der_open(b, CA_DER_SEQUENCE);
-        for (size_t i = 0; i < spec->san->n; i++)
-            ca_der_add(b, TAG_SAN_URI, pke_bytes_str(spec->san->v[i].value));
-        ca_der_close(b, inside);
-        close_extension(b, e);
-    }
+    ca_extension_close(b, e);
+    pke_buf_add_bytes(b, ca_profile_aki(profile));
+    if ((err = add_san(b, spec, fail)) || (err = add_sid(b, spec->sid, fail)))
+        return err;
+    pke_buf_add_bytes(b, ca_profile_tail(profile));
     ca_der_close(b, list);
     ca_der_close(b, outer);
+    return PKE_OK;
 }
 
-/* False when a time has no encoding. */
-static bool add_tbs(struct pke_buf *b, const struct ca_issuer *ca, const struct ca_profile *profile,
-                    const struct ca_cert_spec *spec, const struct ca_key *key)
+static enum pke_err add_tbs(struct pke_buf *b, const struct ca_issuer *ca, const struct ca_profile *profile,
+                            const struct ca_cert_spec *spec, const struct ca_key *key, struct pke_fail *fail)
 {
     static const uint8_t v3[] = {0xa0, 0x03, 0x02, 0x01, 0x02};
     size_t whole = ca_der_open(b, CA_DER_SEQUENCE), validity;
+    enum pke_err err;
 
     pke_buf_add(b, v3, sizeof v3);
     ca_der_add(b, CA_DER_INTEGER, PKE_BYTES(spec->serial, CA_SERIAL_SIZE)); /* first octet 01..7f */
@@ -220,13 +104,16 @@ static bool add_tbs(struct pke_buf *b, const struct ca_issuer *ca, const struct 
     pke_buf_add_bytes(b, ca_issuer_subject(ca));
     validity = ca_der_open(b, CA_DER_SEQUENCE);
     if (!ca_der_add_time(b, spec->not_before) || !ca_der_add_time(b, spec->not_after))
-        return false;
+        return pke_fail_set(fail, PKE_POLICY, "tbs-validity", "RFC 5280 4.1.2.5",
+                            "a date is outside the years 1950 to 9999");
     ca_der_close(b, validity);
-    add_subject(b, subject_cn(spec));
+    if ((err = ca_subject_encode(spec->subject, b, fail)))
+        return err;
     pke_buf_add_bytes(b, spec->spki);
-    add_extensions(b, profile, spec, key);
+    if ((err = add_extensions(b, profile, spec, key, fail)))
+        return err;
     ca_der_close(b, whole);
-    return true;
+    return PKE_OK;
 }
 
 enum pke_err ca_tbs_build(const struct ca_issuer *ca, const struct ca_profile *profile,
@@ -239,9 +126,8 @@ enum pke_err ca_tbs_build(const struct ca_issuer *ca, const struct ca_profile *p
     if (err)
         return err;
     pke_buf_init(&b, CA_TBS_MAX);
-    if (!add_tbs(&b, ca, profile, spec, &key))
-        err = pke_fail_set(fail, PKE_POLICY, "tbs-validity", "RFC 5280 4.1.2.5",
-                           "a date is outside the years 1950 to 9999");
+    if ((err = add_tbs(&b, ca, profile, spec, &key, fail)) != PKE_OK)
+        ; /* said already */
     else if (b.overflow)
         err = pke_fail_set(fail, PKE_POLICY, "tbs-size", "limit", "the certificate exceeds %u octets",
                            CA_TBS_MAX);

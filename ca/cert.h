@@ -10,46 +10,30 @@
 
 #include "base/arena.h"
 #include "base/names.h"
-#include "base/option.h"
 #include "ca/issuer.h"
+#include "ca/profile.h"
 
 #define CA_SERIAL_SIZE 16
 #define CA_TBS_MAX     8192
 
-/** Everything about a certificate that does not depend on the request. Immutable. */
-struct ca_profile;
-
-struct ca_profile_spec {
-    const struct pke_strings *ekus; /* dotted OIDs, not empty */
-    bool key_encipherment;          /* RSA keys only; ignored for EC */
-};
-
-/**
- * Encode the fixed extensions (keyUsage critical, extendedKeyUsage, basicConstraints critical CA:FALSE, AKI).
- * Keeps nothing of @p ca or @p spec.
- * @return PKE_OK and *ret, or PKE_CONFIG: profile-eku (none, not an OID, repeated, anyExtendedKeyUsage),
- * profile-size.
- */
-enum pke_err ca_profile_new(const struct ca_issuer *ca, const struct ca_profile_spec *spec,
-                            struct ca_profile **ret, struct pke_fail *fail);
-void ca_profile_free(struct ca_profile *p); /* accepts NULL */
-
 struct ca_cert_spec {
     uint8_t serial[CA_SERIAL_SIZE];  /* ca_serial_new() */
-    const struct pke_pairs *subject; /* PKE_RDN_* -> value, one RDN each, in order */
+    const struct pke_pairs *subject; /* PKE_RDN_* -> value, one RDN each, in order; empty only with a SAN */
     const struct pke_pairs *san;     /* PKE_SAN_* -> value, in order; NULL or empty: no SAN */
     const char *sid;                 /* NULL: no security identifier extension */
     int64_t not_before, not_after;   /* seconds */
     struct pke_bytes spki;           /* raw, as in the CSR */
-    bool ec_key;                     /* no keyEncipherment */
 };
 
 /**
  * DER of the TBSCertificate, appended to @p out (max CA_TBS_MAX). Extensions in the order keyUsage,
- * extendedKeyUsage, basicConstraints, SKI (SHA-1 of the key bits), AKI, SAN.
- * @return PKE_OK; PKE_POLICY when a value cannot be encoded: tbs-serial, tbs-subject (not 1 to 64 characters
- * of UTF-8, or controls, bidirectional or invisible characters), tbs-san (not an absolute URI of RFC 3986),
- * tbs-validity, tbs-key, tbs-size; PKE_LIMIT when @p out has no room (@p out keeps what it had).
+ * extendedKeyUsage, basicConstraints, SKI (SHA-1 of the key bits), AKI, SAN (critical where the subject is
+ * empty), SID,
+ * certificatePolicies, cRLDistributionPoints, authorityInfoAccess, the template, application policies.
+ * @return PKE_OK; PKE_POLICY when a value cannot be encoded: tbs-serial, tbs-nameless (no subject and no
+ * SAN), name-* (ca/names.h), tbs-validity, tbs-key,
+ * tbs-key-usage (the profile has no use for such a key), tbs-size; PKE_LIMIT when @p out has no room (@p out
+ * keeps what it had).
  */
 enum pke_err ca_tbs_build(const struct ca_issuer *ca, const struct ca_profile *profile,
                           const struct ca_cert_spec *spec, struct pke_buf *out, struct pke_fail *fail);

@@ -23,6 +23,7 @@ enum ca_der_tag {
     CA_DER_IA5 = 0x16,
     CA_DER_UTC_TIME = 0x17,
     CA_DER_GENERALIZED_TIME = 0x18,
+    CA_DER_BMP = 0x1e,
     CA_DER_SEQUENCE = 0x30,
     CA_DER_SET = 0x31,
     CA_DER_CONTEXT_0 = 0xa0,

@@ -2,25 +2,46 @@
 /**
  * @file
  * The floor: what no policy may ever ask a CA key to sign. Runs in the key role over the whole to-be-signed
- * bytes, so that a compromised issuer cannot get a sub-CA. A pure function but for the memory of recent
- * serials.
+ * bytes, so that a compromised issuer gets neither a sub-CA nor a name outside the bounds of its
+ * configuration. A pure function but for the memory of recent serials.
  */
 #ifndef CA_FLOOR_H
 #define CA_FLOOR_H
 
-#include "base/option.h"
+#include "base/list.h"
 #include "ca/issuer.h"
 
 struct ca_floor;
 
+/** A template whose certificates this key signs. */
+struct ca_floor_template {
+    const char *name, *oid; /* of its extension, as in struct ca_profile_spec; both NULL: it has none */
+    uint32_t major, minor;
+    uint8_t key_usage;   /* CA_USAGE_* */
+    const char *cps_uri; /* NULL: none */
+};
+
+/** Everything that may be in a certificate. What is not said here is refused. */
 struct ca_floor_limits {
     int64_t max_validity; /* seconds */
     int64_t max_backdate; /* seconds */
     struct pke_strings allowed_ekus;
-    enum ca_scheme scheme; /* of the CA's key: no other AlgorithmIdentifier is let through */
+    enum ca_scheme scheme;               /* of the CA's key: no other AlgorithmIdentifier is let through */
+    struct pke_strings allowed_policies; /* certificate policies */
+    struct pke_strings upn_suffixes, email_suffixes; /* "corp.example": that domain; ".corp.example": below */
+    struct pke_strings dns_suffixes;                 /* "corp.example": that name and below */
+    struct pke_strings sid_prefixes; /* "S-1-5-21-1-2-3": accounts of the domain from RID 1000, or one SID */
+    struct pke_strings uri_prefixes; /* octet for octet; ends with one of ":/?#=", behind any host */
+    bool allow_guid;                 /* directory GUIDs as names */
+    struct pke_strings crl_urls, ca_issuers_urls; /* exactly these, in this order, where there are any */
+    const struct ca_floor_template *templates;
+    size_t n_templates;
 };
 
-/** Load the issuer's certificate from PEM and copy @p limits. PKE_CONFIG when the certificate cannot be used.
+/**
+ * Load the issuer's certificate from PEM and copy @p limits. PKE_CONFIG when the certificate cannot be used
+ * (ca_issuer_load), when a bound could match something else than what was meant (floor-bounds), when a
+ * template has no encoding (profile-template).
  */
 enum pke_err ca_floor_new(struct pke_bytes certificate_pem, const struct ca_floor_limits *limits,
                           struct ca_floor **ret, struct pke_fail *fail);
@@ -43,10 +64,16 @@ struct pke_bytes ca_floor_spki(const struct ca_floor *f);
  * (-algorithm), serial not of 64 to 159 bits (-serial) or repeated (-serial-repeated), the CA's own key
  * (-own-key) or name (-subject), a key of unknown type (-key), unique identifiers (-unique-id), validity over
  * the limit (-validity), past the CA's (-outlives-issuer), more than max_backdate ago (-backdated) or 5
- * minutes ahead (-postdated), no basicConstraints or more than CA:FALSE (-basic-constraints), keyUsage absent
- * or with keyCertSign, cRLSign or another bit that is not issued (-key-usage), an EKU outside the list or
- * none (-eku), AKI other than the CA's SKI (-aki), a SAN that is not a URI (-san), any other extension
- * (-extension).
+ * minutes ahead (-postdated).
+ * Of extensions: one that is not issued, twice, or of the wrong criticality (-extension), no basicConstraints
+ * or more than CA:FALSE (-basic-constraints), keyUsage absent, with a bit of no template or one that the key
+ * cannot have (-key-usage), an EKU outside the list or none (-eku), SKI other than the key's (-ski), AKI
+ * other than the CA's SKI (-aki), an application policy that is not in the EKU of the certificate
+ * (-application-policy), a certificate policy outside the list or a qualifier of no template (-policy), CDP
+ * (-crl-urls) or AIA (-ca-issuers) other than configured, a template of nobody (-template).
+ * Of names: what ca/names.h does not read (-names), no name at all, a SAN that is critical beside a subject
+ * (-san), outside the bounds (-upn, -dns, -email, -uri, -sid, -guid), against the CA's name constraints
+ * (-constraint).
  * @return PKE_OK or PKE_POLICY, reason "floor-...".
  */
 enum pke_err ca_floor_check(struct ca_floor *f, struct pke_bytes tbs, int64_t now, struct pke_fail *fail);

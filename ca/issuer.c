@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "ca/cert.h"
+#include "ca/constraints.h"
 #include "ca/der.h"
 #include "ca/ossl.h"
 #include "ca/signature.h"
@@ -24,6 +25,7 @@ struct ca_issuer {
     uint8_t spki_sha256[CA_SHA256_SIZE];
     int64_t not_before, not_after;
     bool self_signed;
+    struct ca_constraints *constraints, *root_constraints; /* NULL: none */
     char *subject_text;
 };
 
@@ -102,6 +104,20 @@ static char *name_text(const X509_NAME *name)
     return pke_strndup(text, (size_t)n);
 }
 
+static enum pke_err read_constraints(X509 *certificate, struct ca_constraints **ret, struct pke_fail *fail)
+{
+    int at = X509_get_ext_by_NID(certificate, NID_name_constraints, -1);
+    X509_EXTENSION *e = at < 0 ? NULL : X509_get_ext(certificate, at);
+    const ASN1_OCTET_STRING *value = e ? X509_EXTENSION_get_data(e) : NULL;
+
+    if (!value)
+        return PKE_OK;
+    if (X509_get_ext_by_NID(certificate, NID_name_constraints, at) >= 0)
+        return refuse(fail, "issuer-constraints", "RFC 5280 4.2", "the CA has name constraints twice");
+    return ca_constraints_parse(PKE_BYTES(ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value)),
+                                X509_EXTENSION_get_critical(e), ret, fail);
+}
+
 static enum pke_err find_algorithm(struct ca_issuer *ca, enum ca_scheme scheme, struct pke_fail *fail)
 {
     static const char *const wanted[] = {
@@ -127,7 +143,7 @@ static enum pke_err fill(struct ca_issuer *ca, enum ca_scheme scheme, struct pke
     if (!id || ASN1_STRING_length(id) == 0 || ASN1_STRING_length(id) > 64)
         return refuse(fail, "issuer-key-id", "RFC 5280 4.2.1.2", "the CA has no subject key identifier");
     ca->key_id = PKE_BYTES(ASN1_STRING_get0_data(id), (size_t)ASN1_STRING_length(id));
-    if (find_algorithm(ca, scheme, fail))
+    if (find_algorithm(ca, scheme, fail) || read_constraints(ca->certificate, &ca->constraints, fail))
         return PKE_CONFIG;
     if (X509_NAME_entry_count(X509_get_subject_name(ca->certificate)) == 0)
         return refuse(fail, "issuer-subject", "RFC 5280 4.1.2.6", "the CA has no subject name");
@@ -189,6 +205,8 @@ static enum pke_err anchor(struct ca_issuer *ca, struct pke_bytes root_pem, stru
     if (X509_check_issued(root, ca->certificate) != X509_V_OK || !key ||
         X509_verify(ca->certificate, key) != 1)
         return refuse(fail, "issuer-root", "RFC 5280 6.1", "the CA is not issued by the given root");
+    if ((err = read_constraints(root, &ca->root_constraints, fail)))
+        return err;
     n = i2d_X509(root, &p);
     ca->root_der = owned(p, n);
     return PKE_OK;
@@ -220,6 +238,8 @@ void ca_issuer_free(struct ca_issuer *ca)
     free((void *)ca->subject.p);
     free((void *)ca->spki.p);
     free((void *)ca->root_der.p);
+    ca_constraints_free(ca->constraints);
+    ca_constraints_free(ca->root_constraints);
     free(ca->subject_text);
     free(ca);
 }
@@ -291,6 +311,14 @@ struct pke_bytes ca_issuer_serial(const struct ca_issuer *ca)
     const ASN1_INTEGER *serial = X509_get0_serialNumber(ca->certificate);
 
     return PKE_BYTES(ASN1_STRING_get0_data(serial), (size_t)ASN1_STRING_length(serial));
+}
+
+enum pke_err ca_issuer_check_names(const struct ca_issuer *ca, const struct ca_names *names,
+                                   struct pke_fail *fail)
+{
+    enum pke_err err = ca_constraints_check(ca->constraints, names, fail);
+
+    return err == PKE_OK ? ca_constraints_check(ca->root_constraints, names, fail) : err;
 }
 
 const char *ca_issuer_subject_text(const struct ca_issuer *ca)

@@ -10,6 +10,7 @@
 #include <openssl/evp.h>
 
 #include "base/bytes.h"
+#include "ca/names.h"
 
 struct ca_issuer;
 
@@ -29,8 +30,8 @@ struct pke_bytes ca_algorithm_of_key(EVP_PKEY *key, enum ca_scheme scheme);
  * that its key is one for @p scheme. Whether it is valid now is the caller's question: there is no clock
  * here.
  * @return PKE_OK and *ret (ca_issuer_free), or PKE_CONFIG: issuer-pem, issuer-extensions, issuer-not-ca,
- * issuer-key-usage, issuer-key-id, issuer-key-type, issuer-subject, issuer-validity, issuer-no-root,
- * issuer-root.
+ * issuer-key-usage, issuer-constraints, issuer-constraint-form (ca/constraints.h), issuer-key-id,
+ * issuer-key-type, issuer-subject, issuer-validity, issuer-no-root, issuer-root.
  */
 enum pke_err ca_issuer_load(struct pke_bytes certificate_pem, struct pke_bytes root_pem,
                             enum ca_scheme scheme, struct ca_issuer **ret, struct pke_fail *fail);
@@ -55,6 +56,12 @@ int64_t ca_issuer_not_after(const struct ca_issuer *ca);
 struct pke_bytes
 ca_issuer_algorithm(const struct ca_issuer *ca);            /* DER AlgorithmIdentifier its key signs with */
 EVP_PKEY *ca_issuer_public_key(const struct ca_issuer *ca); /* borrowed */
+/**
+ * Do the name constraints of the CA, and of its root where one was given, let these names be certified
+ * (ca/constraints.h)? PKE_POLICY: name-constraint.
+ */
+enum pke_err ca_issuer_check_names(const struct ca_issuer *ca, const struct ca_names *names,
+                                   struct pke_fail *fail);
 const char *ca_issuer_subject_text(const struct ca_issuer *ca); /* RFC 2253, for people */
 
 #endif

@@ -9,8 +9,7 @@
 
 #define NAME_TEXT_MAX 600
 
-/* Length of the well-formed sequence at @p p and its code point. */
-static size_t code_point(const uint8_t *p, uint32_t *ret)
+size_t ca_text_point(const uint8_t *p, uint32_t *ret)
 {
     size_t n = p[0] < 0x80 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
 
@@ -46,7 +45,7 @@ bool ca_text_plain(struct pke_bytes utf8, size_t *chars)
     if (!pke_utf8_valid(utf8))
         return false;
     for (size_t i = 0; i < utf8.n; count++) {
-        i += code_point(utf8.p + i, &c);
+        i += ca_text_point(utf8.p + i, &c);
         if (!plain_point(c))
             return false;
     }

@@ -20,6 +20,9 @@
  */
 bool ca_text_plain(struct pke_bytes utf8, size_t *chars);
 
+/** Length of the sequence at @p p, of text that is ca_text_plain(), and its code point. */
+size_t ca_text_point(const uint8_t *p, uint32_t *ret);
+
 /** Absolute URI in the characters of RFC 3986, as RFC 5280 4.2.1.6 wants it in a SAN. */
 bool ca_text_uri(struct pke_bytes uri);
 

@@ -295,7 +295,6 @@ enum pke_err policy_decide(const struct policy_template *t, const struct policy_
     pke_pairs_add(&d.subject, arena, PKE_RDN_CN, d.subject_cn);
     if (t->san_uri)
         pke_pairs_add(&d.san, arena, PKE_SAN_URI, fill_san_uri(t->san_uri, req->device_id, arena));
-    d.key_encipherment = t->key_encipherment;
     d.ekus = &t->ekus;
     *ret = d;
     return PKE_OK;
@@ -306,9 +305,7 @@ enum pke_err policy_renewal_decide(const struct policy_template *t, const struct
                                    struct pke_arena *arena, struct policy_decision *ret,
                                    struct pke_fail *fail)
 {
-    struct policy_decision d = {.subject_cn = pke_arena_strdup(arena, subject),
-                                .key_encipherment = t->key_encipherment,
-                                .ekus = &t->ekus};
+    struct policy_decision d = {.subject_cn = pke_arena_strdup(arena, subject), .ekus = &t->ekus};
     enum pke_err err = decide_key(t, key, fail);
 
     pke_pairs_add(&d.subject, arena, PKE_RDN_CN, subject);

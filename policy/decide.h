@@ -50,7 +50,6 @@ struct policy_decision {
     struct pke_pairs san;     /* PKE_SAN_* -> value; may still hold "{ent-dmid}" for the issuer to fill */
     const char *sid;          /* NULL: no security identifier extension */
     int64_t not_before, not_after; /* seconds; the issuer clamps not_after to the CA's */
-    bool key_encipherment;
     const struct pke_strings *ekus;
 };
 

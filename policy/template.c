@@ -152,6 +152,8 @@ enum pke_err policy_template_check(const struct policy_template *t, struct pke_f
     if (err == PKE_OK)
         err = check_ekus(t, fail);
     if (err == PKE_OK)
+        err = policy_extensions_check(t, fail);
+    if (err == PKE_OK)
         err = check_patterns(&t->allow, "allow", fail);
     if (err == PKE_OK)
         err = check_patterns(&t->unlicensed, "unlicensed", fail);

@@ -46,6 +46,13 @@ enum policy_attestation_failure {
     POLICY_ATTESTATION_RETRY
 };
 
+/** How a certificate names its template. */
+enum policy_template_extension {
+    POLICY_TEMPLATE_NONE,
+    POLICY_TEMPLATE_NAME, /* common-name, 1.3.6.1.4.1.311.20.2 */
+    POLICY_TEMPLATE_OID,  /* template-oid and the revisions, 1.3.6.1.4.1.311.21.7 */
+};
+
 /** templates.NAME */
 struct policy_template {
     const char *name;
@@ -60,10 +67,14 @@ struct policy_template {
     int64_t validity, backdate;       /* ms */
     int64_t renewal_period;           /* ms before expiry, as advertised */
     uint64_t rsa_min_bits, rsa_max_bits;
-    bool allow_ec;                /* P-256 and P-384 */
-    bool allow_sha1_csr;          /* legacy CSR signatures */
-    struct pke_strings ekus;      /* dotted OIDs */
-    bool key_encipherment;        /* beside digitalSignature */
+    bool allow_ec;                                                 /* P-256 and P-384 */
+    bool allow_sha1_csr;                                           /* legacy CSR signatures */
+    struct pke_strings ekus;                                       /* dotted OIDs */
+    struct pke_strings key_usage;                                  /* names of policy_template_key_usage() */
+    struct pke_strings application_policies, certificate_policies; /* dotted OIDs */
+    char *cps_uri;                                                 /* of the certificate policies */
+    int template_extension;                                        /* enum policy_template_extension */
+    char *template_oid;                                            /* dotted, with POLICY_TEMPLATE_OID */
     struct pke_strings providers; /* XCEP cryptoProviders, in order of preference */
     bool advertise_ca;            /* carry the CA in GetPolicies; off: nil, as Windows documents */
     int device_conflict;          /* enum policy_conflict */
@@ -102,6 +113,14 @@ extern const struct pke_enum_name policy_attestation_failures[];
 
 /** The policyID to advertise: policy_id, or the template's name where it is not set. */
 const char *policy_template_policy_id(const struct policy_template *t);
+
+/** keyUsage as the first octet of its BIT STRING (RFC 5280 4.2.1.3): 0x80 digital-signature, 0x40
+ * non-repudiation, 0x20 key-encipherment, 0x10 data-encipherment, 0x08 key-agreement. 0 when a name is
+ * another one. */
+uint8_t policy_template_key_usage(const struct policy_template *t);
+
+/** The options of the certificate's extensions: the part of policy_template_check() in extensions.c. */
+enum pke_err policy_extensions_check(const struct policy_template *t, struct pke_fail *fail);
 
 /** Is @p pattern one of policy_match_principal(): an exact name, "*@domain" or "*"? */
 bool policy_pattern_valid(const char *pattern);

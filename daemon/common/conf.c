@@ -219,6 +219,22 @@ const struct conf_issuer *conf_find_issuer(const struct conf *conf, const char *
     return conf_find(conf, CONF_ISSUERS, name);
 }
 
+static bool subset(const struct pke_strings *of, const struct pke_strings *all)
+{
+    for (size_t i = 0; i < of->n; i++)
+        if (!pke_strings_has(all, of->v[i]))
+            return false;
+    return true;
+}
+
+bool conf_issuer_could_sign(const struct conf_issuer *issuer, const struct policy_template *t)
+{
+    return strcmp(t->issuer, issuer->name) == 0 ||
+           (subset(&t->ekus, &issuer->allowed_ekus) &&
+            subset(&t->certificate_policies, &issuer->allowed_policies) &&
+            t->validity <= issuer->max_validity && t->backdate <= issuer->max_backdate);
+}
+
 const struct policy_template *conf_find_template(const struct conf *conf, const char *name)
 {
     return conf_find(conf, CONF_TEMPLATES, name);

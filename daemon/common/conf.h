@@ -65,9 +65,14 @@ struct conf_issuer {
     char *key;         /* name in keys */
     int64_t max_validity;
     int64_t max_backdate;
-    struct pke_strings allowed_ekus; /* floor: EKUs that this issuer's key may certify */
-    char *cross_certificates;        /* PEM file: other certificates of this issuer or its root, published */
-    int64_t expiry_warning;          /* ms before its certificate or root expires */
+    struct pke_strings allowed_ekus;     /* floor: EKUs that this issuer's key may certify */
+    struct pke_strings allowed_policies; /* floor: certificate policies */
+    struct pke_strings upn_suffixes, dns_suffixes, email_suffixes; /* floor: names; ca/floor.h */
+    struct pke_strings sid_prefixes, uri_prefixes;
+    bool allow_guid;
+    struct pke_strings crl_urls, ca_issuers_urls; /* in its certificates */
+    char *cross_certificates; /* PEM file: other certificates of this issuer or its root, published */
+    int64_t expiry_warning;   /* ms before its certificate or root expires */
     const struct conf_key *key_ref;
 };
 
@@ -253,6 +258,13 @@ enum pke_err conf_errors_fail(struct conf_errors *errors, struct pke_fail *fail)
 /** Look-ups by name; NULL when there is none. */
 const struct conf_key *conf_find_key(const struct conf *conf, const char *name);
 const struct conf_issuer *conf_find_issuer(const struct conf *conf, const char *name);
+
+/**
+ * Could certificates of template @p t come from @p issuer: it names it, or lies within its bounds (EKUs,
+ * policies, validity, backdate) and may come to it by a rollover? What the floor of its key knows of
+ * templates are these.
+ */
+bool conf_issuer_could_sign(const struct conf_issuer *issuer, const struct policy_template *t);
 const struct policy_template *conf_find_template(const struct conf *conf, const char *name);
 const struct conf_listener *conf_find_listener(const struct conf *conf, const char *name);
 const struct conf_endpoint *conf_find_endpoint(const struct conf *conf, const char *name);

@@ -236,9 +236,10 @@ void conf_check(struct conf_impl *ci)
     for (size_t i = 0; i < ci->conf.n_keys; i++)
         check_key(ci, i);
     for (size_t i = 0; i < ci->conf.n_issuers; i++)
-        check_issuer(ci, i);
+        check_issuer(ci, i), conf_check_issuer_bounds(ci, i);
     for (size_t i = 0; i < ci->conf.n_templates; i++) {
         check_template_issuer(ci, i);
+        conf_check_template_bounds(ci, i);
         if (ci->conf.templates[i].issuer && policy_template_check(&ci->conf.templates[i], &fail) != PKE_OK)
             conf_report_add(ci->report, ci->nodes[CONF_TEMPLATES][i]->kept,
                             ci->nodes[CONF_TEMPLATES][i]->path, "%s (%s)", fail.text, fail.rule);

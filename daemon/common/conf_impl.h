@@ -102,6 +102,8 @@ void conf_build(struct conf_impl *ci);
 /** Defaults that depend on other options, references, and the rules between options. */
 void conf_resolve(struct conf_impl *ci);
 void conf_check(struct conf_impl *ci);
+void conf_check_issuer_bounds(struct conf_impl *ci, size_t i);
+void conf_check_template_bounds(struct conf_impl *ci, size_t i);
 void conf_check_endpoints(struct conf_impl *ci);
 void conf_check_provisioning(struct conf_impl *ci);
 void conf_resolve_tokens(struct conf_impl *ci);

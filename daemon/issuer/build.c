@@ -81,14 +81,22 @@ static void clamp_validity(struct request *req, const struct ca_issuer *ca)
         d->not_after = ca_issuer_not_after(ca);
 }
 
+/* What no verifier would accept below this CA is not recorded, and costs no signature. */
+static enum pke_err check_constraints(struct request *req)
+{
+    const struct ca_names names = {
+        .subject = req->decision.subject, .san = req->decision.san, .sid = req->decision.sid};
+
+    return ca_issuer_check_names(req->tmpl->ca->ca, &names, &req->fail);
+}
+
 static enum pke_err build_tbs(struct request *req)
 {
     const struct ca_issuer *ca = req->tmpl->ca->ca;
     struct ca_cert_spec spec = {.subject = &req->decision.subject,
                                 .san = &req->decision.san,
                                 .sid = req->decision.sid,
-                                .spki = req->csr.spki,
-                                .ec_key = req->csr.key_type != CA_KEY_RSA};
+                                .spki = req->csr.spki};
     struct pke_buf tbs;
     enum pke_err err;
 
@@ -127,6 +135,8 @@ enum pke_err check_build(struct request *req)
         new_ent_dmid(req);
     if (err == PKE_OK)
         fill_san(req);
+    if (err == PKE_OK)
+        err = check_constraints(req);
     if (err == PKE_OK)
         err = build_tbs(req);
     if (err == PKE_OK)

@@ -159,11 +159,28 @@ static enum pke_err load_maa_keys(const struct policy_template *t, struct jose_k
                                         t->name, why.text);
 }
 
+static struct ca_profile_spec profile_spec(const struct policy_template *t, const struct conf_issuer *issuer)
+{
+    return (struct ca_profile_spec){
+        .ekus = &t->ekus,
+        .key_usage = policy_template_key_usage(t),
+        .application_policies = &t->application_policies,
+        .policies = &t->certificate_policies,
+        .cps_uri = t->cps_uri,
+        .template_name = t->template_extension == POLICY_TEMPLATE_NAME ? t->common_name : NULL,
+        .template_oid = t->template_extension == POLICY_TEMPLATE_OID ? t->template_oid : NULL,
+        .template_major = (uint32_t)t->major_revision,
+        .template_minor = (uint32_t)t->minor_revision,
+        .crl_urls = &issuer->crl_urls,
+        .ca_issuers_urls = &issuer->ca_issuers_urls,
+    };
+}
+
 /* What of a template depends on who signs: may that key do it, and the extensions as they will stand. */
 static enum pke_err make_profile(const struct policy_template *t, const struct issuer_ca *ca,
                                  struct ca_profile **ret, struct pke_fail *fail)
 {
-    struct ca_profile_spec spec = {.ekus = &t->ekus, .key_encipherment = t->key_encipherment};
+    struct ca_profile_spec spec = profile_spec(t, ca->conf);
 
     for (size_t i = 0; i < t->ekus.n; i++)
         if (!pke_strings_has(&ca->conf->allowed_ekus, t->ekus.v[i]))
@@ -178,6 +195,11 @@ static enum pke_err make_profile(const struct policy_template *t, const struct i
         return pke_fail_set(fail, PKE_CONFIG, "template-backdate", "floor policy",
                             "template %s: backdate is longer than max-backdate of issuer %s", t->name,
                             ca->conf->name);
+    for (size_t i = 0; i < t->certificate_policies.n; i++)
+        if (!pke_strings_has(&ca->conf->allowed_policies, t->certificate_policies.v[i]))
+            return pke_fail_set(fail, PKE_CONFIG, "template-policy", "floor policy",
+                                "template %s: policy %s is not in allowed-policies of issuer %s", t->name,
+                                t->certificate_policies.v[i], ca->conf->name);
     return ca_profile_new(ca->ca, &spec, ret, fail);
 }
 

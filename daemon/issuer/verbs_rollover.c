@@ -37,6 +37,31 @@ static void warn_clamped(const struct issuer_template *t, const struct issuer_ca
                          t->policy->name, to->conf->name, (long long)((over + DAY - 1) / DAY)));
 }
 
+/* Names that the old floor lets through would be refused by the new one: told now, not request by request. */
+static enum pke_err check_bounds(const struct conf_issuer *from, const struct conf_issuer *to,
+                                 struct pke_fail *fail)
+{
+    const struct {
+        const char *option;
+        const struct pke_strings *from, *to;
+    } bounds[] = {{"upn-suffixes", &from->upn_suffixes, &to->upn_suffixes},
+                  {"dns-suffixes", &from->dns_suffixes, &to->dns_suffixes},
+                  {"email-suffixes", &from->email_suffixes, &to->email_suffixes},
+                  {"sid-prefixes", &from->sid_prefixes, &to->sid_prefixes},
+                  {"uri-prefixes", &from->uri_prefixes, &to->uri_prefixes}};
+
+    for (size_t i = 0; i < PKE_LEN(bounds); i++)
+        for (size_t k = 0; k < bounds[i].from->n; k++)
+            if (!pke_strings_has(bounds[i].to, bounds[i].from->v[k]))
+                return pke_fail_set(fail, PKE_CONFIG, "rollover-bounds", "floor policy",
+                                    "%s of %s has %.100s, and that of %s has not", bounds[i].option,
+                                    from->name, bounds[i].from->v[k], to->name);
+    if (from->allow_guid && !to->allow_guid)
+        return pke_fail_set(fail, PKE_CONFIG, "rollover-bounds", "floor policy",
+                            "allow-guid is yes for %s and not for %s", from->name, to->name);
+    return PKE_OK;
+}
+
 static enum pke_err check_templates(const struct issuer *is, const char *from, const struct issuer_ca *to,
                                     int64_t at, json_t *warnings, struct pke_fail *fail)
 {
@@ -93,6 +118,8 @@ enum pke_err rollover_fits(struct issuer *is, const char *from, const char *to, 
         err = check_times(new, at_ms / 1000, warnings, fail);
     if (err == PKE_OK)
         err = check_templates(is, from, new, at_ms / 1000, warnings, fail);
+    if (err == PKE_OK)
+        err = check_bounds(old->conf, new->conf, fail);
     if (err != PKE_OK)
         return err;
     /* a key process is ready only when the key signs what the certificate verifies (key/setup.c) */

@@ -10,11 +10,35 @@
 static char client_auth[] = "1.3.6.1.5.5.7.3.2", *client_auths[] = {client_auth};
 static const struct pke_strings ekus = {client_auths, 1};
 
+/* Bounds in which there is something of every kind. */
+static char domain[] = "corp.example", *domain_list[] = {domain};
+static char sid[] = "S-1-5-21-1-2-3", *sid_list[] = {sid};
+static char urn[] = "urn:", *uri_list[] = {urn};
+static char policy[] = "1.3.6.1.4.1.99999.1", *policy_list[] = {policy};
+static const struct pke_strings domains = {domain_list, 1}, sids = {sid_list, 1}, uris = {uri_list, 1},
+                                policies = {policy_list, 1};
+static const struct ca_floor_template templates[] = {
+    {.key_usage = 0xf8, .cps_uri = "http://corp.example/cps"},
+    {.name = "WindowsMDM", .key_usage = 0x80},
+    {.oid = "1.3.6.1.4.1.99999.2", .major = 100, .minor = 3, .key_usage = 0x80},
+};
+
 struct ca_floor *fuzz_floor(void)
 {
     static char pem[4096];
     static size_t n;
-    const struct ca_floor_limits limits = {.max_validity = YEAR, .max_backdate = 3600, .allowed_ekus = ekus};
+    const struct ca_floor_limits limits = {.max_validity = YEAR,
+                                           .max_backdate = 3600,
+                                           .allowed_ekus = ekus,
+                                           .allowed_policies = policies,
+                                           .upn_suffixes = domains,
+                                           .email_suffixes = domains,
+                                           .dns_suffixes = domains,
+                                           .sid_prefixes = sids,
+                                           .uri_prefixes = uris,
+                                           .allow_guid = true,
+                                           .templates = templates,
+                                           .n_templates = 3};
     const char *top = getenv("top_srcdir");
     struct ca_floor *floor;
 

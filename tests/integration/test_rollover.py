@@ -61,6 +61,7 @@ def refusals():
     refuses(("schedule", "lab", "next", "--at", later(3100 * 86400)), "is not valid at that time", "after its end")
     refuses(("schedule", "lab", "narrow"), "allowed-ekus", "a floor that lacks an EKU of a template")
     refuses(("schedule", "lab", "brief"), "max-validity", "a floor that is shorter than a template")
+    refuses(("schedule", "lab", "bounded"), "uri-prefixes of lab has urn:", "bounds that lack a name of the old issuer's")
     for verb in ("acknowledge", "switch", "cancel"):
         refuses((verb, "lab"), "has no successor", f"{verb} of what was not scheduled")
         refuses((verb, "nobody"), "no successor", f"{verb} of an unknown issuer")
@@ -215,6 +216,29 @@ def expiry_is_told():
     tap.ok(LAB.status()["issuers"]["short"]["warnings"], "and in status")
 
 
+def urls(der):
+    """Of a certificate: where it says that its issuer's CRL and certificate are."""
+    ext = x509.load_der_x509_certificate(der).extensions
+    cdp = ext.get_extension_for_class(x509.CRLDistributionPoints).value
+    aia = ext.get_extension_for_class(x509.AuthorityInformationAccess).value
+    return [n.value for p in cdp for n in p.full_name] + [d.access_location.value for d in aia]
+
+
+def each_issuer_has_its_urls():
+    """Of two issuers neither certificate points to the other's CRL."""
+    place = "http://pki.lab.example/"
+    new = enroll(LAB)
+    LAB.verb("cancel", "lab")
+    old = enroll(LAB)
+    for name, device in (("lab", old), ("next", new)):
+        tap.equal((LAB.signer_of(device.der), urls(device.der)), (name, [f"{place}{name}.crl", f"{place}{name}.crt"]),
+                  f"CDP and AIA of a certificate by {name}")
+    LAB.verb("schedule", "lab", "next")
+    LAB.verb("switch", "lab", "--force")
+    old.renew()
+    tap.equal(urls(old.der), [f"{place}next.crl", f"{place}next.crt"], "a renewal over the switch has the new ones")
+
+
 # ---- what is published
 
 def published(name):
@@ -350,19 +374,23 @@ def main():
         tap.run()
     global LAB  # pylint: disable=global-statement
     with RolloverLab() as LAB:
+        for name in ("lab", "next"):
+            LAB.set_option(("issuers", name, "crl-urls"), f"['http://pki.lab.example/{name}.crl']")
+            LAB.set_option(("issuers", name, "ca-issuers-urls"), f"['http://pki.lab.example/{name}.crt']")
         LAB.add_issuer("next")
         LAB.add_issuer("short", days=60)
         LAB.add_issuer("narrow", allowed_ekus="[server-auth]")
         LAB.add_issuer("brief", max_validity="30d")
+        LAB.add_issuer("bounded", uri_prefixes="['urn:x:']")
         ROOTS.extend(OfflineRoot(LAB.etc, name) for name in ("root-1", "root-2"))
         LAB.add_issuer("below", subject="CN=pkienrolld below", root=ROOTS[1])
         LAB.reload()
-        for name in ("next", "short", "narrow", "brief", "below"):
+        for name in ("next", "short", "narrow", "brief", "bounded", "below"):
             if not LAB.wait_issuer(name, lambda i: i["key_state"] == "ready"):
                 tap.ok(False, f"{name}: its key is ready", LAB.log_tail())
         tap.run(viewers_schedule_nothing, refusals, clamp_is_said, waits_for_acknowledgement,
                 survives_restart_before_the_switch, cancel_goes_back, configuration_agrees, live_issuer_stays,
-                renewal_brings_the_new_chain, replay_brings_the_chain_of_its_certificate, expiry_is_told,
+                renewal_brings_the_new_chain, replay_brings_the_chain_of_its_certificate, expiry_is_told, each_issuer_has_its_urls,
                 publish_folder, unwritable_folder_waits, cross_certificates, switch_under_load)
 
 

@@ -29,12 +29,14 @@ static const char conf_text[] = "state-directory: %1$s/state\n"
                                 "  lab:\n"
                                 "    certificate: %1$s/ca.pem\n"
                                 "    key: lab\n"
+                                "%6$s"
                                 "templates:\n"
                                 "  device:\n"
                                 "    issuer: lab\n"
                                 "    allow: [\"%5$s\"]\n"
                                 "    common-name: device\n"
                                 "    allow-ec: yes\n"
+                                "%7$s"
                                 "listeners:\n"
                                 "  plain:\n"
                                 "    unix: %1$s/net.sock\n"
@@ -291,7 +293,8 @@ bool stage_configure(struct actor *a)
     struct stage *s = a->stage;
     char *key = stage_key_conf(s),
          *text = pke_asprintf(conf_text, s->dir, key, s->extra ? s->extra : "", s->key_deadline,
-                              s->allow ? s->allow : "*@corp.example");
+                              s->allow ? s->allow : "*@corp.example", s->issuer_extra ? s->issuer_extra : "",
+                              s->template_extra ? s->template_extra : "");
     struct msg_conf m = {.file = "test.yaml", .text = pke_bytes_str(text)};
     unsigned ready = a->ready, refused = a->refused, states = a->states;
     uint64_t end = process_monotonic_ms() + PATIENCE_MS;

@@ -64,11 +64,12 @@ struct stage {
     struct event_base *base;
     struct pke_arena *arena;
     uint8_t assertion_key[ASSERTION_KEY_SIZE];
-    EVP_PKEY *ca_key;         /* NULL: inside the token */
-    const char *softhsm;      /* module; NULL: a PEM file */
-    const char *extra;        /* more lines of configuration */
-    const char *allow;        /* whom the template allows */
-    const char *key_deadline; /* time for one signature: long, unless a test lets it pass */
+    EVP_PKEY *ca_key;                          /* NULL: inside the token */
+    const char *softhsm;                       /* module; NULL: a PEM file */
+    const char *extra;                         /* more lines of configuration */
+    const char *issuer_extra, *template_extra; /* more options of the issuer and of the template */
+    const char *allow;                         /* whom the template allows */
+    const char *key_deadline;                  /* time for one signature: long, unless a test lets it pass */
     struct actor issuer, key;
     uint64_t next_id;
     struct answer *answers;
@@ -86,6 +87,8 @@ struct stage {
 
 /** Folder, CA, event loop. @p softhsm: module path, or NULL for a CA key in a file. */
 struct stage *stage_new(const char *softhsm);
+/** Another CA in its file, with nameConstraints as OpenSSL's configuration writes them. */
+void stage_new_ca(struct stage *s, const char *constraints);
 /** Stop what runs (each must exit 0, leaving an audit chain that verifies) and remove the folder. */
 void stage_free(struct stage *s);
 /** Path of SoftHSM's module when it and its tool are installed, else NULL. */

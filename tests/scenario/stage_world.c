@@ -32,7 +32,7 @@ static void add_extension(X509 *x, int nid, const char *value)
     X509_EXTENSION_free(e);
 }
 
-static void make_ca_in_file(struct stage *s)
+static void make_ca_in_file(struct stage *s, const char *constraints)
 {
     X509 *x = X509_new();
     X509_NAME *name = X509_get_subject_name(x);
@@ -50,6 +50,8 @@ static void make_ca_in_file(struct stage *s)
     add_extension(x, NID_basic_constraints, "critical,CA:TRUE");
     add_extension(x, NID_key_usage, "critical,keyCertSign,cRLSign");
     add_extension(x, NID_subject_key_identifier, "hash");
+    if (constraints)
+        add_extension(x, NID_name_constraints, constraints);
     assert_true(X509_sign(x, s->ca_key, EVP_sha256()) > 0);
     snprintf(path, sizeof path, "%s/ca.pem", s->dir);
     f = fopen(path, "w");
@@ -61,6 +63,12 @@ static void make_ca_in_file(struct stage *s)
     fclose(f);
     chmod(path, 0600);
     X509_free(x);
+}
+
+void stage_new_ca(struct stage *s, const char *constraints)
+{
+    EVP_PKEY_free(s->ca_key);
+    make_ca_in_file(s, constraints);
 }
 
 static const char *top(const char *variable, const char *fallback)
@@ -151,7 +159,7 @@ struct stage *stage_new(const char *softhsm)
     if (softhsm)
         make_ca_in_token(s);
     else
-        make_ca_in_file(s);
+        make_ca_in_file(s, NULL);
     return s;
 }
 

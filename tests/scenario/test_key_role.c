@@ -58,9 +58,8 @@ static struct pke_bytes build_for(struct stage *s, struct ca_issuer *ca, struct 
 {
     char *list[] = {eku};
     struct pke_strings ekus = {list, 1};
-    struct ca_profile_spec profile_spec = {.ekus = &ekus};
-    struct ca_cert_spec spec = {
-        .subject = &subject, .not_before = from, .not_after = to, .spki = spki, .ec_key = true};
+    struct ca_profile_spec profile_spec = {.ekus = &ekus, .key_usage = CA_USAGE_DIGITAL_SIGNATURE};
+    struct ca_cert_spec spec = {.subject = &subject, .not_before = from, .not_after = to, .spki = spki};
     struct ca_profile *profile = NULL;
     struct pke_fail fail;
     struct pke_buf b;

@@ -157,9 +157,8 @@ static const struct pke_pairs subject = {names, 1};
 
 static struct pke_buf build(const struct ca_issuer *ca)
 {
-    struct ca_profile_spec profile_spec = {.ekus = &ekus};
-    struct ca_cert_spec spec = {
-        .subject = &subject, .not_before = NOW - 600, .not_after = NOW + 30 * DAY, .ec_key = true};
+    struct ca_profile_spec profile_spec = {.ekus = &ekus, .key_usage = CA_USAGE_DIGITAL_SIGNATURE};
+    struct ca_cert_spec spec = {.subject = &subject, .not_before = NOW - 600, .not_after = NOW + 30 * DAY};
     struct ca_profile *profile = NULL;
     struct pke_fail fail;
     unsigned char *spki = NULL;
@@ -282,10 +281,13 @@ static void lint_and_floor_know_the_configured_scheme_only(void **state)
     for (size_t built = 0; built < 2; built++)
         for (size_t asked = 0; asked < 2; asked++) {
             struct ca_issuer *ca = load(0, schemes[built]), *configured = load(0, schemes[asked]);
+            const struct ca_floor_template any = {.key_usage = CA_USAGE_DIGITAL_SIGNATURE};
             const struct ca_floor_limits limits = {.max_validity = 366 * DAY,
                                                    .max_backdate = 3600,
                                                    .allowed_ekus = ekus,
-                                                   .scheme = schemes[asked]};
+                                                   .scheme = schemes[asked],
+                                                   .templates = &any,
+                                                   .n_templates = 1};
             const struct ca_lint_context context = {configured, &ekus, 366 * DAY, NOW};
             struct pke_fail lint = {0}, floor = {0};
             struct pke_buf tbs = build(ca);

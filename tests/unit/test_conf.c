@@ -195,6 +195,53 @@ static void test_one_mistake(void **state)
         {"    issuer: device-ca", "    ekus: [client-auth, 1.3.6.1.5.5.7.3.4]\n    issuer: device-ca",
          "c.yaml:22:25: templates.device.ekus[1]: 1.3.6.1.5.5.7.3.4 is not in allowed-ekus of the issuer "
          "device-ca\n"},
+        {"    issuer: device-ca", "    certificate-policies: [1.2.3.4]\n    issuer: device-ca",
+         "c.yaml:22:28: templates.device.certificate-policies[0]: 1.2.3.4 is not in allowed-policies of the "
+         "issuer device-ca\n"},
+        {"    issuer: device-ca", "    key-usage: [digital-signature, key-cert-sign]\n    issuer: device-ca",
+         "c.yaml:21:3: templates.device: key-usage takes digital-signature, non-repudiation, "
+         "key-encipherment, data-encipherment and key-agreement (template options)\n"},
+        {"    issuer: device-ca", "    key-usage: [key-agreement]\n    issuer: device-ca",
+         "c.yaml:21:3: templates.device: key-usage has nothing that an RSA key can do (template options)\n"},
+        {"    issuer: device-ca", "    application-policies: [server-auth]\n    issuer: device-ca",
+         "c.yaml:21:3: templates.device: application-policies names one that is not in ekus (template "
+         "options)\n"},
+        {"    issuer: device-ca", "    cps-uri: http://a/\n    issuer: device-ca",
+         "c.yaml:21:3: templates.device: cps-uri needs certificate-policies (template options)\n"},
+        {"    issuer: device-ca", "    template-extension: oid\n    issuer: device-ca",
+         "c.yaml:21:3: templates.device: template-oid must be an object identifier where template-extension "
+         "is oid (template options)\n"},
+        {"    issuer: device-ca", "    template-oid: 1.2.3\n    issuer: device-ca",
+         "c.yaml:21:3: templates.device: template-oid means something with template-extension: oid only "
+         "(template options)\n"},
+        {"    issuer: device-ca", "    template-extension: both\n    issuer: device-ca",
+         "c.yaml:22:25: templates.device.template-extension: expects one of none, name, oid\n"},
+        /* what an issuer certifies */
+        {"    key: device-ca",
+         "    key: device-ca\n    upn-suffixes: [corp.example, .corp.example, \"@corp.example\"]",
+         "c.yaml:19:49: issuers.device-ca.upn-suffixes[2]: expects domains such as corp.example, or "
+         ".corp.example for those below\n"},
+        {"    key: device-ca", "    key: device-ca\n    email-suffixes: [\"*.corp.example\"]",
+         "c.yaml:19:22: issuers.device-ca.email-suffixes[0]: expects domains such as corp.example, or "
+         ".corp.example for those below\n"},
+        {"    key: device-ca", "    key: device-ca\n    dns-suffixes: [.corp.example]",
+         "c.yaml:19:20: issuers.device-ca.dns-suffixes[0]: expects domains such as corp.example\n"},
+        {"    key: device-ca", "    key: device-ca\n    dns-suffixes: [a.example, a.example]",
+         "c.yaml:19:31: issuers.device-ca.dns-suffixes[1]: is in the list already\n"},
+        {"    key: device-ca", "    key: device-ca\n    sid-prefixes: [S-1-5-21-]",
+         "c.yaml:19:20: issuers.device-ca.sid-prefixes[0]: expects security identifiers such as "
+         "S-1-5-21-1-2-3\n"},
+        {"    key: device-ca", "    key: device-ca\n    uri-prefixes: [\"https://corp.example\"]",
+         "c.yaml:19:20: issuers.device-ca.uri-prefixes[0]: expects beginnings of URIs that end with one of "
+         ":/?#=, behind the host where there is one\n"},
+        {"    key: device-ca", "    key: device-ca\n    uri-prefixes: [\"https://corp.example:\"]",
+         "c.yaml:19:20: issuers.device-ca.uri-prefixes[0]: expects beginnings of URIs that end with one of "
+         ":/?#=, behind the host where there is one\n"},
+        {"    key: device-ca", "    key: device-ca\n    crl-urls: [\"ftp://corp.example/a.crl\"]",
+         "c.yaml:19:16: issuers.device-ca.crl-urls[0]: expects URIs that begin with http://, https:// or "
+         "ldap://\n"},
+        {"    key: device-ca", "    key: device-ca\n    allowed-policies: [2.5.29.32.0]",
+         "c.yaml:19:24: issuers.device-ca.allowed-policies[0]: must not hold anyPolicy\n"},
         {"    issuer: device-ca", "    issuer: other",
          "c.yaml:22:13: templates.device.issuer: there is no issuer other\n"},
         /* listeners */

@@ -97,8 +97,7 @@ static void test_defaults(void **state)
     assert_int_equal(t.renewal_period, 42LL * 86400 * 1000);
     assert_int_equal(t.rsa_min_bits, 2048);
     assert_int_equal(t.rsa_max_bits, 4096);
-    assert_false(t.allow_ec || t.allow_sha1_csr || t.key_encipherment || t.advertise_ca ||
-                 t.recovery != POLICY_RECOVERY_NO);
+    assert_false(t.allow_ec || t.allow_sha1_csr || t.advertise_ca || t.recovery != POLICY_RECOVERY_NO);
     assert_int_equal(t.ekus.n, 1);
     assert_string_equal(t.ekus.v[0], "1.3.6.1.5.5.7.3.2");
     assert_int_equal(t.providers.n, 0);
@@ -567,7 +566,6 @@ static void test_client_data_does_not_change_a_full_subject(void **state)
         assert_null(pke_pairs_get(&f->d.san, PKE_SAN_URI));
         assert_int_equal(f->d.not_before, first.not_before);
         assert_int_equal(f->d.not_after, first.not_after);
-        assert_int_equal(f->d.key_encipherment, first.key_encipherment);
         assert_ptr_equal(f->d.ekus, first.ekus);
     }
     assert_true(accepted > 100);
@@ -633,11 +631,7 @@ static void test_times_and_usages(void **state)
             assert_int_equal(f->d.not_after - f->d.not_before, f->t.validity / 1000);
         }
     }
-    assert_false(f->d.key_encipherment);
     assert_ptr_equal(f->d.ekus, &f->t.ekus);
-    f->t.key_encipherment = true;
-    assert_int_equal(decide(f), PKE_OK);
-    assert_true(f->d.key_encipherment);
     assert_int_equal(policy_decide(&f->t, &f->req, 253402300799, f->arena, &f->d, &f->fail), PKE_POLICY);
     assert_int_equal(policy_decide(&f->t, &f->req, INT64_MAX, f->arena, &f->d, &f->fail), PKE_POLICY);
     assert_int_equal(policy_decide(&f->t, &f->req, 0, f->arena, &f->d, &f->fail), PKE_POLICY);

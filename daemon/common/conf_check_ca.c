@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rules between options: what issuers certify, and what their templates ask of them. The floor (ca/floor.h)
+ * has the same rules and the last word; here they are told with their line. */
+#include <string.h>
+#include <strings.h>
+
+#include "base/mem.h"
+#include "daemon/common/conf_impl.h"
+
+#define URLS_MAX 8
+
+/* Letters, digits, dashes between dots: of a suffix that can only end where a label ends. */
+static bool domain(const char *s)
+{
+    static const char ldh[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
+
+    for (;;) {
+        size_t n = strspn(s, ldh);
+
+        if (n == 0 || n > 63 || s[0] == '-' || s[n - 1] == '-')
+            return false;
+        if (s[n] == '\0')
+            return true;
+        if (s[n] != '.')
+            return false;
+        s += n + 1;
+    }
+}
+
+static bool dotted_domain(const char *s)
+{
+    return domain(*s == '.' ? s + 1 : s);
+}
+
+static bool sid(const char *s)
+{
+    return strncmp(s, "S-1-", 4) == 0 && strchr(s + 4, '-') && s[strspn(s, "S-0123456789")] == '\0' &&
+           !strstr(s, "--") && s[strlen(s) - 1] != '-';
+}
+
+static bool uri_prefix(const char *s)
+{
+    const char *host = strstr(s, "//");
+
+    return strlen(s) > 1 && strchr(s, ':') && strchr(":/?#=", s[strlen(s) - 1]) &&
+           (!host || strchr(host + 2, '/'));
+}
+
+static bool url(const char *s)
+{
+    return strncasecmp(s, "http://", 7) == 0 || strncasecmp(s, "https://", 8) == 0 ||
+           strncasecmp(s, "ldap://", 7) == 0;
+}
+
+static void check_each(struct conf_impl *ci, size_t i, const char *option, const struct pke_strings *list,
+                       bool (*good)(const char *s), const char *expected)
+{
+    for (size_t k = 0; k < list->n; k++)
+        if (!good(list->v[k]))
+            conf_bad_item(ci, CONF_ISSUERS, i, option, list->v[k], "expects %s", expected);
+}
+
+static void check_urls(struct conf_impl *ci, size_t i, const char *option, const struct pke_strings *urls)
+{
+    check_each(ci, i, option, urls, url, "URIs that begin with http://, https:// or ldap://");
+    if (urls->n > URLS_MAX)
+        conf_bad(ci, CONF_ISSUERS, i, option, "there are more than %d", URLS_MAX);
+}
+
+void conf_check_issuer_bounds(struct conf_impl *ci, size_t i)
+{
+    const struct conf_issuer *a = &ci->conf.issuers[i];
+
+    check_each(ci, i, "upn-suffixes", &a->upn_suffixes, dotted_domain,
+               "domains such as corp.example, or .corp.example for those below");
+    check_each(ci, i, "email-suffixes", &a->email_suffixes, dotted_domain,
+               "domains such as corp.example, or .corp.example for those below");
+    check_each(ci, i, "dns-suffixes", &a->dns_suffixes, domain, "domains such as corp.example");
+    check_each(ci, i, "sid-prefixes", &a->sid_prefixes, sid, "security identifiers such as S-1-5-21-1-2-3");
+    check_each(ci, i, "uri-prefixes", &a->uri_prefixes, uri_prefix,
+               "beginnings of URIs that end with one of :/?#=, behind the host where there is one");
+    check_urls(ci, i, "crl-urls", &a->crl_urls);
+    check_urls(ci, i, "ca-issuers-urls", &a->ca_issuers_urls);
+    if (pke_strings_has(&a->allowed_policies, "2.5.29.32.0"))
+        conf_bad_item(ci, CONF_ISSUERS, i, "allowed-policies", "2.5.29.32.0", "must not hold anyPolicy");
+}
+
+void conf_check_template_bounds(struct conf_impl *ci, size_t i)
+{
+    const struct policy_template *t = &ci->conf.templates[i];
+    const struct conf_issuer *a = conf_find_issuer(&ci->conf, t->issuer);
+
+    if (!a)
+        return;
+    for (size_t k = 0; k < t->certificate_policies.n; k++)
+        if (!pke_strings_has(&a->allowed_policies, t->certificate_policies.v[k]))
+            conf_bad_item(ci, CONF_TEMPLATES, i, "certificate-policies", t->certificate_policies.v[k],
+                          "%s is not in allowed-policies of the issuer %s", t->certificate_policies.v[k],
+                          a->name);
+}
