@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Decoding of PKCS#10. Screening and possession are in csr_screen.c. */
-#include "ca/csr.h"
+#include "ca/csr_asked.h"
 
 #include <string.h>
 
@@ -102,8 +102,8 @@ static enum pke_err parse_eku(struct parser *p, struct pke_bytes value)
 
 static bool requested_already(const struct ca_csr *csr, const char *dotted)
 {
-    for (size_t i = 0; i < csr->requested.n; i++)
-        if (strcmp(csr->requested.v[i].value, dotted) == 0)
+    for (size_t i = 0; i < csr->asked.n_ext; i++)
+        if (strcmp(csr->asked.ext[i].oid, dotted) == 0)
             return true;
     return false;
 }
@@ -112,11 +112,13 @@ static enum pke_err parse_extension(struct parser *p, struct pke_cursor fields)
 {
     struct ca_der oid, critical, value;
     char dotted[80];
+    bool is_critical;
     enum pke_err err;
 
     if (!ca_der_take_tag(&fields, CA_DER_OID, &oid))
         return structure(p, "RFC 5280 4.2", "a requested extension");
-    if (ca_der_take_tag(&fields, CA_DER_BOOLEAN, &critical) && critical.value.p[0] == 0)
+    is_critical = ca_der_take_tag(&fields, CA_DER_BOOLEAN, &critical);
+    if (is_critical && critical.value.p[0] == 0)
         return pke_fail_set(p->fail, PKE_MALFORMED, "csr-der", "X.690 11.5",
                             "a requested extension encodes its default criticality");
     if (!ca_der_take_tag(&fields, CA_DER_OCTET_STRING, &value) || pke_cursor_left(&fields) > 0)
@@ -126,10 +128,11 @@ static enum pke_err parse_extension(struct parser *p, struct pke_cursor fields)
     if (requested_already(p->csr, dotted))
         return pke_fail_set(p->fail, PKE_CSR_BAD, "csr-extension-duplicate", "RFC 5280 4.2",
                             "the extension %s is requested twice", dotted);
-    if (p->csr->requested.n == CA_CSR_MAX_EXTENSIONS)
+    if (p->csr->asked.n_ext == CA_CSR_MAX_EXTENSIONS)
         return pke_fail_set(p->fail, PKE_LIMIT, "csr-extensions", "limit",
                             "more than %u extensions are requested", CA_CSR_MAX_EXTENSIONS);
-    pke_pairs_add(&p->csr->requested, p->arena, "extension", dotted);
+    p->csr->asked.ext[p->csr->asked.n_ext++] = (struct ca_csr_extension){
+        .oid = pke_arena_strdup(p->arena, dotted), .critical = is_critical, .value = value.value};
     return strcmp(dotted, OID_EKU) == 0 ? parse_eku(p, value.value) : PKE_OK;
 }
 
@@ -177,8 +180,10 @@ static enum pke_err parse_attributes(struct parser *p, struct pke_cursor attribu
         seen[n] = oid.value;
         if ((err = oid_text(p, oid.value, dotted)))
             return err;
-        if (strcmp(dotted, OID_EXTENSION_REQUEST) != 0 && strcmp(dotted, OID_MS_EXTENSION_REQUEST) != 0)
+        if (strcmp(dotted, OID_EXTENSION_REQUEST) != 0 && strcmp(dotted, OID_MS_EXTENSION_REQUEST) != 0) {
+            pke_strings_add(&p->csr->asked.attributes, p->arena, dotted);
             continue;
+        }
         if (requested)
             return pke_fail_set(p->fail, PKE_CSR_BAD, "csr-extension-requests", "RFC 2985 5.4.2",
                                 "both PKCS#9 and Microsoft extension requests are present");
@@ -206,6 +211,7 @@ static enum pke_err parse_info(struct parser *p, struct pke_cursor info)
         (!ca_der_enter(&info, CA_DER_CONTEXT_0, &attributes) || pke_cursor_left(&info) > 0))
         return structure(p, "RFC 2986 4.1", "the CertificationRequestInfo");
     if ((err = parse_subject(p, &subject)) || (err = parse_attributes(p, attributes)) ||
+        (err = ca_csr_asked_read(&subject, &p->csr->asked, p->arena, p->fail)) ||
         (err = ca_key_decode(spki.full, &key, p->fail)))
         return err;
     p->csr->spki = spki.full;

@@ -24,6 +24,51 @@ enum ca_key_type { CA_KEY_RSA, CA_KEY_P256, CA_KEY_P384 };
 #define CA_CSR_MAX_ATTRIBUTES 16
 #define CA_CSR_MAX_RDNS       32
 #define CA_CSR_MAX_EKUS       32
+#define CA_CSR_MAX_SANS       100
+
+/* Kinds of asked names that no certificate of ours has, or that need another decision than their like. */
+#define CA_ASKED_SID_URI    "sid-uri" /* a URI for which ca_is_sid_uri() is true */
+#define CA_ASKED_IP         "ip"
+#define CA_ASKED_DN         "dn"        /* directoryName */
+#define CA_ASKED_RID        "rid"       /* registeredID, dotted */
+#define CA_ASKED_OTHER_NAME "otherName" /* of an OID that is none of ours: a Kerberos principal, say */
+#define CA_ASKED_NAME       "name"      /* x400Address, ediPartyName, or no GeneralName at all */
+#define CA_ASKED_SAN        "san"
+
+/** One extension that a CSR asks for. */
+struct ca_csr_extension {
+    const char *oid; /* dotted */
+    bool critical;
+    bool readable; /* its value is one of the shapes below; false: it is not, or its kind is unknown */
+    struct pke_bytes value; /* content of the OCTET STRING: opaque, Windows sends one that is not DER */
+};
+
+/**
+ * What a CSR asks for beside a key. Wishes of whoever made it: compared, reported, copied by nobody. Reading
+ * them refuses nothing but too many; what cannot be read is said to be so.
+ */
+struct ca_csr_asked {
+    /* PKE_RDN_* of the subject, then PKE_SAN_* and CA_ASKED_* of the SAN, then PKE_NAME_SID of its
+     * extension: plain text (ca_text_plain; a NUL at the end, as Windows writes it, left out) */
+    struct pke_pairs names;
+    size_t n_subject; /* the first n_subject of names are the subject's */
+    /* names that are not plain text (NUL, controls, bidirectional marks, over 512 octets) or have another
+     * ASN.1 type than their kind: kind -> hex of the first 64 octets. Kinds as in names (one of an otherName
+     * whose OID says upn is "upn"), CA_ASKED_SAN for a whole SAN extension, and the dotted OID of a subject
+     * attribute that is none of PKE_RDN_* */
+    struct pke_pairs unreadable;
+    bool has_key_usage; /* and the next: RFC 5280 4.2.1.3, first octet below, decipherOnly is 0x8000 */
+    uint16_t key_usage; /* keyCertSign where it cannot be read */
+    bool ca;            /* basicConstraints with cA TRUE or a path length, or one that cannot be read */
+    struct pke_strings application_policies; /* 1.3.6.1.4.1.311.21.10, dotted */
+    struct pke_strings certificate_policies; /* 2.5.29.32, dotted */
+    const char *template_name;               /* 1.3.6.1.4.1.311.20.2; NULL: absent or not readable */
+    const char *template_oid;                /* 1.3.6.1.4.1.311.21.7; NULL: the same */
+    uint64_t template_major, template_minor; /* 0 where absent */
+    struct pke_strings attributes; /* dotted OIDs of the request's attributes but extension requests */
+    struct ca_csr_extension ext[CA_CSR_MAX_EXTENSIONS];
+    size_t n_ext;
+};
 
 /** Facts of one CSR. Ranges point into the DER that was given. */
 struct ca_csr {
@@ -38,9 +83,9 @@ struct ca_csr {
     const char *signature_algorithm; /* "sha256WithRSAEncryption", static; "unknown" is refused later */
     uint8_t spki_sha256[32];
     uint8_t der_sha256[32];
-    const char *subject_text;   /* escaped, for the log and the record only */
-    struct pke_pairs requested; /* asked for, copied by nobody: "extension" -> dotted OID, once each */
-    bool eku_requested;         /* an EKU extension is present; ekus holds its dotted OIDs */
+    const char *subject_text; /* escaped, for the log and the record only */
+    struct ca_csr_asked asked;
+    bool eku_requested; /* an EKU extension is present; ekus holds its dotted OIDs */
     struct pke_strings ekus;
 };
 
@@ -60,9 +105,9 @@ struct ca_csr_rules {
  * opaque but for EKU: Windows puts one there that is not DER (MS-MDE2; 1.3.6.1.4.1.311.66.1.0).
  * @p arena holds the texts and lists; ranges point into @p der, which must live as long.
  * @return PKE_OK; PKE_MALFORMED (csr-der, csr-trailing, csr-structure); PKE_LIMIT (csr-size,
- * csr-subject-size, csr-attributes, csr-extensions); PKE_CSR_BAD (csr-version, csr-subject-*,
+ * csr-subject-size, csr-attributes, csr-extensions, csr-names); PKE_CSR_BAD (csr-version, csr-subject-*,
  * csr-attribute-*, csr-extension-*, csr-eku); PKE_KEY_WEAK (csr-key-type, csr-key-encoding, csr-key-point).
- * "requested" and "ekus" list what was read up to a refusal.
+ * "asked" and "ekus" list what was read up to a refusal.
  */
 enum pke_err ca_csr_parse(struct pke_bytes der, struct pke_arena *arena, struct ca_csr *ret,
                           struct pke_fail *fail);

@@ -1,22 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lint rules over the extensions. */
+/* Lint rules over the extensions as such, and over those that every certificate has. */
 #include <string.h>
 
-#include "base/encode.h"
 #include "base/mem.h"
-#include "ca/der.h"
 #include "ca/lint_rules.h"
 #include "ca/oids.h"
-#include "ca/text.h"
 
-#define EKU_MAX 64
-
+/* All that are ever issued. Which of them a certificate has, template, issuer and decision say. */
 static const struct {
     const char *oid;
     bool critical;
 } known[] = {
-    {OID_KEY_USAGE, true}, {OID_EKU, false}, {OID_BASIC_CONSTRAINTS, true},
-    {OID_SKI, false},      {OID_AKI, false}, {OID_SAN, false}, /* san-critical-iff-subject-empty */
+    {OID_KEY_USAGE, true}, {OID_EKU, false},           {OID_BASIC_CONSTRAINTS, true}, {OID_SKI, false},
+    {OID_AKI, false},      {OID_SAN, false}, /* san-critical-iff-subject-empty */
+    {OID_SID, false},      {OID_APP_POLICIES, false},  {OID_POLICIES, false},         {OID_CRL_POINTS, false},
+    {OID_AIA, false},      {OID_TEMPLATE_NAME, false}, {OID_TEMPLATE, false},
 };
 
 static int known_index(const char *oid)
@@ -51,6 +49,16 @@ bool lint_extensions_der(const struct lint *l)
     return true;
 }
 
+/* Each of them is a SEQUENCE SIZE (1..MAX), or an OCTET or BIT STRING that must say something; the empty
+ * SEQUENCE of basicConstraints is its DEFAULT. */
+bool lint_extensions_not_empty(const struct lint *l)
+{
+    for (size_t i = 0; i < l->tbs.n_ext; i++)
+        if (l->tbs.ext[i].value.n <= 2 && strcmp(l->tbs.ext[i].oid, OID_BASIC_CONSTRAINTS) != 0)
+            return false;
+    return true;
+}
+
 bool lint_extensions_criticality(const struct lint *l)
 {
     for (size_t i = 0; i < l->tbs.n_ext; i++) {
@@ -59,115 +67,6 @@ bool lint_extensions_criticality(const struct lint *l)
         if (k >= 0 && strcmp(known[k].oid, OID_SAN) != 0 && l->tbs.ext[i].critical != known[k].critical)
             return false;
     }
-    return true;
-}
-
-/* Content of the keyUsage BIT STRING: unused-bits octet, then the bits. */
-static bool key_usage(const struct lint *l, struct pke_bytes *bits)
-{
-    const struct ca_tbs_extension *e = ca_tbs_find(&l->tbs, OID_KEY_USAGE);
-    struct ca_der value;
-
-    if (!e || !ca_der_whole(e->value, CA_DER_BIT_STRING, &value) || value.value.n < 1)
-        return false;
-    *bits = value.value;
-    return true;
-}
-
-bool lint_key_usage_present(const struct lint *l)
-{
-    struct pke_bytes bits;
-
-    return key_usage(l, &bits) && bits.n >= 2; /* "at least one of the bits MUST be set" */
-}
-
-bool lint_key_usage_minimal(const struct lint *l)
-{
-    struct pke_bytes bits;
-
-    /* no trailing zero bits: the last used bit of the last octet is one */
-    return key_usage(l, &bits) && bits.n >= 2 && bits.p[0] <= 7 && (bits.p[bits.n - 1] >> bits.p[0] & 1);
-}
-
-bool lint_key_usage_no_ca(const struct lint *l)
-{
-    struct pke_bytes bits;
-
-    return key_usage(l, &bits) && bits.n >= 2 && !(bits.p[1] & 0x06); /* keyCertSign (5), cRLSign (6) */
-}
-
-bool lint_key_usage_bits(const struct lint *l)
-{
-    struct pke_bytes bits;
-
-    return key_usage(l, &bits) && bits.n == 2 && (bits.p[1] & KU_BIT_DIGITAL_SIGNATURE) &&
-           !(bits.p[1] & ~(KU_BIT_DIGITAL_SIGNATURE | KU_BIT_KEY_ENCIPHERMENT));
-}
-
-bool lint_key_usage_key(const struct lint *l)
-{
-    struct pke_bytes bits;
-
-    return key_usage(l, &bits) && bits.n >= 2 &&
-           (l->key.type == CA_KEY_RSA || !(bits.p[1] & KU_BIT_KEY_ENCIPHERMENT));
-}
-
-/* Next usage of the list as text. */
-static bool next_eku(struct pke_cursor *list, char dotted[80])
-{
-    struct ca_der oid;
-
-    return ca_der_take_tag(list, CA_DER_OID, &oid) && pke_oid_decode(oid.value, dotted, 80);
-}
-
-static bool eku_list(const struct lint *l, struct pke_cursor *list)
-{
-    const struct ca_tbs_extension *e = ca_tbs_find(&l->tbs, OID_EKU);
-    struct ca_der whole;
-
-    if (!e || !ca_der_whole(e->value, CA_DER_SEQUENCE, &whole))
-        return false;
-    *list = pke_cursor_of(whole.value);
-    return true;
-}
-
-bool lint_eku_present(const struct lint *l)
-{
-    struct pke_cursor list;
-    char dotted[80];
-    unsigned n = 0;
-
-    if (!eku_list(l, &list))
-        return false;
-    for (; pke_cursor_left(&list) > 0; n++)
-        if (n == EKU_MAX || !next_eku(&list, dotted))
-            return false;
-    return n > 0;
-}
-
-bool lint_eku_not_any(const struct lint *l)
-{
-    struct pke_cursor list;
-    char dotted[80];
-
-    if (!eku_list(l, &list))
-        return false;
-    while (next_eku(&list, dotted))
-        if (strcmp(dotted, OID_ANY_EKU) == 0)
-            return false;
-    return true;
-}
-
-bool lint_eku_subset(const struct lint *l)
-{
-    struct pke_cursor list;
-    char dotted[80];
-
-    if (!eku_list(l, &list))
-        return false;
-    while (next_eku(&list, dotted))
-        if (!l->ctx->ekus || !pke_strings_has(l->ctx->ekus, dotted))
-            return false;
     return true;
 }
 
@@ -205,28 +104,18 @@ bool lint_aki(const struct lint *l)
            pke_bytes_eq(id.value, ca_issuer_key_id(l->ctx->issuer));
 }
 
-bool lint_san_syntax(const struct lint *l)
+bool lint_list(const struct lint *l, const char *oid, struct pke_cursor *list)
 {
-    const struct ca_tbs_extension *e = ca_tbs_find(&l->tbs, OID_SAN);
-    struct pke_cursor whole, names;
-    struct ca_der uri;
+    const struct ca_tbs_extension *e = ca_tbs_find(&l->tbs, oid);
+    struct ca_der whole;
 
-    if (!e)
-        return true;
-    whole = pke_cursor_of(e->value);
-    if (!ca_der_enter(&whole, CA_DER_SEQUENCE, &names) || pke_cursor_left(&whole) > 0 ||
-        pke_cursor_left(&names) == 0)
+    if (!e || !ca_der_whole(e->value, CA_DER_SEQUENCE, &whole))
         return false;
-    while (pke_cursor_left(&names) > 0)
-        if (!ca_der_take_tag(&names, TAG_SAN_URI, &uri) || !ca_text_uri(uri.value))
-            return false;
+    *list = pke_cursor_of(whole.value);
     return true;
 }
 
-bool lint_san_critical(const struct lint *l)
+bool lint_has(const struct pke_strings *list)
 {
-    const struct ca_tbs_extension *e = ca_tbs_find(&l->tbs, OID_SAN);
-    bool empty = l->tbs.subject.n == 2; /* 30 00 */
-
-    return e ? e->critical == empty : !empty;
+    return list && list->n > 0;
 }

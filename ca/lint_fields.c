@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lint rules over the fields of the TBSCertificate before its extensions. */
-#include <string.h>
-
-#include "base/encode.h"
+/* Lint rules over the fields of the TBSCertificate before its extensions; the subject has a file of its own.
+ */
 #include "ca/cert.h"
-#include "ca/der.h"
 #include "ca/lint_rules.h"
-#include "ca/oids.h"
-#include "ca/text.h"
 
 /* ca_lint decodes before any rule runs and refuses in this rule's name; the rule holds its place in the list.
  */
@@ -104,51 +99,6 @@ bool lint_validity_start(const struct lint *l)
     return l->tbs.not_before <= l->ctx->now + LINT_FUTURE && l->tbs.not_before >= l->ctx->now - LINT_BACKDATE;
 }
 
-/* The one value of the one relative name, which must be a common name. */
-static bool subject_cn(const struct lint *l, struct ca_der *value)
-{
-    static const uint8_t common_name[] = {0x55, 0x04, 0x03};
-    struct pke_cursor whole = pke_cursor_of(l->tbs.subject), rdns, rdn, ava;
-    struct ca_der type;
-
-    return ca_der_enter(&whole, CA_DER_SEQUENCE, &rdns) && ca_der_enter(&rdns, CA_DER_SET, &rdn) &&
-           pke_cursor_left(&rdns) == 0 && ca_der_enter(&rdn, CA_DER_SEQUENCE, &ava) &&
-           pke_cursor_left(&rdn) == 0 && ca_der_take_tag(&ava, CA_DER_OID, &type) &&
-           pke_bytes_eq(type.value, PKE_BYTES(common_name, sizeof common_name)) && ca_der_take(&ava, value) &&
-           pke_cursor_left(&ava) == 0;
-}
-
-bool lint_subject_shape(const struct lint *l)
-{
-    struct ca_der cn;
-
-    return subject_cn(l, &cn) && cn.tag == CA_DER_UTF8 && pke_utf8_valid(cn.value);
-}
-
-bool lint_subject_length(const struct lint *l)
-{
-    struct ca_der cn;
-    size_t chars = 0;
-
-    if (!subject_cn(l, &cn))
-        return false;
-    for (size_t i = 0; i < cn.value.n; i++)
-        chars += (cn.value.p[i] & 0xc0) != 0x80;
-    return chars >= 1 && chars <= CA_CN_MAX;
-}
-
-bool lint_subject_characters(const struct lint *l)
-{
-    struct ca_der cn;
-
-    return subject_cn(l, &cn) && ca_text_plain(cn.value, NULL);
-}
-
-bool lint_subject_not_issuer(const struct lint *l)
-{
-    return !pke_bytes_eq(l->tbs.subject, ca_issuer_subject(l->ctx->issuer));
-}
-
 bool lint_key_type(const struct lint *l)
 {
     return l->key_known;
@@ -167,4 +117,20 @@ bool lint_key_not_issuer(const struct lint *l)
 bool lint_no_unique_ids(const struct lint *l)
 {
     return !l->tbs.has_unique_ids;
+}
+
+bool lint_validity_decided(const struct lint *l)
+{
+    return l->tbs.not_before == l->ctx->decision->not_before &&
+           l->tbs.not_after == l->ctx->decision->not_after;
+}
+
+bool lint_key_screened(const struct lint *l)
+{
+    return pke_bytes_eq(l->tbs.spki, l->ctx->decision->spki);
+}
+
+bool lint_serial_recorded(const struct lint *l)
+{
+    return pke_bytes_eq(l->tbs.serial, l->ctx->decision->serial);
 }

@@ -103,7 +103,11 @@ static enum pke_err add_serial(struct ledger *l, const struct ledger_intent *in,
                                struct pke_fail *fail)
 {
     PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_ADD_SERIAL);
+    PKE_CLEANUP(pke_buf_done) struct pke_buf names;
 
+    pke_buf_init(&names, STORE_MAX_VALUE);
+    if (pack_pairs(&in->names, &names) != PKE_OK)
+        return pke_fail_set(fail, PKE_LIMIT, "names-size", STORE_RULE_REQUEST, "the names are too large");
     query_blob(&q, in->issuer_id);
     query_blob(&q, in->serial);
     query_blob(&q, in->tbs);
@@ -117,7 +121,7 @@ static enum pke_err add_serial(struct ledger *l, const struct ledger_intent *in,
     query_text(&q, in->request.device_id);
     query_text(&q, in->request.provider ? in->request.provider : "");
     query_text(&q, in->request.user_id);
-    query_text(&q, in->san_uri);
+    query_blob(&q, pke_buf_bytes(&names));
     query_text(&q, in->request.enrollment_type);
     query_text(&q, in->request.template_name);
     query_int(&q, grants_of(in));

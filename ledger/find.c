@@ -84,7 +84,6 @@ enum pke_err ledger_find_certificate(struct ledger *l, const uint8_t sha256[32],
         .device_id = query_col_text(&q, 7, arena),
         .enrollment_type = query_col_text(&q, 8, arena),
         .subject = query_col_text(&q, 9, arena),
-        .san_uri = query_col_text(&q, 10, arena),
         .ent_dmid = query_col_text(&q, 11, arena),
         .der = query_col_bytes(&q, 12, arena),
         .issuer_id = query_col_bytes(&q, 13, arena),
@@ -96,7 +95,9 @@ enum pke_err ledger_find_certificate(struct ledger *l, const uint8_t sha256[32],
         .revoked_at = query_col_int(&q, 20),
         .released_at = query_col_int(&q, 21),
     };
-    if (!unpack_pairs(query_col_borrow(&q, 14), arena, &ret->attributes))
+    if (!unpack_pairs(query_col_borrow(&q, 14), arena, &ret->attributes) ||
+        !unpack_pairs(query_col_borrow(&q, 22), arena, &ret->names))
         return store_error(&l->store, SQLITE_CORRUPT, fail);
+    pack_old_names(&ret->names, arena, ret->subject, query_col_text(&q, 10, arena));
     return PKE_OK;
 }

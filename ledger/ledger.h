@@ -80,7 +80,7 @@ struct ledger_intent {
     struct pke_bytes spki_sha256;
     const char *subject;
     const char *ent_dmid;           /* UUID given to this device enrollment */
-    const char *san_uri;            /* NULL: none */
+    struct pke_pairs names;         /* all names of the certificate (base/names.h) */
     struct pke_bytes renews_sha256; /* SHA-256 of the certificate that this one renews; empty: none */
     const char *token_id;           /* the enrollment token that this request uses up; NULL: none */
     const char *jti_issuer, *jti; /* the single-use token of somebody else that it uses up; jti NULL: none */
@@ -176,9 +176,10 @@ enum pke_err ledger_find_spki(struct ledger *l, const char *tenant, struct pke_b
  */
 struct ledger_certificate {
     const char *request_id, *serial_hex, *tenant, *provider, *principal, *user_id, *template_name;
-    const char *device_id, *enrollment_type, *subject, *san_uri, *ent_dmid;
+    const char *device_id, *enrollment_type, *subject, *ent_dmid;
     struct pke_bytes der, issuer_id;
     struct pke_pairs attributes;   /* of the identity */
+    struct pke_pairs names;        /* base/names.h; of a row older than schema 4 what it had */
     int64_t not_before, not_after; /* seconds */
     int64_t issued_at;             /* ms, as the next; 0: not */
     int64_t confirmed_at, superseded_at, revoked_at;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ledger/pack.h"
 
+#include "base/names.h"
+
 #include <string.h>
 
 static void add(struct pke_buf *out, const char *s)
@@ -43,4 +45,14 @@ bool unpack_pairs(struct pke_bytes b, struct pke_arena *arena, struct pke_pairs 
         pke_pairs_add(ret, arena, name, value);
     }
     return true;
+}
+
+void pack_old_names(struct pke_pairs *names, struct pke_arena *arena, const char *subject,
+                    const char *san_uri)
+{
+    if (names->n || !subject)
+        return;
+    pke_pairs_add(names, arena, PKE_RDN_CN, subject);
+    if (san_uri)
+        pke_pairs_add(names, arena, PKE_SAN_URI, san_uri);
 }

@@ -110,11 +110,12 @@ static int load_waiting(struct query *q, int col, struct pke_arena *arena, struc
 static enum pke_err row_load(struct query *q, struct pke_arena *arena, struct ledger_row *ret,
                              struct pke_fail *fail)
 {
-    const char **texts[] = {&ret->request_id, &ret->state,       &ret->tenant,          &ret->principal,
-                            &ret->credential, &ret->endpoint,    &ret->template_name,   &ret->operation,
-                            &ret->stage,      &ret->device_id,   &ret->enrollment_type, &ret->device_name,
-                            &ret->hwdev_id,   &ret->source,      &ret->ent_dmid,        &ret->user_id,
-                            &ret->provider,   &ret->attestation, &ret->san_uri,         &ret->renewed_from};
+    const char *san_uri = NULL;
+    const char **texts[] = {
+        &ret->request_id,      &ret->state,         &ret->tenant,      &ret->principal, &ret->credential,
+        &ret->endpoint,        &ret->template_name, &ret->operation,   &ret->stage,     &ret->device_id,
+        &ret->enrollment_type, &ret->device_name,   &ret->hwdev_id,    &ret->source,    &ret->ent_dmid,
+        &ret->user_id,         &ret->provider,      &ret->attestation, &san_uri,        &ret->renewed_from};
     int col = 0;
 
     *ret = (struct ledger_row){0};
@@ -124,12 +125,15 @@ static enum pke_err row_load(struct query *q, struct pke_arena *arena, struct le
         return store_error(q->store, SQLITE_CORRUPT, fail);
     if (!unpack_pairs(query_col_borrow(q, col++), arena, &ret->attributes))
         return store_error(q->store, SQLITE_CORRUPT, fail);
+    if (!unpack_pairs(query_col_borrow(q, col++), arena, &ret->names))
+        return store_error(q->store, SQLITE_CORRUPT, fail);
     load_fail(q, col, arena, &ret->fail);
     col += 4;
     ret->received_at = query_col_int(q, col++);
     ret->finished_at = query_col_int(q, col++);
     ret->serial = query_col_hex(q, col++, arena);
     ret->subject = query_col_text(q, col++, arena);
+    pack_old_names(&ret->names, arena, ret->subject, san_uri);
     ret->issuer_id = query_col_hex(q, col++, arena);
     ret->sha1 = query_col_hex(q, col++, arena);
     ret->sha256 = query_col_hex(q, col++, arena);

@@ -46,9 +46,10 @@ struct ledger_row {
     const char *request_id, *state; /* "intent" "issued" "failed" "abandoned" "refused" */
     const char *tenant, *principal, *credential, *endpoint, *template_name, *operation, *stage;
     const char *device_id, *enrollment_type, *device_name, *hwdev_id, *source, *ent_dmid;
-    const char *user_id, *provider, *attestation, *san_uri;
+    const char *user_id, *provider, *attestation;
     const char *renewed_from; /* request id of the certificate's predecessor */
     struct pke_pairs context, attributes;
+    struct pke_pairs names; /* of the certificate: base/names.h */
     struct pke_fail fail;                     /* err PKE_OK unless failed or refused */
     int64_t received_at, finished_at;         /* ms, 0 = not yet */
     const char *serial, *subject, *issuer_id; /* hex serial and hex SHA-1 of the issuer */

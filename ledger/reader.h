@@ -15,7 +15,7 @@
     "r.request_id, r.state, r.tenant, r.principal, r.credential, r.endpoint, r.template_name, r.operation," \
     " r.stage, r.device_id, r.enrollment_type, r.device_name, r.hwdev_id, r.source, c.ent_dmid, r.user_id," \
     " r.provider, r.attestation, c.san_uri,"                                                                \
-    " (SELECT o.request_id FROM request o WHERE o.id = c.renewed_from), r.context, r.attributes,"           \
+    " (SELECT o.request_id FROM request o WHERE o.id = c.renewed_from), r.context, r.attributes, c.names,"           \
     " r.fail_err, r.fail_reason, r.fail_rule, r.fail_text, r.received_at, r.finished_at, c.serial,"         \
     " c.subject, c.issuer_id, c.sha1, c.sha256, c.spki_sha256, c.not_before, c.not_after,"                  \
     " c.confirmed_at, c.superseded_at, c.revoked_at, a.state, a.decided_by,"                                \
@@ -23,7 +23,7 @@
     " a.attempts, a.last_at, a.decided_at, a.expires_at, t.number, t.state, t.waiting_at, t.expires_at,"    \
     " t.finished_at, t.fail_reason,"                                                                        \
     " (SELECT o.request_id FROM request o WHERE o.id = t.result AND t.state = 'issued'), "
-#define READER_ID_COLUMN 55 /* of a listing: after READER_COLUMNS and the two byte columns */
+#define READER_ID_COLUMN 56 /* of a listing: after READER_COLUMNS and the two byte columns */
 #define READER_FROM                                         \
     "request r LEFT JOIN certificate c ON c.request = r.id" \
     " LEFT JOIN admission a ON a.request = r.id"            \

@@ -16,8 +16,8 @@
       " coalesce(c.template_name, r.template_name), c.device_id,"                                           \
       " coalesce(c.enrollment_type, r.enrollment_type), c.subject, c.san_uri, c.ent_dmid, c.der,"           \
       " c.issuer_id, r.attributes, c.not_before, c.not_after, r.finished_at, c.confirmed_at,"               \
-      " c.superseded_at, c.revoked_at, c.released_at FROM certificate c JOIN request r ON r.id = c.request" \
-      " WHERE c.sha256 = ?")                                                                                \
+      " c.superseded_at, c.revoked_at, c.released_at, c.names FROM certificate c JOIN request r ON r.id =" \
+      " c.request WHERE c.sha256 = ?")                                                                                \
     X(CERT_BY_SHA256, "SELECT sha256 FROM certificate WHERE sha256 = ?")                                    \
     X(CERT_BY_SHA1, "SELECT sha256 FROM certificate WHERE sha1 = ? LIMIT 2")                                \
     X(CERT_BY_SERIAL, "SELECT sha256 FROM certificate WHERE serial = ? AND sha256 IS NOT NULL LIMIT 2")     \
@@ -237,7 +237,7 @@
     X(ADD_SERIAL,                                                                                            \
       "INSERT INTO certificate (request, issuer_id, serial, tbs, spki_sha256, subject, ent_dmid, "           \
       "not_before,"                                                                                          \
-      " not_after, tenant, principal, device_id, provider, user_id, san_uri, enrollment_type,"               \
+      " not_after, tenant, principal, device_id, provider, user_id, names, enrollment_type,"               \
       " template_name, uses_grant, renewed_from) VALUES (last_insert_rowid(),?,?,?,?,?,?,?,?,?,?,?,?,?,?,?," \
       "?,?,nullif(?,0))")                                                                                    \
     X(ADD_TOKEN, "INSERT INTO token (token_id, hash, tenant, principal, enrollment_type, uses, created_at,"  \

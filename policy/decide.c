@@ -5,28 +5,13 @@
 
 #include "base/encode.h"
 #include "base/mem.h"
-#include "policy/placeholder.h"
+#include "policy/names.h"
 #include "policy/renew.h"
+#include "policy/text.h"
 
-#define RULE_IDENTITY  "template: allow"
-#define RULE_CONTEXT   "MS-MDE2 3.4.4.1.1.1.1"
-#define NAME_MAX_CHARS 64           /* RFC 5280 A.1 ub-common-name */
-#define TIME_MAX       253402300799 /* 9999-12-31T23:59:59Z: RFC 5280 4.1.2.5 */
-
-/* ASCII only and locale-independent: no two names that differ in other letters are ever taken for one. */
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
-static bool same_name(const char *a, const char *b)
-{
-    while (*a && lower(*a) == lower(*b)) {
-        a++;
-        b++;
-    }
-    return lower(*a) == lower(*b);
-}
+#define RULE_IDENTITY "template: allow"
+#define RULE_CONTEXT  "MS-MDE2 3.4.4.1.1.1.1"
+#define TIME_MAX      253402300799 /* 9999-12-31T23:59:59Z: RFC 5280 4.1.2.5 */
 
 bool policy_match_principal(const char *pattern, const char *principal)
 {
@@ -37,10 +22,10 @@ bool policy_match_principal(const char *pattern, const char *principal)
     if (strcmp(pattern, "*") == 0)
         return true;
     if (strncmp(pattern, "*@", 2) != 0)
-        return same_name(pattern, principal);
+        return policy_text_same(pattern, principal);
     /* the domain begins at the first "@": "eve@other.example@corp.example" is nobody of corp.example */
     at = strchr(principal, '@');
-    return at && at != principal && same_name(pattern + 1, at);
+    return at && at != principal && policy_text_same(pattern + 1, at);
 }
 
 bool policy_device_id_valid(const char *device_id)
@@ -51,59 +36,16 @@ bool policy_device_id_valid(const char *device_id)
     return n >= 1 && n <= 64 && strspn(device_id, allowed) == n;
 }
 
-/* The character at *s (valid UTF-8), and step over it. */
-static uint32_t next_char(const unsigned char **s)
-{
-    uint32_t c = *(*s)++;
-    unsigned more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : c >= 0xc0 ? 1 : 0;
-
-    if (more)
-        c &= 0x3fu >> more;
-    while (more--)
-        c = c << 6 | (*(*s)++ & 0x3f);
-    return c;
-}
-
-/*
- * What a person or a name comparison cannot see, or reads in another order: controls, format characters,
- * line separators, private use (U+F000 separates values in Windows' certificate search), noncharacters.
- */
-static bool unusable(uint32_t c)
-{
-    static const struct {
-        uint32_t first, last;
-    } ranges[] = {{0x00, 0x1f},     {0x7f, 0x9f},     {0xad, 0xad},       {0x61c, 0x61c},
-                  {0x115f, 0x1160}, {0x180e, 0x180e}, {0x200b, 0x200f},   {0x2028, 0x202e},
-                  {0x2060, 0x206f}, {0x3164, 0x3164}, {0xe000, 0xf8ff},   {0xfdd0, 0xfdef},
-                  {0xfeff, 0xfeff}, {0xfff0, 0xfffb}, {0xe0000, 0xe0fff}, {0xf0000, 0x10ffff}};
-
-    for (size_t i = 0; i < PKE_LEN(ranges); i++)
-        if (c >= ranges[i].first && c <= ranges[i].last)
-            return true;
-    return (c & 0xfffe) == 0xfffe;
-}
-
 bool policy_common_name_valid(const char *name)
 {
-    const unsigned char *s = (const unsigned char *)name;
-    size_t n = 0;
-
-    if (!name || !*name || !pke_utf8_valid(pke_bytes_str(name)))
-        return false;
-    if (name[0] == ' ' || name[strlen(name) - 1] == ' ')
-        return false;
-    while (*s) {
-        if (unusable(next_char(&s)) || ++n > NAME_MAX_CHARS)
-            return false;
-    }
-    return true;
+    return policy_name_valid(PKE_RDN_CN, name);
 }
 
 bool policy_same_owner(const char *principal, const char *user_id, const char *other, const char *other_id)
 {
     if (user_id && other_id)
         return strcmp(user_id, other_id) == 0;
-    return principal && other && same_name(principal, other);
+    return principal && other && policy_text_same(principal, other);
 }
 
 /* Who names a user of the user file, whose ids `user add` drew, vouches for him; nobody vouches for another's
@@ -154,9 +96,9 @@ enum pke_err policy_visible(const struct policy_template *t, const struct policy
     return PKE_OK;
 }
 
-/* Full or Device: sets the source of the subject. */
+/* Full or Device: sets the rules of the subject. */
 static enum pke_err decide_type(const struct policy_template *t, const struct policy_request *req,
-                                int *source, struct pke_fail *fail)
+                                const struct pke_strings **subject, struct pke_fail *fail)
 {
     const char *type = req->enrollment_type;
     bool full = type && strcmp(type, "Full") == 0;
@@ -171,7 +113,7 @@ static enum pke_err decide_type(const struct policy_template *t, const struct po
     if (full && !req->identity->upn && strcmp(req->identity->credential, "entra-jwt") == 0)
         return pke_fail_set(fail, PKE_DENIED, "upn-missing", "MS-MDE2 3.4.4.1.1.1.1 EnrollmentType",
                             "a user's enrollment needs a token that names the user");
-    *source = full ? t->subject_full : t->subject_device;
+    *subject = full ? &t->subject_full : &t->subject_device;
     return PKE_OK;
 }
 
@@ -210,56 +152,6 @@ static enum pke_err decide_key(const struct policy_template *t, const struct pol
     return PKE_OK;
 }
 
-/* Who was named by somebody of ours (user file, token, sign-in page, CA) goes by that name where there is no
- * UPN. The principal of a directory's token is an id, and no name. */
-static const char *upn_of(const struct policy_identity *id)
-{
-    return id->upn || strcmp(id->credential, "entra-jwt") == 0 ? id->upn : id->principal;
-}
-
-static enum pke_err decide_subject(int source, const struct policy_request *req, struct pke_arena *arena,
-                                   const char **cn, struct pke_fail *fail)
-{
-    const char *value = source == POLICY_SOURCE_PRINCIPAL   ? req->identity->principal
-                        : source == POLICY_SOURCE_UPN       ? upn_of(req->identity)
-                        : source == POLICY_SOURCE_DEVICE_ID ? req->device_id
-                                                            : NULL;
-
-    if (!policy_common_name_valid(value))
-        return pke_fail_set(fail, PKE_POLICY, "subject-value", "RFC 5280 A.1 ub-common-name",
-                            "the subject's name must be 1 to 64 visible characters");
-    *cn = pke_arena_strdup(arena, value);
-    return PKE_OK;
-}
-
-/* san-uri with the DeviceID in it. Braces, the only characters of a DeviceID that RFC 3986 forbids, are
- * escaped. */
-static const char *fill_san_uri(const char *pattern, const char *device_id, struct pke_arena *arena)
-{
-    const char *ret;
-    struct pke_buf b;
-
-    if (!pattern)
-        return NULL;
-    pke_buf_init(&b, 32 * 1024); /* 256 characters hold at most 23 placeholders of 3 * 64 */
-    while (*pattern) {
-        enum placeholder which;
-        size_t n = placeholder_at(pattern, &which);
-
-        if (n && which == PLACEHOLDER_IS_DEVICE_ID) {
-            for (const char *c = device_id; *c; c++)
-                (void)pke_buf_printf(&b, *c == '{' || *c == '}' ? "%%%02X" : "%c", *c);
-        } else {
-            n = n ? n : 1; /* {ent-dmid} stays for the issuer */
-            (void)pke_buf_add(&b, pattern, n);
-        }
-        pattern += n;
-    }
-    ret = pke_arena_str(arena, pke_buf_bytes(&b));
-    pke_buf_done(&b);
-    return ret;
-}
-
 static enum pke_err decide_times(const struct policy_template *t, int64_t now, struct policy_decision *ret,
                                  struct pke_fail *fail)
 {
@@ -277,40 +169,37 @@ enum pke_err policy_decide(const struct policy_template *t, const struct policy_
                            struct pke_arena *arena, struct policy_decision *ret, struct pke_fail *fail)
 {
     struct policy_decision d = {0};
-    int source = POLICY_SOURCE_NONE;
+    const struct pke_strings *subject = NULL;
     enum pke_err err = policy_visible(t, req->identity, fail);
 
     if (err == PKE_OK)
-        err = decide_type(t, req, &source, fail);
+        err = decide_type(t, req, &subject, fail);
     if (err == PKE_OK)
         err = decide_device(t, req, fail);
     if (err == PKE_OK)
         err = decide_key(t, &req->key, fail);
     if (err == PKE_OK)
-        err = decide_subject(source, req, arena, &d.subject_cn, fail);
+        err = policy_names_decide(t, subject, req, arena, &d, fail);
     if (err == PKE_OK)
         err = decide_times(t, now, &d, fail);
     if (err != PKE_OK)
         return err;
-    pke_pairs_add(&d.subject, arena, PKE_RDN_CN, d.subject_cn);
-    if (t->san_uri)
-        pke_pairs_add(&d.san, arena, PKE_SAN_URI, fill_san_uri(t->san_uri, req->device_id, arena));
     d.ekus = &t->ekus;
     *ret = d;
     return PKE_OK;
 }
 
-enum pke_err policy_renewal_decide(const struct policy_template *t, const struct policy_key *key,
-                                   const char *subject, const char *san_uri, int64_t now,
-                                   struct pke_arena *arena, struct policy_decision *ret,
-                                   struct pke_fail *fail)
+enum pke_err policy_renewal_decide(const struct policy_template *t, const struct policy_request *req,
+                                   const struct pke_pairs *names, int64_t now, struct pke_arena *arena,
+                                   struct policy_decision *ret, struct pke_fail *fail)
 {
-    struct policy_decision d = {.subject_cn = pke_arena_strdup(arena, subject), .ekus = &t->ekus};
-    enum pke_err err = decide_key(t, key, fail);
+    struct policy_decision d = {.ekus = &t->ekus};
+    enum pke_err err = decide_key(t, &req->key, fail);
 
-    pke_pairs_add(&d.subject, arena, PKE_RDN_CN, subject);
-    if (san_uri)
-        pke_pairs_add(&d.san, arena, PKE_SAN_URI, san_uri);
+    if (err == PKE_OK)
+        err = policy_names_unchanged(t, req, names, arena, fail);
+    if (err == PKE_OK)
+        err = policy_names_recorded(names, arena, &d, fail);
     if (err == PKE_OK)
         err = decide_times(t, now, &d, fail);
     if (err == PKE_OK)

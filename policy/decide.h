@@ -18,9 +18,10 @@ struct policy_identity {
     const char *user_id;    /* what stays when a name is given to somebody else; NULL: not known */
     const char *upn;        /* verified; NULL: the identity has none */
     const char *credential; /* kind: "username" */
-    /* verified, typed: PKE_SAN_*, PKE_NAME_SID and what a template may place; the identity map's come first.
-     * A kind may repeat. NULL: none */
+    /* verified, typed: PKE_SAN_*, PKE_NAME_SID; what the identity map has of a kind, else the credential's. A
+     * kind may repeat. NULL: none */
     const struct pke_pairs *attributes;
+    const struct pke_pairs *mapped; /* what of them is the identity map's; NULL: nothing */
 };
 
 /** Facts of the key in a CSR, copied from ca/ by the issuer: policy/ does not know X.509. */
@@ -37,6 +38,7 @@ struct policy_request {
     const char *enrollment_type; /* "Full" or "Device" */
     const char *device_owner;    /* principal who owns this DeviceID, NULL: nobody */
     const char *device_owner_id; /* and that identity's user_id, NULL: not known */
+    const char *ent_dmid;        /* EntDMID of this enrollment; NULL: none yet */
     struct policy_key key;
     const struct pke_pairs
         *asked;              /* names in the CSR, kinds as in a decision: wishes, nothing more. NULL: none */
@@ -45,10 +47,10 @@ struct policy_request {
 
 /** What will be certified. Strings in the arena given to policy_decide(). */
 struct policy_decision {
-    const char *subject_cn;   /* the common name in subject */
-    struct pke_pairs subject; /* PKE_RDN_* -> value, in order */
-    struct pke_pairs san;     /* PKE_SAN_* -> value; may still hold "{ent-dmid}" for the issuer to fill */
-    const char *sid;          /* NULL: no security identifier extension */
+    const char *subject_cn;        /* the common name in subject */
+    struct pke_pairs subject;      /* PKE_RDN_* -> value, in order */
+    struct pke_pairs san;          /* PKE_SAN_* -> value */
+    const char *sid;               /* NULL: no security identifier extension */
     int64_t not_before, not_after; /* seconds; the issuer clamps not_after to the CA's */
     const struct pke_strings *ekus;
 };

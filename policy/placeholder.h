@@ -1,35 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/**
- * @file
- * The placeholders of san-uri. Private to policy/.
- */
+/** @file The placeholders of name rules. Private to policy/. */
 #ifndef POLICY_PLACEHOLDER_H
 #define POLICY_PLACEHOLDER_H
 
+#include <stdbool.h>
 #include <stddef.h>
-#include <string.h>
 
-#define PLACEHOLDER_DEVICE_ID "{device-id}"
-#define PLACEHOLDER_ENT_DMID  "{ent-dmid}"
+#include "policy/decide.h"
 
-enum placeholder { PLACEHOLDER_IS_DEVICE_ID, PLACEHOLDER_IS_ENT_DMID };
+enum placeholder {
+    PLACEHOLDER_PRINCIPAL,
+    PLACEHOLDER_USER_ID,
+    PLACEHOLDER_UPN,
+    PLACEHOLDER_DNS,
+    PLACEHOLDER_EMAIL,
+    PLACEHOLDER_URI,
+    PLACEHOLDER_SID,
+    PLACEHOLDER_GUID,
+    PLACEHOLDER_DEVICE_ID, /* the client's word, checked for form and owner: the only one that is */
+    PLACEHOLDER_ENT_DMID,
+    PLACEHOLDER__MAX,
+};
 
-/** Length of the placeholder that starts at @p s, 0 when none does; which one in *which unless NULL. */
-static inline size_t placeholder_at(const char *s, enum placeholder *which)
-{
-    static const char *const names[] = {
-        [PLACEHOLDER_IS_DEVICE_ID] = PLACEHOLDER_DEVICE_ID, [PLACEHOLDER_IS_ENT_DMID] = PLACEHOLDER_ENT_DMID};
+/** Length of the placeholder that starts at @p s, 0 when none does; which one in *which. */
+size_t placeholder_at(const char *s, enum placeholder *which);
 
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        size_t n = strlen(names[i]);
+/** Its name without braces. */
+const char *placeholder_name(enum placeholder p);
 
-        if (strncmp(s, names[i], n) == 0) {
-            if (which)
-                *which = (enum placeholder)i;
-            return n;
-        }
-    }
-    return 0;
-}
+/** Whose values may be several: at most one such placeholder is in a pattern. */
+bool placeholder_repeats(enum placeholder p);
+
+/**
+ * Value number @p i of @p p for this request; NULL: there is none. @p strict: a UPN must be one; otherwise
+ * who was named by somebody of ours goes by the principal where there is none.
+ */
+const char *placeholder_value(enum placeholder p, const struct policy_request *req, bool strict, size_t i);
 
 #endif

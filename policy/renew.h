@@ -51,13 +51,13 @@ bool policy_renewal_is_early(const struct policy_template *t, int64_t not_after,
 
 /**
  * A new certificate with the names of the old one: key rules and validity from the template.
- * @param subject, san_uri  as recorded; san_uri may be NULL
- * @return as policy_decide().
+ * @param req    identity and key; of its attributes only the identity map's count
+ * @param names  as recorded (policy_names_record())
+ * @return as policy_decide(); PKE_RENEW_INELIGIBLE: renew-identity-changed, renew-record.
  */
-enum pke_err policy_renewal_decide(const struct policy_template *t, const struct policy_key *key,
-                                   const char *subject, const char *san_uri, int64_t now,
-                                   struct pke_arena *arena, struct policy_decision *ret,
-                                   struct pke_fail *fail);
+enum pke_err policy_renewal_decide(const struct policy_template *t, const struct policy_request *req,
+                                   const struct pke_pairs *names, int64_t now, struct pke_arena *arena,
+                                   struct policy_decision *ret, struct pke_fail *fail);
 
 /** An enrollment as the ledger has it, for Recovery. */
 struct policy_recovery {

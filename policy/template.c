@@ -3,11 +3,10 @@
 #include "policy/template.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include "base/version.h"
 #include "policy/attestation.h"
-#include "policy/placeholder.h"
+#include "policy/names.h"
 
 #define SECOND 1000
 #define RULE   "template options"
@@ -91,42 +90,6 @@ static enum pke_err check_patterns(const struct pke_strings *patterns, const cha
     return PKE_OK;
 }
 
-/* RFC 3986: a scheme, and only characters that a URI may hold (placeholders are taken out before). */
-static bool uri_shape(const char *uri)
-{
-    const char *colon = strchr(uri, ':');
-    static const char scheme[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-";
-
-    if (!colon || colon == uri || !colon[1] || strspn(uri, scheme) != (size_t)(colon - uri) ||
-        strchr("0123456789+.-", uri[0]))
-        return false;
-    for (const unsigned char *c = (const unsigned char *)uri; *c; c++)
-        if (*c <= 0x20 || *c > 0x7e || strchr("\"<>\\^`|", *c))
-            return false;
-    return true;
-}
-
-static enum pke_err check_san_uri(const struct policy_template *t, struct pke_fail *fail)
-{
-    /* KB5014754: Windows maps this URI to an account, so that no part of it may come from a client */
-    static const char strong_mapping[] = "tag:microsoft.com,2022-09-14:sid:";
-
-    if (!t->san_uri)
-        return PKE_OK;
-    if (!uri_shape(t->san_uri))
-        return bad(fail, "san-uri must be a URI such as urn:example:device:{device-id}");
-    if (strncasecmp(t->san_uri, strong_mapping, sizeof strong_mapping - 1) == 0)
-        return bad(fail, "san-uri must not be an account's security identifier");
-    for (const char *c = t->san_uri; *c;) {
-        size_t n = placeholder_at(c, NULL);
-
-        if (n == 0 && (*c == '{' || *c == '}'))
-            return bad(fail, "san-uri has an unknown placeholder: {device-id} and {ent-dmid} are known");
-        c += n ? n : 1;
-    }
-    return PKE_OK;
-}
-
 static enum pke_err check_platform(const struct policy_template *t, struct pke_fail *fail)
 {
     uint32_t v[PKE_VERSION_PARTS];
@@ -161,5 +124,5 @@ enum pke_err policy_template_check(const struct policy_template *t, struct pke_f
         err = check_platform(t, fail);
     if (err == PKE_OK)
         err = policy_attestation_check(t, fail);
-    return err == PKE_OK ? check_san_uri(t, fail) : err;
+    return err == PKE_OK ? policy_name_rules_check(t, fail) : err;
 }

@@ -9,13 +9,11 @@
 
 #include "base/option.h"
 
-/** Where a subject or SAN value comes from: always the authenticated identity or a checked context item. */
-enum policy_source {
-    POLICY_SOURCE_NONE,
-    POLICY_SOURCE_PRINCIPAL, /* the authenticated principal, usually the UPN */
-    POLICY_SOURCE_UPN,       /* the UPN that the credential vouches for */
-    POLICY_SOURCE_DEVICE_ID, /* the DeviceID of the enrollment, checked for form and for its owner */
-};
+/** Does a certificate name the Windows account of its owner (KB5014754)? */
+enum policy_sid { POLICY_SID_NO, POLICY_SID_WHEN_KNOWN, POLICY_SID_REQUIRE };
+
+/** What becomes of a CSR that asks for rights which it does not get. */
+enum policy_disallowed { POLICY_DISALLOWED_DENY, POLICY_DISALLOWED_STRIP };
 
 /** May a certificate be renewed before the renewal period begins? */
 enum policy_renew_early {
@@ -62,10 +60,13 @@ struct policy_template {
     uint64_t major_revision, minor_revision;
     bool enabled;
     struct pke_strings allow; /* principals that may enroll: exact, "*@corp.example" or "*"; empty: nobody */
-    bool allow_full, allow_device;    /* EnrollmentType */
-    int subject_full, subject_device; /* enum policy_source */
-    int64_t validity, backdate;       /* ms */
-    int64_t renewal_period;           /* ms before expiry, as advertised */
+    bool allow_full, allow_device;                        /* EnrollmentType */
+    struct pke_strings subject_full, subject_device, san; /* rules: policy/names.h */
+    struct pke_strings from_csr; /* kinds of names that the CSR may choose among those of the identity */
+    int csr_disallowed;          /* enum policy_disallowed */
+    int sid_extension;           /* enum policy_sid */
+    int64_t validity, backdate;  /* ms */
+    int64_t renewal_period;      /* ms before expiry, as advertised */
     uint64_t rsa_min_bits, rsa_max_bits;
     bool allow_ec;                                                 /* P-256 and P-384 */
     bool allow_sha1_csr;                                           /* legacy CSR signatures */
@@ -100,7 +101,6 @@ struct policy_template {
     char *maa_keys_file;               /* JWKS or PEM: pinned keys of its tokens; NULL: not verified */
     struct pke_strings maa_issuers;    /* their iss, exactly */
     int64_t maa_max_age, maa_leeway;   /* ms since iat; ms that clocks may differ */
-    char *san_uri;                     /* optional SAN URI; "{device-id}" and "{ent-dmid}" are replaced */
 };
 
 extern const struct pke_option policy_template_options[]; /* ends with PKE_OPTION_END */
@@ -128,7 +128,7 @@ bool policy_pattern_valid(const char *pattern);
 /**
  * Rules across fields, which the option table cannot say. The configuration reader calls it for each template
  * after the last option.
- * @return PKE_OK, or PKE_CONFIG with a text that names the option ("san-uri has an unknown placeholder ...").
+ * @return PKE_OK, or PKE_CONFIG with a text that names the option ("san: an unknown placeholder ...").
  */
 enum pke_err policy_template_check(const struct policy_template *t, struct pke_fail *fail);
 

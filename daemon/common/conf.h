@@ -175,6 +175,7 @@ struct conf_global {
     int64_t waiting_lifetime; /* of a request that waits for the key */
     uint64_t waiting_max;
     char *user_file;
+    char *identity_map; /* NULL: none */
     uint64_t auth_workers;
     int64_t request_deadline;
     int64_t clock_backward_limit, clock_forward_limit;

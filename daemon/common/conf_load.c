@@ -225,6 +225,7 @@ enum pke_err conf_check_files(const struct conf *conf, struct conf_errors *error
     need_folder_of(&k, CONF_GLOBAL, 0, "control-socket", g->control_socket);
     if (access(g->user_file, F_OK) == 0)
         need_secret(&k, CONF_GLOBAL, 0, "user-file", g->user_file);
+    need_file(&k, CONF_GLOBAL, 0, "identity-map", g->identity_map);
     check_named_files(&k);
     return look_end(&k, errors);
 }

@@ -20,6 +20,8 @@ const struct pke_option conf_global_options[] = {
      .help = "How long a request waits for a key that is down, where its client can wait"},
     {"waiting-max", PKE_OPT_UINT, F(uint64_t, waiting_max), "10000", 1, 1000000,
      .help = "How many requests wait for a key at most"},
+    {"identity-map", PKE_OPT_PATH, F(char *, identity_map), NULL, 1, 4000,
+     .help = "JSON lines: names of identities beside what their credential says"},
     {"user-file", PKE_OPT_PATH, F(char *, user_file), "users", 1, 4000,
      .help = "Users and password hashes of the credential kind username"},
     {"auth-workers", PKE_OPT_UINT, F(uint64_t, auth_workers), "2", 1, 16, .reload = PKE_RELOAD_RESTART,

@@ -8,4 +8,8 @@
 /** Append the file to @p out (its maximum bounds it). PKE_CONFIG with the reason on failure. */
 enum pke_err file_read(const char *path, struct pke_buf *out, struct pke_fail *fail);
 
+/** The same, of a file that gives rights to people: it must belong to root or the own user and not be
+ * writable by others. */
+enum pke_err file_read_trusted(const char *path, struct pke_buf *out, struct pke_fail *fail);
+
 #endif

@@ -85,7 +85,7 @@ void view_put_life(json_t *o, const struct ledger_row *row, bool whole)
     control_put(o, "renews", row->renewed_from);
     control_put(o, "provider", row->provider);
     control_put(o, "user_id", row->user_id);
-    control_put(o, "san_uri", row->san_uri);
+    json_object_set_new(o, "names", pairs(&row->names));
 }
 
 static json_t *view_device(const struct ledger_device *d, bool whole)

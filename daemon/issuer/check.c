@@ -172,6 +172,7 @@ enum pke_err check_requester(struct request *req)
     if (err == PKE_OK)
         err = check_credential(req);
     req->identity = request_identity(&req->who);
+    wishes_identity(req);
     return err;
 }
 
@@ -193,6 +194,7 @@ enum pke_err check_recorded(struct request *req)
         return req->fail.err;
     req->csr_der = req->msg.request;
     req->identity = request_identity(&req->who);
+    wishes_identity(req);
     return PKE_OK;
 }
 
@@ -212,18 +214,8 @@ enum pke_err check_identity(struct request *req)
     if (err != PKE_OK)
         return err;
     req->identity = request_identity(&req->who);
+    wishes_identity(req);
     idempotency_key(req);
-    return PKE_OK;
-}
-
-/* MS-MDE2: the CSR may ask for client authentication and nothing else; nothing of it is copied in any case.
- */
-static enum pke_err check_requested_ekus(struct request *req)
-{
-    for (size_t i = 0; i < req->csr.ekus.n; i++)
-        if (!pke_strings_has(&req->tmpl->policy->ekus, req->csr.ekus.v[i]))
-            return pke_fail_set(&req->fail, PKE_CSR_BAD, "csr-eku", "template ekus",
-                                "the request asks for extended key usage %s", req->csr.ekus.v[i]);
     return PKE_OK;
 }
 
@@ -255,8 +247,6 @@ enum pke_err check_request(struct request *req)
 
     if (err == PKE_OK)
         err = ca_csr_check(req->csr_der, &rules, req->arena, &req->csr, &req->fail);
-    if (err == PKE_OK)
-        err = check_requested_ekus(req);
     if (err == PKE_OK && req->op == OP_RENEW)
         err = renew_request(req);
     if (err == PKE_OK)

@@ -14,9 +14,11 @@
 #include "ca/cert.h"
 #include "ca/cms.h"
 #include "ca/csr.h"
+#include "ca/lint.h"
 #include "daemon/common/assertion.h"
 #include "daemon/common/role.h"
 #include "daemon/issuer/admit.h"
+#include "daemon/issuer/identity_map.h"
 #include "daemon/issuer/succession.h"
 #include "jose/jwks.h"
 #include "ledger/ledger.h"
@@ -53,6 +55,7 @@ struct setup {
     size_t n_templates;
     struct pke_bytes *blocked; /* SHA-256 of the SPKIs that no CSR may carry: the CAs' own */
     uint8_t assertion_key[ASSERTION_KEY_SIZE];
+    struct identity_map *identities; /* NULL: none is configured */
 };
 
 enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key, struct setup **ret,
@@ -66,10 +69,14 @@ const struct issuer_template *setup_template_at(const struct setup *s, size_t i)
 /** NULL when there is none. */
 const struct issuer_ca *setup_ca(const struct setup *s, const char *name);
 const struct issuer_ca *setup_ca_of(const struct setup *s, struct pke_bytes sha1);
-/** Could @p ca sign for this template? PKE_CONFIG and what its floor says against it. */
-enum pke_err setup_try(const struct issuer_template *t, const struct issuer_ca *ca, struct pke_fail *fail);
+/** Could @p ca sign for this template at @p now (seconds)? PKE_CONFIG and what is against it: its floor, or a
+ * sample (sample.h). Blocks. */
+enum pke_err setup_try(const struct setup *s, const struct issuer_template *t, const struct issuer_ca *ca,
+                       int64_t now, struct pke_fail *fail);
 /** Let each template be signed by whom the switches lead to: all of them or, with PKE_CONFIG, none. */
 enum pke_err setup_follow(struct setup *s, const struct succession *by, struct pke_fail *fail);
+/** What template and issuer say of each certificate. Borrows from both. */
+struct ca_profile_spec setup_profile_spec(const struct policy_template *t, const struct conf_issuer *issuer);
 
 /* ---- the role's state
  * -------------------------------------------------------------------------------------------- */
@@ -111,6 +118,7 @@ struct request {
     uint8_t key[LEDGER_KEY_SIZE]; /* idempotency */
     uint64_t prep_id;
     enum request_operation op;
+    struct pke_pairs known_names;    /* of the identity: from the map, then the credential */
     struct policy_identity identity; /* who, as policy sees it: of a renewal the recorded owner */
     struct pke_bytes csr_der;        /* in msg.request, of a renewal inside its CMS */
     const char *device_id, *enrollment_type, *provider;
@@ -132,7 +140,8 @@ struct request {
     uint8_t serial[CA_SERIAL_SIZE];
     char serial_hex[2 * CA_SERIAL_SIZE + 1];
     struct pke_bytes tbs, certificate;
-    int64_t now_ms; /* wall clock, read once */
+    uint8_t linted[CA_LINT_DIGEST]; /* of tbs, when lint had passed it */
+    int64_t now_ms;                 /* wall clock, read once */
     struct pke_fail fail;
     struct pke_trail trail;      /* how it was decided */
     struct request *next_queued; /* in a key pool's queue */
@@ -305,6 +314,13 @@ enum pke_err check_ownership(struct request *req);
 enum pke_err check_clock(const struct conf_global *g, int64_t seen, int64_t now_ms, struct pke_fail *fail);
 /** Decide, build the TBS, lint it. */
 enum pke_err check_build(struct request *req);
+
+/* ---- wishes.c: the CSR's, and what is known of the identity */
+
+/** Set req->identity.attributes: the identity map's, then the credential's. Once req->identity is known. */
+void wishes_identity(struct request *req);
+/** What the CSR asks for beside its key, against req->decision. */
+enum pke_err wishes_check(struct request *req);
 
 /* ---- verbs_ledger.c: what operators change in the ledger */
 

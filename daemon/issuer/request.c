@@ -8,8 +8,10 @@
 
 #include "base/mem.h"
 #include "base/timefmt.h"
+#include "ca/release.h"
 #include "daemon/common/log.h"
 #include "daemon/issuer/request.h"
+#include "policy/names.h"
 
 void request_free(struct request *req)
 {
@@ -233,26 +235,38 @@ static void done_issued(struct issuer *is, struct batch_op *op, enum pke_err err
     end_issued(req);
 }
 
+/* Put together and looked at once more: what leaves is what lint saw, signed by the CA. Where the key signed
+ * other bytes, or another key did, the serial is lost and nothing else. */
+static enum pke_err finish_certificate(struct request *req, struct pke_bytes signature)
+{
+    const struct ca_issuer *ca = req->tmpl->ca->ca;
+    struct pke_buf cert;
+    enum pke_err err;
+
+    pke_buf_init(&cert, CA_TBS_MAX + 2048);
+    if (ca_cert_assemble(ca, req->tbs, signature, &cert) != PKE_OK)
+        err = pke_fail_set(&req->fail, PKE_INTERNAL, "assemble", "RFC 5280 4.1",
+                           "the certificate could not be assembled");
+    else
+        err = ca_release_check(ca, req->linted, pke_buf_bytes(&cert), &req->fail);
+    if (err == PKE_OK)
+        req->certificate = pke_arena_bytes(req->arena, pke_buf_bytes(&cert));
+    else
+        log_fail(LOG_CRIT, "a certificate is not released", &req->fail, "trace_id", req->msg.trace_id,
+                 "serial", req->serial_hex, NULL);
+    pke_buf_done(&cert);
+    return err;
+}
+
 void request_signed(struct request *req, struct pke_bytes signature, const struct pke_fail *fail)
 {
-    struct pke_buf cert;
-
     req->state = REQUEST_RESULT;
-    if (fail) {
+    if (fail)
         req->fail = *fail;
+    if (fail || finish_certificate(req, signature) != PKE_OK)
         batch_add(req->issuer, apply_failed, done_failed, req);
-        return;
-    }
-    pke_buf_init(&cert, CA_TBS_MAX + 2048);
-    if (ca_cert_assemble(req->tmpl->ca->ca, req->tbs, signature, &cert) != PKE_OK) {
-        pke_fail_set(&req->fail, PKE_INTERNAL, "assemble", "RFC 5280 4.1",
-                     "the certificate could not be assembled");
-        batch_add(req->issuer, apply_failed, done_failed, req);
-    } else {
-        req->certificate = pke_arena_bytes(req->arena, pke_buf_bytes(&cert));
+    else
         batch_add(req->issuer, apply_issued, done_issued, req);
-    }
-    pke_buf_done(&cert);
 }
 
 /* ---- T1 ---- */
@@ -267,7 +281,7 @@ static enum pke_err apply_intent(struct issuer *is, struct batch_op *op, struct 
                                .spki_sha256 = PKE_BYTES(req->csr.spki_sha256, sizeof req->csr.spki_sha256),
                                .subject = req->decision.subject_cn,
                                .ent_dmid = req->ent_dmid,
-                               .san_uri = pke_pairs_get(&req->decision.san, PKE_SAN_URI),
+                               .names = policy_names_record(&req->decision, req->arena),
                                .token_id = req->token.token_id,
                                .jti_issuer = req->jti_issuer,
                                .jti = req->jti,

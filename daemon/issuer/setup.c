@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "daemon/common/file.h"
 #include "daemon/issuer/issuer.h"
+#include "daemon/issuer/sample.h"
 
 #define MAX_PEM   65536
 #define MAX_ROOTS (1u << 20)
@@ -159,7 +160,7 @@ static enum pke_err load_maa_keys(const struct policy_template *t, struct jose_k
                                         t->name, why.text);
 }
 
-static struct ca_profile_spec profile_spec(const struct policy_template *t, const struct conf_issuer *issuer)
+struct ca_profile_spec setup_profile_spec(const struct policy_template *t, const struct conf_issuer *issuer)
 {
     return (struct ca_profile_spec){
         .ekus = &t->ekus,
@@ -180,7 +181,9 @@ static struct ca_profile_spec profile_spec(const struct policy_template *t, cons
 static enum pke_err make_profile(const struct policy_template *t, const struct issuer_ca *ca,
                                  struct ca_profile **ret, struct pke_fail *fail)
 {
-    struct ca_profile_spec spec = profile_spec(t, ca->conf);
+    struct ca_profile_spec spec = setup_profile_spec(t, ca->conf);
+    struct pke_fail why = {0};
+    enum pke_err err;
 
     for (size_t i = 0; i < t->ekus.n; i++)
         if (!pke_strings_has(&ca->conf->allowed_ekus, t->ekus.v[i]))
@@ -200,7 +203,10 @@ static enum pke_err make_profile(const struct policy_template *t, const struct i
             return pke_fail_set(fail, PKE_CONFIG, "template-policy", "floor policy",
                                 "template %s: policy %s is not in allowed-policies of issuer %s", t->name,
                                 t->certificate_policies.v[i], ca->conf->name);
-    return ca_profile_new(ca->ca, &spec, ret, fail);
+    err = ca_profile_new(ca->ca, &spec, ret, &why);
+    return err == PKE_OK
+               ? PKE_OK
+               : pke_fail_set(fail, err, why.reason, why.rule, "template %s: %s", t->name, why.text);
 }
 
 static enum pke_err load_template(struct setup *s, const struct policy_template *t,
@@ -238,6 +244,10 @@ enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key,
     }
     for (size_t i = 0; err == PKE_OK && i < conf->n_templates; i++)
         err = load_template(s, &conf->templates[i], &s->templates[s->n_templates++], fail);
+    if (err == PKE_OK && conf->global.identity_map)
+        err = identity_map_load(conf->global.identity_map, &s->identities, fail);
+    if (err == PKE_OK)
+        err = sample_try(s, role_wall_ms() / 1000, fail);
     if (err != PKE_OK) {
         setup_unref(s);
         return err;
@@ -280,6 +290,7 @@ void setup_unref(struct setup *s)
     free(s->templates);
     free(s->cas);
     free(s->blocked);
+    identity_map_free(s->identities);
     conf_unref(s->conf);
     explicit_bzero(s->assertion_key, sizeof s->assertion_key);
     free(s);
@@ -305,12 +316,31 @@ const struct issuer_template *setup_template_at(const struct setup *s, size_t i)
     return current(&s->templates[i]);
 }
 
-enum pke_err setup_try(const struct issuer_template *t, const struct issuer_ca *ca, struct pke_fail *fail)
+/* The same template, signed by another. NULL: that key may not do it. */
+static struct issuer_template *signed_by(const struct issuer_template *t, const struct issuer_ca *ca,
+                                         struct pke_fail *fail)
 {
-    struct ca_profile *profile = NULL;
-    enum pke_err err = make_profile(t->policy, ca, &profile, fail);
+    struct issuer_template *other = pke_calloc(1, sizeof *other);
 
-    ca_profile_free(profile);
+    *other = *t;
+    other->ca = ca;
+    other->profile = NULL;
+    other->switched = NULL;
+    if (make_profile(t->policy, ca, &other->profile, fail) == PKE_OK)
+        return other;
+    free_switched(other);
+    return NULL;
+}
+
+enum pke_err setup_try(const struct setup *s, const struct issuer_template *t, const struct issuer_ca *ca,
+                       int64_t now, struct pke_fail *fail)
+{
+    struct issuer_template *other = signed_by(t, ca, fail);
+    enum pke_err err = other ? PKE_OK : fail->err;
+
+    if (other && t->policy->enabled)
+        err = sample_try_one(s, other, now, fail);
+    free_switched(other);
     return err;
 }
 
@@ -320,8 +350,6 @@ static enum pke_err follow_one(const struct setup *s, struct issuer_template *t,
 {
     const char *name = succession_effective(by, t->policy->issuer);
     const struct issuer_ca *ca = setup_ca(s, name);
-    struct issuer_template *now;
-    enum pke_err err;
 
     *ret = NULL;
     if (!ca)
@@ -330,17 +358,8 @@ static enum pke_err follow_one(const struct setup *s, struct issuer_template *t,
                             t->policy->name, t->policy->issuer, name);
     if (current(t)->ca == ca)
         return PKE_OK;
-    now = pke_calloc(1, sizeof *now);
-    *now = *t;
-    now->ca = ca;
-    now->profile = NULL;
-    now->switched = NULL;
-    err = make_profile(t->policy, ca, &now->profile, fail);
-    if (err == PKE_OK)
-        *ret = now;
-    else
-        free(now);
-    return err;
+    *ret = signed_by(t, ca, fail);
+    return *ret ? PKE_OK : fail->err;
 }
 
 enum pke_err setup_follow(struct setup *s, const struct succession *by, struct pke_fail *fail)

@@ -73,7 +73,7 @@ static enum pke_err check_templates(const struct issuer *is, const char *from, c
         if (strcmp(t->ca->conf->name, from) != 0)
             continue;
         n++;
-        err = setup_try(t, to, fail);
+        err = setup_try(is->setup, t, to, at, fail);
         if (err == PKE_OK)
             warn_clamped(t, to, at, warnings);
     }

@@ -55,11 +55,27 @@ struct ca_floor *fuzz_floor(void)
     return floor;
 }
 
-const struct ca_lint_context *fuzz_lint_context(const struct ca_floor *floor)
+const struct ca_lint_context *fuzz_lint_context(const struct ca_floor *floor, struct pke_bytes der,
+                                                struct pke_arena *arena)
 {
+    static const struct ca_profile_spec profile = {.ekus = &ekus, .key_usage = 0xa0};
     static struct ca_lint_context context;
+    struct ca_lint_decision *d = pke_arena_alloc(arena, sizeof *d);
+    struct ca_names *names = pke_arena_alloc(arena, sizeof *names);
+    struct ca_tbs *tbs = pke_arena_alloc(arena, sizeof *tbs);
 
-    context = (struct ca_lint_context){ca_floor_issuer(floor), &ekus, YEAR, FUZZ_NOW};
+    *d = (struct ca_lint_decision){.sid = NULL};
+    if (ca_tbs_decode(der, tbs, NULL) == PKE_OK) {
+        bool read = ca_names_decode(tbs, arena, names, NULL) == PKE_OK;
+        *d = (struct ca_lint_decision){.subject = read ? &names->subject : NULL,
+                                       .san = read ? &names->san : NULL,
+                                       .sid = read ? names->sid : NULL,
+                                       .not_before = tbs->not_before,
+                                       .not_after = tbs->not_after,
+                                       .spki = tbs->spki,
+                                       .serial = tbs->serial};
+    }
+    context = (struct ca_lint_context){ca_floor_issuer(floor), &profile, YEAR, d, FUZZ_NOW};
     return &context;
 }
 

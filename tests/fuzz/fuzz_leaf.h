@@ -6,6 +6,7 @@
 
 #include "ca/floor.h"
 #include "ca/lint.h"
+#include "ca/names.h"
 #include "ca/tbs.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -14,8 +15,10 @@
 /** A new floor of the CA of tests/data/cert; it remembers no serial. */
 struct ca_floor *fuzz_floor(void);
 
-/** A template of a year for TLS clients. Valid as long as @p floor. */
-const struct ca_lint_context *fuzz_lint_context(const struct ca_floor *floor);
+/** A template of a year for TLS clients, and the decision that @p der claims to be of. Valid as long as @p
+ * floor and @p arena. */
+const struct ca_lint_context *fuzz_lint_context(const struct ca_floor *floor, struct pke_bytes der,
+                                                struct pke_arena *arena);
 
 /** Written again, @p tbs gives @p der. */
 void fuzz_tbs_again(const struct ca_tbs *tbs, struct pke_bytes der);

@@ -11,7 +11,7 @@ void fuzz_one(struct pke_bytes in, struct pke_arena *arena)
 
     if (fuzz_said(ca_tbs_decode(in, tbs, &fail), &fail))
         fuzz_tbs_again(tbs, in);
-    if (fuzz_said(ca_lint(in, fuzz_lint_context(floor), &fail), &fail))
+    if (fuzz_said(ca_lint(in, fuzz_lint_context(floor, in, arena), NULL, &fail), &fail))
         FUZZ_MUST(fuzz_leaf_check(in, floor));
     if (fuzz_said(ca_floor_check(floor, in, FUZZ_NOW, &fail), &fail))
         (void)fuzz_leaf_check(in, floor); /* only lint looks at every character and flag */

@@ -6,6 +6,7 @@ import os
 import signal
 import sqlite3
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.environ.get("top_srcdir", "."), "tests", "lib"))
 import lab as lab_module  # noqa: E402
@@ -241,7 +242,11 @@ def each_issuer_has_its_urls():
 
 # ---- what is published
 
-def published(name):
+def published(name, timeout=20):
+    """A file of the folder, once it is there."""
+    deadline = time.monotonic() + timeout
+    while not os.path.exists(os.path.join(LAB.publish, name)) and time.monotonic() < deadline:
+        time.sleep(0.02)
     with open(os.path.join(LAB.publish, name), "rb") as f:
         return f.read()
 

@@ -103,7 +103,7 @@ class Lab:
                 self.socket = f.read().strip()
             self.make_key()
             if sub_ca:
-                self._make_sub_ca()
+                self.make_sub_ca()
             for path, value in (options or {}).items():
                 self.set_option(path, value)
             if start:
@@ -137,15 +137,15 @@ class Lab:
                 with open(path, encoding="ascii") as f:
                     out.write(f.read())
 
-    def _make_sub_ca(self):
-        """The CA certificate again, for the same key, by a root that is thrown away."""
+    def make_sub_ca(self, extensions=""):
+        """The CA certificate again, for the same key, by a root that is thrown away; with more lines of extensions."""
         work = os.path.join(self.dir, "root")
         self.root = os.path.join(self.etc, "root.pem")
         os.mkdir(work)
         key, pub, ext = (os.path.join(work, n) for n in ("root.key", "pub.pem", "ext"))
         with open(ext, "w", encoding="ascii") as f:
             f.write("basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n"
-                    "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid:always\n")
+                    "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid:always\n" + extensions)
         with open(pub, "w", encoding="ascii") as f:
             f.write(self.run(["openssl", "x509", "-in", self.ca, "-noout", "-pubkey"], check=True).out)
         self.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",

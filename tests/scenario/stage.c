@@ -192,10 +192,18 @@ void stage_sign_now(struct stage *s)
     uint8_t signature[1024];
     size_t n = sizeof signature;
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    EVP_PKEY *key = s->key_mode == KEY_OTHER_KEY ? EVP_EC_gen("P-256") : s->ca_key;
+    uint8_t tbs[CA_TBS_MAX];
 
-    assert_int_equal(EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, s->ca_key), 1);
-    assert_int_equal(EVP_DigestSign(ctx, signature, &n, s->sign.tbs.p, s->sign.tbs.n), 1);
+    assert_true(s->sign.tbs.n <= sizeof tbs);
+    memcpy(tbs, s->sign.tbs.p, s->sign.tbs.n);
+    if (s->key_mode == KEY_OTHER_BYTES)
+        tbs[s->sign.tbs.n - 1] ^= 1;
+    assert_int_equal(EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, key), 1);
+    assert_int_equal(EVP_DigestSign(ctx, signature, &n, tbs, s->sign.tbs.n), 1);
     EVP_MD_CTX_free(ctx);
+    if (key != s->ca_key)
+        EVP_PKEY_free(key);
     m.signature = PKE_BYTES(signature, n);
     chan_send_record(s->keyside, MSG_SIGNED, s->sign_id, msg_signed_fields, &m);
 }
@@ -204,7 +212,7 @@ static void answer_sign(struct stage *s, struct chan *c, uint64_t id)
 {
     struct msg_failed no = {0};
 
-    if (s->key_mode == KEY_SIGNS) {
+    if (s->key_mode == KEY_SIGNS || s->key_mode == KEY_OTHER_BYTES || s->key_mode == KEY_OTHER_KEY) {
         stage_sign_now(s);
     } else if (s->key_mode == KEY_FAILS) {
         pke_fail_set(&no.fail, PKE_KEY_DOWN, "key-test", "test", "the test's key does not sign");

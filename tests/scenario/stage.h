@@ -28,8 +28,10 @@ enum key_mode {
     KEY_SIGNS,
     KEY_SILENT,
     KEY_FAILS,
-    KEY_NONSENSE, /* a MSG_SIGNED that is no record */
-    KEY_CLOSES,   /* ends its channel instead of answering */
+    KEY_NONSENSE,    /* a MSG_SIGNED that is no record */
+    KEY_CLOSES,      /* ends its channel instead of answering */
+    KEY_OTHER_BYTES, /* signs, but another certificate than it was asked for */
+    KEY_OTHER_KEY,   /* signs with a key that is not the CA's */
 };
 
 struct answer {

@@ -73,6 +73,17 @@ static void a_key_that_answers_nonsense(void **state)
     must_fail_then_work(*state, KEY_NONSENSE, PKE_INTERNAL, "key-answer");
 }
 
+/* The signature is good, but not over what lint saw and T1 recorded. */
+static void a_key_that_signs_other_bytes(void **state)
+{
+    must_fail_then_work(*state, KEY_OTHER_BYTES, PKE_INTERNAL, "release-signature");
+}
+
+static void a_key_that_is_not_the_issuers(void **state)
+{
+    must_fail_then_work(*state, KEY_OTHER_KEY, PKE_INTERNAL, "release-signature");
+}
+
 static void a_key_that_goes_in_mid_signature(void **state)
 {
     must_fail_then_work(*state, KEY_CLOSES, PKE_KEY_DOWN, "key-process");
@@ -267,6 +278,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_key_that_refuses),
         T(a_key_that_answers_nonsense),
+        T(a_key_that_signs_other_bytes),
+        T(a_key_that_is_not_the_issuers),
         T(a_key_that_goes_in_mid_signature),
         cmocka_unit_test_setup_teardown(a_key_that_hangs_is_ended_by_main, set_up_impatient, tear_down),
         T(without_a_key_nothing_is_begun),

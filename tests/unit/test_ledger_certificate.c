@@ -67,7 +67,8 @@ static void test_certificate_gives_back_what_was_recorded(void **state)
     of_device(&s, 1, "Contoso", "d");
     s.in.request.user_id = "uid-ada";
     s.in.request.attributes = (struct pke_pairs){attributes, 2};
-    s.in.san_uri = "urn:x";
+    pke_pairs_add(&s.in.names, f->arena, "CN", "ada");
+    pke_pairs_add(&s.in.names, f->arena, "uri", "urn:x");
     do_intent(f, &s);
     assert_int_equal(ledger_find_certificate(f->l, thumbprint(f, &s), f->arena, &c, &f->fail), PKE_NOT_FOUND);
     begin(f);
@@ -84,7 +85,8 @@ static void test_certificate_gives_back_what_was_recorded(void **state)
     assert_string_equal(c.device_id, "d");
     assert_string_equal(c.enrollment_type, "Full");
     assert_string_equal(c.subject, "CN=ada@corp.example");
-    assert_string_equal(c.san_uri, "urn:x");
+    assert_int_equal(c.names.n, 2);
+    assert_string_equal(pke_pairs_get(&c.names, "uri"), "urn:x");
     assert_string_equal(c.ent_dmid, s.in.ent_dmid);
     assert_true(pke_bytes_eq(c.der, der_of(&s)));
     assert_true(pke_bytes_eq(c.issuer_id, s.in.issuer_id));

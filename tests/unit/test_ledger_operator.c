@@ -172,7 +172,7 @@ static void test_certificates_are_listed_by_their_life(void **state)
     sample(&b, 2);
     b.in.request.provider = PROV;
     b.in.request.device_id = "x";
-    b.in.san_uri = "urn:x";
+    pke_pairs_add(&b.in.names, f->arena, "uri", "urn:x");
     b.in.renews_sha256 = PKE_BYTES(thumbprint(f, &a), 32);
     do_issue(f, &b);
     issue(f, &c, 3, PROV, "y");
@@ -188,7 +188,7 @@ static void test_certificates_are_listed_by_their_life(void **state)
     assert_string_equal(rows_of(f, "issued", true, NOW), "4 3 2 1");
     assert_int_equal(ledger_cert_show(f->r, b.request_id, f->arena, &row, &f->fail), PKE_OK);
     assert_string_equal(row.renewed_from, a.request_id);
-    assert_string_equal(row.san_uri, "urn:x");
+    assert_string_equal(pke_pairs_get(&row.names, "uri"), "urn:x");
     assert_string_equal(row.provider, PROV);
     assert_int_equal(row.confirmed_at, T0 + 500);
     assert_int_equal(ledger_cert_show(f->r, a.request_id, f->arena, &row, &f->fail), PKE_OK);

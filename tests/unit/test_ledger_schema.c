@@ -146,7 +146,8 @@ static void test_old_rows_are_told_as_before(void **state)
     assert_string_equal(c.template_name, "device"); /* of its request: the certificate did not say */
     assert_string_equal(c.enrollment_type, "Full");
     assert_null(c.user_id);
-    assert_null(c.san_uri);
+    assert_int_equal(c.names.n, 1); /* of a row that had no list */
+    assert_string_equal(pke_pairs_get(&c.names, "CN"), c.subject);
     assert_int_equal(c.attributes.n, 0);
     assert_int_equal(c.confirmed_at + c.superseded_at + c.revoked_at, 0);
     assert_true(pke_bytes_eq(c.der, der_of(&s)));

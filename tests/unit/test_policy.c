@@ -35,6 +35,13 @@ static void set(struct fixture *f, const char *name, const char *text)
         assert_int_equal(pke_option_set(o, &f->t, text, NULL, f->arena, &f->fail), PKE_OK);
 }
 
+/* A list of this one element. */
+static void set_list(struct fixture *f, struct pke_strings *list, const char *name, const char *text)
+{
+    *list = (struct pke_strings){0};
+    set(f, name, text);
+}
+
 static int set_up(void **state)
 {
     struct fixture *f = pke_calloc(1, sizeof *f);
@@ -90,8 +97,13 @@ static void test_defaults(void **state)
     pke_option_defaults(policy_template_options, &t, f->arena);
     assert_true(t.enabled && t.allow_full && t.allow_device);
     assert_int_equal(t.allow.n, 0);
-    assert_int_equal(t.subject_full, POLICY_SOURCE_UPN);
-    assert_int_equal(t.subject_device, POLICY_SOURCE_DEVICE_ID);
+    assert_int_equal(t.subject_full.n, 1);
+    assert_string_equal(t.subject_full.v[0], "CN={upn}");
+    assert_int_equal(t.subject_device.n, 1);
+    assert_string_equal(t.subject_device.v[0], "CN={device-id}");
+    assert_int_equal(t.san.n + t.from_csr.n, 0);
+    assert_int_equal(t.csr_disallowed, POLICY_DISALLOWED_DENY);
+    assert_int_equal(t.sid_extension, POLICY_SID_WHEN_KNOWN);
     assert_int_equal(t.validity, 365LL * 86400 * 1000);
     assert_int_equal(t.backdate, 600 * 1000);
     assert_int_equal(t.renewal_period, 42LL * 86400 * 1000);
@@ -101,7 +113,6 @@ static void test_defaults(void **state)
     assert_int_equal(t.ekus.n, 1);
     assert_string_equal(t.ekus.v[0], "1.3.6.1.5.5.7.3.2");
     assert_int_equal(t.providers.n, 0);
-    assert_null(t.san_uri);
     assert_string_equal(policy_template_policy_id(&t), "x");
     assert_string_equal(policy_template_policy_id(&f->t), "device");
     set(f, "policy-id", "stable");
@@ -131,8 +142,8 @@ static void test_option_ranges(void **state)
         {"backdate", "1h", "1ms2"},
         {"rsa-min-bits", "2048", "1024"},
         {"rsa-max-bits", "8192", "16384"},
-        {"subject-full", "device-id", "none"},
-        {"subject-device", "upn", "csr"},
+        {"csr-disallowed", "strip", "allow"},
+        {"sid-extension", "require", "yes"},
         {"enabled", "no", "off"},
         {"common-name", "x", ""},
         {"major-revision", "0", "-1"},
@@ -180,19 +191,6 @@ static const struct {
     {"allow", "**", "allow"},
     {"attestation", "log", "attestation-roots"},
     {"maa-url", "https://maa.example", "attestation is off"},
-    {"san-uri", "urn:example:device:{device-id}", NULL},
-    {"san-uri", "https://corp.example/{ent-dmid}/{device-id}", NULL},
-    {"san-uri", "urn:x:{principal}", "placeholder"},
-    {"san-uri", "urn:x:{device-id", "placeholder"},
-    {"san-uri", "urn:x:device-id}", "placeholder"},
-    {"san-uri", "{device-id}:x", "URI"},
-    {"san-uri", "no-scheme", "URI"},
-    {"san-uri", "1urn:x", "URI"},
-    {"san-uri", ":x", "URI"},
-    {"san-uri", "urn:", "URI"},
-    {"san-uri", "urn:a b", "URI"},
-    {"san-uri", "urn:\xc3\xa9", "URI"},
-    {"san-uri", "TAG:microsoft.com,2022-09-14:SID:{device-id}", "security identifier"},
 };
 
 static void test_rules_across_fields(void **state)
@@ -524,14 +522,14 @@ static void test_subject_sources(void **state)
     f->req.enrollment_type = "Device";
     assert_int_equal(decide(f), PKE_OK);
     assert_string_equal(f->d.subject_cn, f->req.device_id);
-    set(f, "subject-device", "principal");
+    set_list(f, &f->t.subject_device, "subject-device", "CN={principal}");
     assert_int_equal(decide(f), PKE_OK);
     assert_string_equal(f->d.subject_cn, "ada@corp.example");
-    set(f, "subject-full", "device-id");
+    set_list(f, &f->t.subject_full, "subject-full", "CN={device-id}");
     f->req.enrollment_type = "Full";
     assert_int_equal(decide(f), PKE_OK);
     assert_string_equal(f->d.subject_cn, f->req.device_id);
-    f->t.subject_full = POLICY_SOURCE_NONE;
+    set_list(f, &f->t.subject_full, "subject-full", "CN={user-id}");
     refused(f, PKE_POLICY, "subject-value");
 }
 
@@ -577,14 +575,14 @@ static void test_san_uri_is_filled(void **state)
 
     assert_int_equal(decide(f), PKE_OK);
     assert_null(pke_pairs_get(&f->d.san, PKE_SAN_URI));
-    set(f, "san-uri", "urn:x:{device-id}:{ent-dmid}:{device-id}");
+    set(f, "san", "uri:urn:x:{device-id}:{ent-dmid}:{device-id}");
+    f->req.ent_dmid = "0a1b";
     f->req.device_id = "{a-B}";
     assert_int_equal(decide(f), PKE_OK);
-    assert_string_equal(pke_pairs_get(&f->d.san, PKE_SAN_URI), "urn:x:%7Ba-B%7D:{ent-dmid}:%7Ba-B%7D");
+    assert_string_equal(pke_pairs_get(&f->d.san, PKE_SAN_URI), "urn:x:%7Ba-B%7D:0a1b:%7Ba-B%7D");
     f->req.device_id = "{ent-dmid}"; /* a client cannot smuggle a placeholder in */
     assert_int_equal(decide(f), PKE_OK);
-    assert_string_equal(pke_pairs_get(&f->d.san, PKE_SAN_URI),
-                        "urn:x:%7Bent-dmid%7D:{ent-dmid}:%7Bent-dmid%7D");
+    assert_string_equal(pke_pairs_get(&f->d.san, PKE_SAN_URI), "urn:x:%7Bent-dmid%7D:0a1b:%7Bent-dmid%7D");
 }
 
 /* Who is named by somebody of ours goes by that name where there is no UPN; an id of a directory is no name.

@@ -235,21 +235,36 @@ static void test_key_and_hardware(void **state)
 
 static void test_names_are_the_recorded_ones(void **state)
 {
-    struct policy_key key = {.rsa = true, .bits = 2048};
+    struct pke_pair recorded[] = {{"CN", "subject"},
+                                  {"O", "Corp"},
+                                  {"uri", "urn:x:y"},
+                                  {"dns", "a.corp.example"},
+                                  {"sid", "S-1-5-21-1"}};
+    struct pke_pair changed[] = {{"dns", "b.corp.example"}}, foreign[] = {{"CN", "s"}, {"x400", "y"}};
+    struct pke_pairs names = {recorded, 5}, today = {changed, 1}, odd = {foreign, 2};
+    struct policy_identity who = {.principal = "ada@corp.example", .credential = "username"};
+    struct policy_request req = {.identity = &who, .key = {.rsa = true, .bits = 2048}};
     struct policy_decision d;
 
     (void)state;
-    assert_int_equal(policy_renewal_decide(&t, &key, "subject", "urn:x:y", 1000000, arena, &d, &fail),
-                     PKE_OK);
+    assert_int_equal(policy_renewal_decide(&t, &req, &names, 1000000, arena, &d, &fail), PKE_OK);
     assert_string_equal(d.subject_cn, "subject");
-    assert_string_equal(pke_pairs_get(&d.san, PKE_SAN_URI), "urn:x:y");
+    assert_int_equal(d.subject.n, 2);
+    assert_string_equal(d.subject.v[1].value, "Corp");
+    assert_int_equal(d.san.n, 2);
+    assert_string_equal(d.san.v[0].value, "urn:x:y");
+    assert_string_equal(d.sid, "S-1-5-21-1");
     assert_int_equal(d.not_after - d.not_before, t.validity / 1000);
     assert_ptr_equal(d.ekus, &t.ekus);
-    assert_int_equal(policy_renewal_decide(&t, &key, "subject", NULL, 1000000, arena, &d, &fail), PKE_OK);
-    assert_null(pke_pairs_get(&d.san, PKE_SAN_URI));
-    key.bits = 1024;
-    assert_int_equal(policy_renewal_decide(&t, &key, "subject", NULL, 1000000, arena, &d, &fail),
-                     PKE_KEY_WEAK);
+    who.mapped = &today;
+    assert_int_equal(policy_renewal_decide(&t, &req, &names, 1000000, arena, &d, &fail),
+                     PKE_RENEW_INELIGIBLE);
+    assert_string_equal(fail.reason, "renew-identity-changed");
+    who.mapped = NULL;
+    assert_int_equal(policy_renewal_decide(&t, &req, &odd, 1000000, arena, &d, &fail), PKE_RENEW_INELIGIBLE);
+    assert_string_equal(fail.reason, "renew-record");
+    req.key.bits = 1024;
+    assert_int_equal(policy_renewal_decide(&t, &req, &names, 1000000, arena, &d, &fail), PKE_KEY_WEAK);
 }
 
 static void recovery(struct policy_recovery *q, enum pke_err err, const char *reason)

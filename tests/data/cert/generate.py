@@ -9,20 +9,17 @@ import base64
 import os
 import sys
 
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "csr"))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "csr")]
 # pylint: disable=wrong-import-position
+from certlib import (BC_LEAF, CLIENT_AUTH, END, ROOT_VALIDITY, START, URI, V3, aki, basic, dns, eku, key_id,  # noqa: E402
+                     key_usage, san, ski, spki)
 from derlib import (CN, ECDSA_SHA256, bits, ext, generalized, integer, name, octets, oid, printable,  # noqa: E402
                     raw_integer, seq, tlv, utc, utf8)
-
-V3 = b"\xa0\x03\x02\x01\x02"
-START, END = "261101000000Z", "271101000000Z"
-ROOT_VALIDITY = seq(utc("250101000000Z"), utc("450101000000Z"))
-CLIENT_AUTH = "1.3.6.1.5.5.7.3.2"
-
+from full import Full  # noqa: E402
 
 def write(label, data, pem=False):
     with open(os.path.join(HERE, label + ".der"), "wb") as f:
@@ -33,62 +30,26 @@ def write(label, data, pem=False):
                     "-----END CERTIFICATE-----\n")
 
 
-def spki(key):
-    return key.public_key().public_bytes(serialization.Encoding.DER,
-                                         serialization.PublicFormat.SubjectPublicKeyInfo)
-
-
-def key_id(key):
-    from cryptography import x509
-    return x509.SubjectKeyIdentifier.from_public_key(key.public_key()).digest
-
-
-def key_usage(octet, unused):
-    return ext("2.5.29.15", bits(octet, unused), True)
-
-
-def eku(*oids):
-    return ext("2.5.29.37", seq(*[oid(x) for x in oids]))
-
-
-def ski(key):
-    return ext("2.5.29.14", octets(key_id(key)))
-
-
-def aki(key):
-    return ext("2.5.29.35", seq(tlv(0x80, key_id(key))))
-
-
-def basic(ca, pathlen=None):
-    return seq(*([tlv(1, b"\xff")] if ca else []), *([integer(pathlen)] if pathlen is not None else []))
-
-
-BC_LEAF = ext("2.5.29.19", seq(), True)
-URI = tlv(0x86, b"urn:uuid:4d5c8f46-6a4f-4d63-8a4f-0f8ec1a2b3c4")
-
-
-def san(*names, critical=False):
-    return ext("2.5.29.17", seq(*names), critical)
-
-
-def dns(b):
-    return tlv(0x82, b)
-
-
 class Lab:
     def __init__(self):
+        self.serial = self.new_serial()  # of every leaf without a defect in it: the one that was recorded
         self.root = ec.generate_private_key(ec.SECP256R1())
         self.ica = ec.generate_private_key(ec.SECP256R1())
         self.leaf = rsa.generate_private_key(65537, 2048)
         self.leaf_ec = ec.generate_private_key(ec.SECP256R1())
+        self.other_leaf = rsa.generate_private_key(65537, 2048)
         self.rsa1024 = rsa.generate_private_key(65537, 1024)
         self.root_name = name((CN, utf8("Test Root")))
         self.issuer = name((CN, utf8("Test Issuing")))
 
+    @staticmethod
+    def new_serial():
+        return integer(int.from_bytes(b"\x01" + os.urandom(15), "big"))
+
     def cert(self, exts, **k):
         """One certificate; every field can be replaced by raw DER."""
         alg = k.get("alg", ECDSA_SHA256)
-        serial = k.get("serial", integer(int.from_bytes(b"\x01" + os.urandom(15), "big")))
+        serial = k.get("serial", self.serial)
         validity = k.get("validity", seq(utc(START), utc(END)))
         extensions = k.get("extraw", b"" if exts is None else tlv(0xA3, seq(*exts)))
         tbs = seq(k.get("version", V3), serial, alg, k.get("issuer", self.issuer), validity,
@@ -103,11 +64,13 @@ class Lab:
     def authorities(self):
         write("root", self.cert([ext("2.5.29.19", basic(True), True), key_usage(b"\x06", 1), ski(self.root)],
                                 key=self.root, issuer=self.root_name, subject=self.root_name, spki=spki(self.root),
-                                validity=ROOT_VALIDITY), pem=True)
+                                validity=ROOT_VALIDITY, serial=self.new_serial()), pem=True)
         ica = [ext("2.5.29.19", basic(True, 0), True), key_usage(b"\x06", 1), ski(self.ica), aki(self.root)]
         fields = {"key": self.root, "issuer": self.root_name, "subject": self.issuer, "spki": spki(self.ica),
-                  "validity": ROOT_VALIDITY}
+                  "validity": ROOT_VALIDITY, "serial": self.new_serial()}
         write("ica", self.cert(ica, **fields), pem=True)
+        constraints = ext("2.5.29.30", seq(tlv(0xA0, seq(dns(b"example.org")))), True)
+        write("ica-constrained", self.cert(ica + [constraints], **fields), pem=True)
         write("ica-not-ca", self.cert([BC_LEAF] + ica[1:], **fields), pem=True)
         write("ica-no-certsign", self.cert([ica[0], key_usage(b"\x80", 7)] + ica[2:], **fields), pem=True)
         write("ica-no-ski", self.cert([ica[0], ica[1], ica[3]], **fields), pem=True)
@@ -233,9 +196,12 @@ def main():
     lab = Lab()
     lab.authorities()
     write("ok", lab.cert(lab.good()))
-    write("ok_ec", lab.cert([key_usage(b"\x80", 7), eku(CLIENT_AUTH), BC_LEAF, ski(lab.leaf_ec), aki(lab.ica)],
+    write("ok_ec", lab.cert([key_usage(b"\x80", 7), eku(CLIENT_AUTH), BC_LEAF, ski(lab.leaf_ec), aki(lab.ica), san(URI)],
                             spki=spki(lab.leaf_ec)))
-    for group in (lab.fields(), lab.subjects(), lab.extensions(), lab.names()):
+    full = Full(lab)
+    write("ok_full", full.full())
+    for group in (lab.fields(), lab.subjects(), lab.extensions(), lab.names(), full.full_subjects(), full.full_names(),
+                  full.full_extensions()):
         for label, data in group.items():
             write("bad_" + label, data)
 

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Templates with a mistake that only a certificate shows: each is refused when the configuration is loaded, with template, rule
+and reason, before the CA's key is asked for anything (attacks A47); what was in force goes on."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.environ["top_srcdir"], "tests", "lib"))
+import lab as lab_module  # noqa: E402
+import tap  # noqa: E402
+from mdmlab import MdmLab, read_text, write_text  # noqa: E402
+
+LAB = None
+TEMPLATE = ("templates", "device")
+ISSUER = ("issuers", "lab")
+# options -> reason in the sentence, rule
+MISTAKES = {
+    "a URI outside of the issuer's bounds": ({(*TEMPLATE, "san-uri"): "https://elsewhere.example/{device-id}"}, "floor-uri"),
+    "more than fits into a certificate": ({(*ISSUER, "crl-urls"): [f"http://{i}.example/" + "x" * 1000 for i in range(8)],
+                                           (*ISSUER, "ca-issuers-urls"): [f"http://{i}.example/" + "x" * 700 for i in range(3)]},
+                                          "size"),
+    "a principal that is no common name": ({(*TEMPLATE, "allow"): ["x" * 65], (*TEMPLATE, "subject-full"): "principal"},
+                                           "subject-value"),
+}
+
+
+def mistaken(options):
+    for path, value in options.items():
+        LAB.set_option(path, value)
+
+
+def refused_at_reload():
+    before, status = read_text(LAB.config), LAB.status()
+    for name, (options, reason) in MISTAKES.items():
+        signatures = LAB.signatures()
+        mistaken(options)
+        r = LAB.ctl("reload")
+        said = r.out + r.err
+        tap.ok(r.status != 0 and "template device" in said and reason in said, f"{name}: reload refuses, {reason}", str(r))
+        tap.equal(LAB.status()["generation"], status["generation"], f"{name}: the old configuration stays in force")
+        tap.equal(LAB.signatures(), signatures, f"{name}: without a use of the key")
+        LAB.issues_again(f"{name}: and issues")
+        write_text(LAB.config, before)
+
+
+def refused_unless_enabled():
+    """A template that nobody can use is nobody's mistake."""
+    before = read_text(LAB.config)
+    LAB.set_option(("templates", "spare", "issuer"), "lab")
+    for option, value in (("common-name", "Spare"), ("san-uri", "https://elsewhere.example/"), ("validity", "365d"),
+                          ("allow", "['*']"), ("enabled", "no")):
+        LAB.set_option(("templates", "spare", option), value)
+    r = LAB.ctl("reload")
+    tap.equal(r.status, 0, "a template that is not enabled is not tried") or tap.diag(str(r))
+    LAB.set_option(("templates", "spare", "enabled"), "yes")
+    r = LAB.ctl("reload")
+    tap.ok(r.status != 0 and "template spare" in r.out + r.err, "enabled it is", str(r))
+    write_text(LAB.config, before)
+    LAB.ctl("reload", check=True)
+
+
+def refused_at_start():
+    LAB.stop()
+    before = read_text(LAB.config)
+    for name, (options, reason) in MISTAKES.items():
+        mistaken(options)
+        write_text(LAB.log, "")
+        LAB.launch()
+        status = LAB.process.wait(60)
+        log = LAB.read_log()
+        tap.equal(status, 78, f"{name}: the start ends with 78")
+        tap.ok("template device" in log and reason in log, f"{name}: the log says why", log)
+        LAB.stop()
+        write_text(LAB.config, before)
+    LAB.start()
+    LAB.issues_again("and the daemon starts without the mistake")
+
+
+def refused_by_the_ca():
+    """A CA with name constraints, and a template whose names lie outside of them."""
+    LAB.stop()
+    LAB.make_sub_ca("nameConstraints=critical,permitted;URI:.corp.example\n")
+    LAB.set_option((*TEMPLATE, "san-uri"), "urn:x:{device-id}")
+    write_text(LAB.log, "")
+    LAB.launch()
+    tap.equal(LAB.process.wait(60), 78, "against the CA's name constraints: the start ends with 78")
+    log = LAB.read_log()
+    tap.ok("template device" in log and "name-constraint" in log, "and the log says why", log)
+    LAB.stop()
+    LAB.set_option((*TEMPLATE, "san-uri"), "https://mdm.corp.example/{device-id}")
+    LAB.set_option((*ISSUER, "uri-prefixes"), ["https://mdm.corp.example/"])
+    LAB.start()
+    LAB.issues_again("within them it starts and issues")
+
+
+def main():
+    global LAB  # pylint: disable=global-statement
+    if lab_module.missing():
+        tap.skip("templates with mistakes", f"{lab_module.missing()} is not installed")
+        return
+    with MdmLab() as lab:
+        LAB = lab
+        for f in (refused_at_reload, refused_unless_enabled, refused_at_start, refused_by_the_ca):
+            f()
+
+
+tap.run(main)
