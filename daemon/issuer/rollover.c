@@ -70,11 +70,12 @@ static enum pke_err check_gone(struct issuer *is, const struct setup *candidate,
                         old->conf->name, until);
 }
 
-/* Of a switch to come both have to stay: found out now, not when it is due. */
+/* Of a switch to come both have to stay: found out now, not when it is due. A start goes on, and the switch
+ * waits. */
 static enum pke_err check_scheduled(const struct issuer *is, const struct setup *candidate,
                                     struct pke_fail *fail)
 {
-    for (size_t i = 0; i < is->succession.n; i++) {
+    for (size_t i = 0; is->setup && i < is->succession.n; i++) {
         const struct ledger_rollover *row = &is->succession.rows[i];
         if (!row->switched_at && (!setup_ca(candidate, row->from) || !setup_ca(candidate, row->to)))
             return pke_fail_set(fail, PKE_CONFIG, "rollover-issuer", RULE,
