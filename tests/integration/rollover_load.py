@@ -113,7 +113,7 @@ def report(lab, enrollments, nginx, step):
     for e in done:
         name = lab.signer_of(e.der)
         signers[name] = signers.get(name, 0) + 1
-    times = [e.took for e in done]
+    times = sorted(e.took for e in done)
     taken = [nginx.accepts(e.der, e.key) is True for e in done[::step]]
     print(f"requests {len(enrollments)}, certificates {len(done)}, lost {len(enrollments) - len(done)}, "
           f"different {len({e.der for e in done})}")
