@@ -159,7 +159,26 @@ static int refused(const struct ctl_options *o, const struct client_answer *a)
     return CTL_REFUSED;
 }
 
-/* One page; appended to @p all when it is given. *cursor: where to go on, NULL at the end; caller frees. */
+/* What the pages of one question are together: items one after another, counts as sums. */
+static void merge_page(json_t *whole, const json_t *page)
+{
+    const char *key;
+    json_t *v;
+
+    json_object_foreach((json_t *)page, key, v)
+    {
+        json_t *have = json_object_get(whole, key);
+
+        if (json_is_array(have))
+            json_array_extend(have, v);
+        else if (json_is_integer(have) && strcmp(key, "in_flight") != 0)
+            json_integer_set(have, json_integer_value(have) + json_integer_value(v));
+        else
+            json_object_set(whole, key, v);
+    }
+}
+
+/* One page; merged into @p all when it is given. *cursor: where to go on, NULL at the end; caller frees. */
 static int one_page(const struct ctl_options *o, struct pke_bytes body, json_t *all, char **cursor)
 {
     PKE_CLEANUP(pke_buf_done) struct pke_buf target;
@@ -186,7 +205,7 @@ static int one_page(const struct ctl_options *o, struct pke_bytes body, json_t *
     } else if (a.text) {
         fputs(a.text, stdout);
     } else if (all) {
-        json_array_extend(all, json_object_get(a.json, "items"));
+        merge_page(all, a.json);
         *cursor = json_is_string(next) ? pke_strdup(json_string_value(next)) : NULL;
     } else {
         print_answer(o, a.json);
@@ -202,14 +221,12 @@ static int one_page(const struct ctl_options *o, struct pke_bytes body, json_t *
 
 static int all_pages(const struct ctl_options *o)
 {
-    json_t *whole = json_object(), *items = json_array();
+    json_t *whole = json_object();
     char *cursor = NULL;
     int rc;
 
-    json_object_set_new(whole, "items", items);
-    json_object_set_new(whole, "next", json_null());
     do
-        rc = one_page(o, PKE_BYTES(NULL, 0), items, &cursor);
+        rc = one_page(o, PKE_BYTES(NULL, 0), whole, &cursor);
     while (rc == CTL_OK && cursor);
     free(cursor);
     if (rc == CTL_OK)
@@ -218,16 +235,18 @@ static int all_pages(const struct ctl_options *o)
     return rc;
 }
 
-static const char *body_value(const struct ctl_options *o, const char *name)
+static const char *body_value(const struct ctl_options *o, const char *name, const char *cursor)
 {
     const char *word = pke_pairs_get(&o->args, name);
 
+    if (cursor && !strcmp(name, "cursor"))
+        return cursor;
     return word ? word : pke_pairs_get(&o->values, name);
 }
 
 /* {"name": ..., "password": ...}. The text is wiped by the caller, the tree by its allocator. */
 static enum pke_err build_body(const struct ctl_options *o, const struct pke_secret *secret,
-                               struct pke_buf *out, struct pke_fail *fail)
+                               const char *cursor, struct pke_buf *out, struct pke_fail *fail)
 {
     struct pke_bytes s = pke_secret_bytes(secret);
     json_t *j = json_object();
@@ -238,10 +257,10 @@ static enum pke_err build_body(const struct ctl_options *o, const struct pke_sec
     for (const struct verb_arg *a = NULL; !err && (a = verb_arg_next(o->verb, a));) {
         if (a->place != VERB_PLACE_BODY)
             continue;
-        if (a->type != VERB_ARG_SECRET && (value = body_value(o, a->name)))
-            json_object_set_new(j, a->name,
-                                a->type == VERB_ARG_FLAG ? json_boolean(!strcmp(value, "true"))
-                                                         : json_string(value));
+        if (a->type == VERB_ARG_FLAG && body_value(o, a->name, cursor))
+            json_object_set_new(j, a->name, json_true());
+        else if (a->type != VERB_ARG_SECRET && (value = body_value(o, a->name, cursor)))
+            json_object_set_new(j, a->name, json_string(value));
         else if (a->type == VERB_ARG_SECRET && !(err = verb_arg_check(a, s, fail)))
             json_object_set_new(j, a->name, json_stringn((const char *)s.p, s.n));
     }
@@ -254,6 +273,37 @@ static enum pke_err build_body(const struct ctl_options *o, const struct pke_sec
     }
     json_decref(j);
     return err;
+}
+
+static bool has_pages(const struct verb *v)
+{
+    return verb_arg_find(v, VERB_PLACE_BODY, PKE_BYTES("cursor", 6)) != NULL;
+}
+
+/* A change of many things, page by page. What was done is told also when a later page is refused. */
+static int all_changes(const struct ctl_options *o)
+{
+    json_t *whole = json_object();
+    char *cursor = NULL;
+    struct pke_fail fail;
+    int rc;
+
+    do {
+        PKE_CLEANUP(pke_buf_done) struct pke_buf body;
+        PKE_CLEANUP(pke_free_p) char *from = cursor;
+
+        pke_buf_init(&body, BODY_MAX);
+        cursor = NULL;
+        if (build_body(o, NULL, from, &body, &fail) != PKE_OK)
+            rc = say(&fail, CTL_USAGE);
+        else
+            rc = one_page(o, pke_buf_bytes(&body), whole, &cursor);
+    } while (rc == CTL_OK && cursor);
+    free(cursor);
+    if (json_object_size(whole))
+        print_answer(o, whole);
+    json_decref(whole);
+    return rc;
 }
 
 static int run(const struct ctl_options *o)
@@ -270,8 +320,10 @@ static int run(const struct ctl_options *o)
         return say(&fail, CTL_USAGE);
     if (o->wait_ms && strcmp(o->verb->method, "GET") != 0)
         wait_for_daemon(o);
+    if (has_pages(o->verb))
+        return all_changes(o);
     pke_buf_init(&body, BODY_MAX);
-    if (build_body(o, secret, &body, &fail) != PKE_OK)
+    if (build_body(o, secret, NULL, &body, &fail) != PKE_OK)
         rc = say(&fail, CTL_USAGE);
     else
         rc = one_page(o, pke_buf_bytes(&body), NULL, &cursor);

@@ -242,7 +242,7 @@ enum pke_err ctl_options_target(const struct ctl_options *o, const char *cursor,
         verb_pct_encode(pke_bytes_str(p->value), out);
         sep = "&";
     }
-    if (cursor) {
+    if (cursor && verb_arg_find(o->verb, VERB_PLACE_QUERY, PKE_BYTES("cursor", 6))) {
         pke_buf_printf(out, "%scursor=", sep);
         verb_pct_encode(pke_bytes_str(cursor), out);
     }

@@ -75,6 +75,10 @@
       "show one certificate by serial, SHA-1, SHA-256, device or request")                                   \
     X(CERT_CONFIRM, "cert-confirm", "POST", "/v1/certificates/{key}/confirm", "cert confirm", OFFICER,       \
       ISSUER, OBJECT, 15, "say that a certificate was seen in use: it is active, older ones are superseded") \
+    X(CERT_REVOKE, "cert-revoke", "POST", "/v1/certificates/{key}/revoke", "cert revoke", OFFICER, ISSUER,   \
+      OBJECT, 15, "revoke one certificate, or put it on hold")                                               \
+    X(CERT_RELEASE, "cert-release", "POST", "/v1/certificates/{key}/release", "cert release", OFFICER,       \
+      ISSUER, OBJECT, 15, "end the hold of one certificate")                                                 \
     X(DEVICE_LIST, "device-list", "GET", "/v1/devices", "device list", VIEWER, CONTROL, LIST, 5,             \
       "list enrolled devices, newest first")                                                                 \
     X(DEVICE_SHOW, "device-show", "GET", "/v1/devices/{id}", "device show", VIEWER, CONTROL, OBJECT, 5,      \
@@ -89,12 +93,20 @@
       "device allow-recovery", OFFICER, ISSUER, OBJECT, 15, "allow a device one recovery of its enrollment") \
     X(DEVICE_ALLOW_RENEWAL, "device-allow-renewal", "POST", "/v1/devices/{id}/allow-renewal",                \
       "device allow-renewal", OFFICER, ISSUER, OBJECT, 15, "allow a device one renewal before its time")     \
+    X(DEVICE_REVOKE, "device-revoke", "POST", "/v1/devices/{id}/revoke", "device revoke", OFFICER, ISSUER,   \
+      OBJECT, 30, "revoke every certificate of a device, or put them on hold")                               \
+    X(DEVICE_RELEASE_HOLD, "device-release-hold", "POST", "/v1/devices/{id}/release-hold",                   \
+      "device release-hold", OFFICER, ISSUER, OBJECT, 30, "end the hold of every certificate of a device")   \
     X(USER_LIST, "user-list", "GET", "/v1/users", "user list", OFFICER, AUTH, LIST, 5,                       \
       "list the users of the user file")                                                                     \
     X(USER_ADD, "user-add", "POST", "/v1/users", "user add", OFFICER, AUTH, OBJECT, 15,                      \
       "add a user with a password")                                                                          \
     X(USER_REMOVE, "user-remove", "DELETE", "/v1/users/{name}", "user remove", OFFICER, AUTH, OBJECT, 5,     \
       "remove a user")                                                                                       \
+    X(USER_REVOKE, "user-revoke", "POST", "/v1/users/{name}/revoke", "user revoke", OFFICER, ISSUER, OBJECT, \
+      30, "revoke every certificate of a principal, or put them on hold")                                    \
+    X(USER_RELEASE_HOLD, "user-release-hold", "POST", "/v1/users/{name}/release-hold", "user release-hold",  \
+      OFFICER, ISSUER, OBJECT, 30, "end the hold of every certificate of a principal")                       \
     X(TOKEN_MINT, "token-mint", "POST", "/v1/tokens", "token mint", OFFICER, ISSUER, OBJECT, 15,             \
       "make a one-time enrollment token; it is shown once")                                                  \
     X(TOKEN_LIST, "token-list", "GET", "/v1/tokens", "token list", OFFICER, CONTROL, LIST, 5,                \
@@ -103,77 +115,119 @@
       15, "revoke an enrollment token")
 
 /** verb, name, where it stands, type, required, help. Order of rows is the order of words. */
-#define IPC_VERB_ARGS(X)                                                                              \
-    X(ISSUER_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                      \
-    X(ISSUER_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                        \
-    X(ISSUER_SHOW, "name", PATH, NAME, true, "issuer of the configuration")                           \
-    X(ISSUER_SCHEDULE, "name", PATH, NAME, true, "issuer that is to be followed")                     \
-    X(ISSUER_SCHEDULE, "to", BODY, NAME, true, "issuer that takes over")                              \
-    X(ISSUER_SCHEDULE, "at", BODY, TEXT, false, "when, as 2027-03-01T12:00:00Z (at once)")            \
-    X(ISSUER_ACKNOWLEDGE, "name", PATH, NAME, true, "issuer that is to be followed")                  \
-    X(ISSUER_SWITCH, "name", PATH, NAME, true, "issuer that is followed")                             \
-    X(ISSUER_SWITCH, "force", BODY, FLAG, false, "although nobody acknowledged it")                   \
-    X(ISSUER_CANCEL, "name", PATH, NAME, true, "issuer that was to be followed")                      \
-    X(TEMPLATE_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                    \
-    X(TEMPLATE_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                      \
-    X(TEMPLATE_SHOW, "name", PATH, NAME, true, "template of the configuration")                       \
-    X(KEY_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                         \
-    X(KEY_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                           \
-    X(KEY_SHOW, "name", PATH, NAME, true, "key of the configuration")                                 \
-    X(KEY_TEST, "name", PATH, NAME, true, "key of the configuration")                                 \
-    X(KEY_UNLOCK, "name", PATH, NAME, true, "key of the configuration")                               \
-    X(KEY_PAUSE, "name", PATH, NAME, true, "key of the configuration")                                \
-    X(KEY_RESUME, "name", PATH, NAME, true, "key of the configuration")                               \
-    X(REQUEST_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                     \
-    X(REQUEST_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                       \
-    X(REQUEST_LIST, "state", QUERY, STATE, false, "only this state")                                  \
-    X(REQUEST_LIST, "principal", QUERY, TEXT, false, "only this principal")                           \
-    X(REQUEST_LIST, "device", QUERY, TEXT, false, "only this device id")                              \
-    X(REQUEST_LIST, "template", QUERY, NAME, false, "only this template")                             \
-    X(REQUEST_SHOW, "id", PATH, TEXT, true, "request id (TraceId)")                                   \
-    X(REQUEST_APPROVE, "id", PATH, TEXT, true, "request id (TraceId) of the first attempt")           \
-    X(REQUEST_APPROVE, "hours", BODY, COUNT, false, "how long the approval is good for (24)")         \
-    X(REQUEST_DENY, "id", PATH, TEXT, true, "request id (TraceId) of the first attempt")              \
-    X(REQUEST_DENY, "hours", BODY, COUNT, false, "how long further attempts are refused (24)")        \
-    X(CERT_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                        \
-    X(CERT_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                          \
-    X(CERT_LIST, "state", QUERY, STATE, false, "only this state")                                     \
-    X(CERT_LIST, "principal", QUERY, TEXT, false, "only this principal")                              \
-    X(CERT_LIST, "device", QUERY, TEXT, false, "only this device id")                                 \
-    X(CERT_LIST, "template", QUERY, NAME, false, "only this template")                                \
-    X(CERT_SHOW, "key", PATH, TEXT, true, "serial, thumbprint, device id or request id")              \
-    X(CERT_CONFIRM, "key", PATH, TEXT, true, "serial, thumbprint or request id")                      \
-    X(DEVICE_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                      \
-    X(DEVICE_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                        \
-    X(DEVICE_LIST, "state", QUERY, STATE, false, "only this state")                                   \
-    X(DEVICE_LIST, "principal", QUERY, TEXT, false, "only devices of this owner")                     \
-    X(DEVICE_SHOW, "id", PATH, TEXT, true, "device id")                                               \
-    X(DEVICE_SHOW, "provider", QUERY, TEXT, false, "provider of the enrollment; - for none")          \
-    X(DEVICE_RELEASE, "id", PATH, TEXT, true, "device id")                                            \
-    X(DEVICE_RELEASE, "provider", BODY, TEXT, false, "provider of the enrollment; - for none")        \
-    X(DEVICE_BLOCK, "id", PATH, TEXT, true, "device id")                                              \
-    X(DEVICE_BLOCK, "provider", BODY, TEXT, false, "provider of the enrollment; - for none")          \
-    X(DEVICE_UNBLOCK, "id", PATH, TEXT, true, "device id")                                            \
-    X(DEVICE_UNBLOCK, "provider", BODY, TEXT, false, "provider of the enrollment; - for none")        \
-    X(DEVICE_ALLOW_RECOVERY, "id", PATH, TEXT, true, "device id")                                     \
-    X(DEVICE_ALLOW_RECOVERY, "provider", BODY, TEXT, false, "provider of the enrollment; - for none") \
-    X(DEVICE_ALLOW_RECOVERY, "hours", BODY, COUNT, false, "how long it is allowed (24)")              \
-    X(DEVICE_ALLOW_RENEWAL, "id", PATH, TEXT, true, "device id")                                      \
-    X(DEVICE_ALLOW_RENEWAL, "provider", BODY, TEXT, false, "provider of the enrollment; - for none")  \
-    X(DEVICE_ALLOW_RENEWAL, "hours", BODY, COUNT, false, "how long it is allowed (24)")               \
-    X(USER_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                        \
-    X(USER_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                          \
-    X(USER_ADD, "name", BODY, TEXT, true, "name of the user, usually a UPN")                          \
-    X(USER_ADD, "password", BODY, SECRET, true, "password")                                           \
-    X(USER_REMOVE, "name", PATH, TEXT, true, "name of the user")                                      \
-    X(TOKEN_MINT, "user", BODY, TEXT, true, "user that the token enrolls")                            \
-    X(TOKEN_MINT, "type", BODY, STATE, false, "only enrollments of this type: full or device")        \
-    X(TOKEN_MINT, "lifetime", BODY, DURATION, false, "how long it may be used, 1s to 90d (1h)")       \
-    X(TOKEN_MINT, "count", BODY, COUNT, false, "certificates that it is good for (1)")                \
-    X(TOKEN_MINT, "tenant", BODY, NAME, false, "tenant of the configuration")                         \
-    X(TOKEN_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                       \
-    X(TOKEN_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                         \
-    X(TOKEN_LIST, "user", QUERY, TEXT, false, "only tokens of this user")                             \
+#define IPC_VERB_ARGS(X)                                                                                    \
+    X(ISSUER_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                            \
+    X(ISSUER_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                              \
+    X(ISSUER_SHOW, "name", PATH, NAME, true, "issuer of the configuration")                                 \
+    X(ISSUER_SCHEDULE, "name", PATH, NAME, true, "issuer that is to be followed")                           \
+    X(ISSUER_SCHEDULE, "to", BODY, NAME, true, "issuer that takes over")                                    \
+    X(ISSUER_SCHEDULE, "at", BODY, TEXT, false, "when, as 2027-03-01T12:00:00Z (at once)")                  \
+    X(ISSUER_ACKNOWLEDGE, "name", PATH, NAME, true, "issuer that is to be followed")                        \
+    X(ISSUER_SWITCH, "name", PATH, NAME, true, "issuer that is followed")                                   \
+    X(ISSUER_SWITCH, "force", BODY, FLAG, false, "although nobody acknowledged it")                         \
+    X(ISSUER_CANCEL, "name", PATH, NAME, true, "issuer that was to be followed")                            \
+    X(TEMPLATE_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                          \
+    X(TEMPLATE_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                            \
+    X(TEMPLATE_SHOW, "name", PATH, NAME, true, "template of the configuration")                             \
+    X(KEY_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                               \
+    X(KEY_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                                 \
+    X(KEY_SHOW, "name", PATH, NAME, true, "key of the configuration")                                       \
+    X(KEY_TEST, "name", PATH, NAME, true, "key of the configuration")                                       \
+    X(KEY_UNLOCK, "name", PATH, NAME, true, "key of the configuration")                                     \
+    X(KEY_PAUSE, "name", PATH, NAME, true, "key of the configuration")                                      \
+    X(KEY_RESUME, "name", PATH, NAME, true, "key of the configuration")                                     \
+    X(REQUEST_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                           \
+    X(REQUEST_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                             \
+    X(REQUEST_LIST, "state", QUERY, STATE, false, "only this state")                                        \
+    X(REQUEST_LIST, "principal", QUERY, TEXT, false, "only this principal")                                 \
+    X(REQUEST_LIST, "device", QUERY, TEXT, false, "only this device id")                                    \
+    X(REQUEST_LIST, "template", QUERY, NAME, false, "only this template")                                   \
+    X(REQUEST_SHOW, "id", PATH, TEXT, true, "request id (TraceId)")                                         \
+    X(REQUEST_APPROVE, "id", PATH, TEXT, true, "request id (TraceId) of the first attempt")                 \
+    X(REQUEST_APPROVE, "hours", BODY, COUNT, false, "how long the approval is good for (24)")               \
+    X(REQUEST_DENY, "id", PATH, TEXT, true, "request id (TraceId) of the first attempt")                    \
+    X(REQUEST_DENY, "hours", BODY, COUNT, false, "how long further attempts are refused (24)")              \
+    X(CERT_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                              \
+    X(CERT_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                                \
+    X(CERT_LIST, "state", QUERY, STATE, false, "only this state")                                           \
+    X(CERT_LIST, "principal", QUERY, TEXT, false, "only this principal")                                    \
+    X(CERT_LIST, "device", QUERY, TEXT, false, "only this device id")                                       \
+    X(CERT_LIST, "template", QUERY, NAME, false, "only this template")                                      \
+    X(CERT_SHOW, "key", PATH, TEXT, true, "serial, thumbprint, device id or request id")                    \
+    X(CERT_CONFIRM, "key", PATH, TEXT, true, "serial, thumbprint or request id")                            \
+    X(CERT_REVOKE, "key", PATH, TEXT, true, "serial, thumbprint or request id")                             \
+    X(CERT_REVOKE, "reason", BODY, NAME, false, "why, as RFC 5280 names it (unspecified)")                  \
+    X(CERT_REVOKE, "hold", BODY, FLAG, false, "for now: reason certificateHold, which cert release ends")   \
+    X(CERT_REVOKE, "comment", BODY, TEXT, false, "a word for the record")                                   \
+    X(CERT_REVOKE, "dry_run", BODY, FLAG, false, "say what would be revoked, and change nothing")           \
+    X(CERT_RELEASE, "key", PATH, TEXT, true, "serial, thumbprint or request id")                            \
+    X(CERT_RELEASE, "comment", BODY, TEXT, false, "a word for the record")                                  \
+    X(CERT_RELEASE, "dry_run", BODY, FLAG, false, "say what would be released, and change nothing")         \
+    X(DEVICE_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                            \
+    X(DEVICE_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                              \
+    X(DEVICE_LIST, "state", QUERY, STATE, false, "only this state")                                         \
+    X(DEVICE_LIST, "principal", QUERY, TEXT, false, "only devices of this owner")                           \
+    X(DEVICE_SHOW, "id", PATH, TEXT, true, "device id")                                                     \
+    X(DEVICE_SHOW, "provider", QUERY, TEXT, false, "provider of the enrollment; - for none")                \
+    X(DEVICE_RELEASE, "id", PATH, TEXT, true, "device id")                                                  \
+    X(DEVICE_RELEASE, "provider", BODY, TEXT, false, "provider of the enrollment; - for none")              \
+    X(DEVICE_RELEASE, "revoke", BODY, FLAG, false, "revoke its certificates as well")                       \
+    X(DEVICE_RELEASE, "reason", BODY, NAME, false, "with revoke: why (unspecified)")                        \
+    X(DEVICE_RELEASE, "comment", BODY, TEXT, false, "with revoke: a word for the record")                   \
+    X(DEVICE_BLOCK, "id", PATH, TEXT, true, "device id")                                                    \
+    X(DEVICE_BLOCK, "provider", BODY, TEXT, false, "provider of the enrollment; - for none")                \
+    X(DEVICE_BLOCK, "revoke", BODY, FLAG, false, "revoke its certificates as well")                         \
+    X(DEVICE_BLOCK, "reason", BODY, NAME, false, "with revoke: why (unspecified)")                          \
+    X(DEVICE_BLOCK, "comment", BODY, TEXT, false, "with revoke: a word for the record")                     \
+    X(DEVICE_UNBLOCK, "id", PATH, TEXT, true, "device id")                                                  \
+    X(DEVICE_UNBLOCK, "provider", BODY, TEXT, false, "provider of the enrollment; - for none")              \
+    X(DEVICE_ALLOW_RECOVERY, "id", PATH, TEXT, true, "device id")                                           \
+    X(DEVICE_ALLOW_RECOVERY, "provider", BODY, TEXT, false, "provider of the enrollment; - for none")       \
+    X(DEVICE_ALLOW_RECOVERY, "hours", BODY, COUNT, false, "how long it is allowed (24)")                    \
+    X(DEVICE_ALLOW_RENEWAL, "id", PATH, TEXT, true, "device id")                                            \
+    X(DEVICE_ALLOW_RENEWAL, "provider", BODY, TEXT, false, "provider of the enrollment; - for none")        \
+    X(DEVICE_ALLOW_RENEWAL, "hours", BODY, COUNT, false, "how long it is allowed (24)")                     \
+    X(DEVICE_REVOKE, "id", PATH, TEXT, true, "device id")                                                   \
+    X(DEVICE_REVOKE, "provider", BODY, TEXT, false, "only this provider's; - for none")                     \
+    X(DEVICE_REVOKE, "reason", BODY, NAME, false, "why, as RFC 5280 names it (unspecified)")                \
+    X(DEVICE_REVOKE, "hold", BODY, FLAG, false, "for now: reason certificateHold, which release-hold ends") \
+    X(DEVICE_REVOKE, "comment", BODY, TEXT, false, "a word for the record")                                 \
+    X(DEVICE_REVOKE, "dry_run", BODY, FLAG, false, "say what would be changed, and change nothing")         \
+    X(DEVICE_REVOKE, "count", BODY, COUNT, false, "how many it must be; needed for more than 10")           \
+    X(DEVICE_REVOKE, "cursor", BODY, CURSOR, false, "go on where a page ended")                             \
+    X(DEVICE_RELEASE_HOLD, "id", PATH, TEXT, true, "device id")                                             \
+    X(DEVICE_RELEASE_HOLD, "provider", BODY, TEXT, false, "only this provider's; - for none")               \
+    X(DEVICE_RELEASE_HOLD, "comment", BODY, TEXT, false, "a word for the record")                           \
+    X(DEVICE_RELEASE_HOLD, "dry_run", BODY, FLAG, false, "say what would be changed, and change nothing")   \
+    X(DEVICE_RELEASE_HOLD, "count", BODY, COUNT, false, "how many it must be; needed for more than 10")     \
+    X(DEVICE_RELEASE_HOLD, "cursor", BODY, CURSOR, false, "go on where a page ended")                       \
+    X(USER_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                              \
+    X(USER_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                                \
+    X(USER_ADD, "name", BODY, TEXT, true, "name of the user, usually a UPN")                                \
+    X(USER_ADD, "password", BODY, SECRET, true, "password")                                                 \
+    X(USER_REMOVE, "name", PATH, TEXT, true, "name of the user")                                            \
+    X(USER_REVOKE, "name", PATH, TEXT, true, "principal, as the certificates record it")                    \
+    X(USER_REVOKE, "user_id", BODY, TEXT, false, "only those of this immutable user id")                    \
+    X(USER_REVOKE, "reason", BODY, NAME, false, "why, as RFC 5280 names it (unspecified)")                  \
+    X(USER_REVOKE, "hold", BODY, FLAG, false, "for now: reason certificateHold, which release-hold ends")   \
+    X(USER_REVOKE, "comment", BODY, TEXT, false, "a word for the record")                                   \
+    X(USER_REVOKE, "dry_run", BODY, FLAG, false, "say what would be changed, and change nothing")           \
+    X(USER_REVOKE, "count", BODY, COUNT, false, "how many it must be; needed for more than 10")             \
+    X(USER_REVOKE, "cursor", BODY, CURSOR, false, "go on where a page ended")                               \
+    X(USER_RELEASE_HOLD, "name", PATH, TEXT, true, "principal, as the certificates record it")              \
+    X(USER_RELEASE_HOLD, "user_id", BODY, TEXT, false, "only those of this immutable user id")              \
+    X(USER_RELEASE_HOLD, "comment", BODY, TEXT, false, "a word for the record")                             \
+    X(USER_RELEASE_HOLD, "dry_run", BODY, FLAG, false, "say what would be changed, and change nothing")     \
+    X(USER_RELEASE_HOLD, "count", BODY, COUNT, false, "how many it must be; needed for more than 10")       \
+    X(USER_RELEASE_HOLD, "cursor", BODY, CURSOR, false, "go on where a page ended")                         \
+    X(TOKEN_MINT, "user", BODY, TEXT, true, "user that the token enrolls")                                  \
+    X(TOKEN_MINT, "type", BODY, STATE, false, "only enrollments of this type: full or device")              \
+    X(TOKEN_MINT, "lifetime", BODY, DURATION, false, "how long it may be used, 1s to 90d (1h)")             \
+    X(TOKEN_MINT, "count", BODY, COUNT, false, "certificates that it is good for (1)")                      \
+    X(TOKEN_MINT, "tenant", BODY, NAME, false, "tenant of the configuration")                               \
+    X(TOKEN_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                             \
+    X(TOKEN_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                               \
+    X(TOKEN_LIST, "user", QUERY, TEXT, false, "only tokens of this user")                                   \
     X(TOKEN_REVOKE, "id", PATH, HANDLE, true, "id of the token, not its text")
 
 enum verb_id {
@@ -207,8 +261,8 @@ enum verb_arg_type {
     VERB_ARG_COUNT,    /* 1..999999999, decimal */
     VERB_ARG_DURATION, /* of base/timefmt.h, as 90s */
     VERB_ARG_HANDLE,   /* 1..32 lower-case hexadecimal digits: never the text of a token, typed by mistake */
-    VERB_ARG_CURSOR,   /* 1..256 printable ASCII characters; opaque */
     VERB_ARG_FLAG,     /* true or false: in JSON a boolean, of pkienrollctl an option without a value */
+    VERB_ARG_CURSOR,   /* 1..256 printable ASCII characters; opaque */
     VERB_ARG_SECRET, /* 1..1024 bytes UTF-8 without control characters; never in a path, a log or the audit */
 };
 
@@ -263,7 +317,8 @@ const struct verb_arg *verb_arg_find(const struct verb *v, enum verb_place place
  * secret. */
 bool verb_arg_is_word(const struct verb_arg *a);
 
-/** An argument that pkienrollctl takes as --name VALUE: what is neither a word nor a secret. */
+/** An argument that pkienrollctl takes as --name VALUE, of a flag --name; '-' for each '_' of the name: what
+ * is neither a word nor a secret. */
 bool verb_arg_is_option(const struct verb_arg *a);
 
 /** PKE_OK, or PKE_MALFORMED saying what the argument must look like (never repeating the value). */

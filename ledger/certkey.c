@@ -38,7 +38,60 @@ size_t certkey_serial(const char *digits, size_t n, uint8_t out[STORE_DIGEST])
     return n && pke_hex_decode(PKE_BYTES(even, n + odd), out, &size) ? size : 0;
 }
 
-/* Two rows: a serial of two issuers. */
+/* Digit by digit: out = out * 10 + digit, big endian, in the last *n octets of @p wide. */
+static bool decimal_digit(uint8_t wide[STORE_SERIAL_MAX], size_t *n, unsigned carry)
+{
+    for (size_t i = 0; i < *n; i++) {
+        uint8_t *octet = &wide[STORE_SERIAL_MAX - 1 - i];
+
+        carry += 10u * *octet;
+        *octet = (uint8_t)carry;
+        carry >>= 8;
+    }
+    if (carry && *n == STORE_SERIAL_MAX)
+        return false;
+    if (carry)
+        wide[STORE_SERIAL_MAX - ++*n] = (uint8_t)carry;
+    return true;
+}
+
+static size_t decimal(const char *digits, uint8_t out[STORE_DIGEST])
+{
+    uint8_t wide[STORE_SERIAL_MAX] = {0};
+    size_t n = 0;
+
+    if (!*digits)
+        return 0;
+    for (; *digits; digits++)
+        if (*digits < '0' || *digits > '9' || !decimal_digit(wide, &n, (unsigned)(*digits - '0')))
+            return 0;
+    memcpy(out, wide + STORE_SERIAL_MAX - n, n);
+    return n;
+}
+
+size_t certkey_number(const char *key, uint8_t out[STORE_DIGEST])
+{
+    static const char prefix[] = "decimal:";
+    char digits[2 * STORE_DIGEST];
+
+    if (strncmp(key, prefix, sizeof prefix - 1) == 0)
+        return decimal(key + sizeof prefix - 1, out);
+    return certkey_serial(digits, certkey_digits(key, digits), out);
+}
+
+/* A serial of several issuers: which they are. */
+static enum pke_err ambiguous(struct query *q, const uint8_t first[STORE_DIGEST], struct pke_fail *fail)
+{
+    char one[2 * STORE_DIGEST + 1], two[2 * STORE_DIGEST + 1];
+    struct pke_bytes second = query_col_borrow(q, 0);
+
+    pke_hex(PKE_BYTES(first, STORE_DIGEST), false, one);
+    pke_hex(PKE_BYTES(second.p, second.n < STORE_DIGEST ? second.n : STORE_DIGEST), false, two);
+    return pke_fail_set(fail, PKE_EXISTS, "serial-ambiguous", STORE_RULE_REQUEST,
+                        "several issuers gave out this serial: name one certificate by its SHA-256, %s, %s%s",
+                        one, two, query_row(q) ? " and others" : "");
+}
+
 static enum pke_err only(struct query *q, uint8_t ret[STORE_DIGEST], struct pke_fail *fail)
 {
     struct pke_bytes sha256;
@@ -52,10 +105,7 @@ static enum pke_err only(struct query *q, uint8_t ret[STORE_DIGEST], struct pke_
     }
     sha256 = query_col_borrow(q, 0);
     memcpy(ret, sha256.p, sha256.n < STORE_DIGEST ? sha256.n : STORE_DIGEST); /* the table's CHECK */
-    if (query_row(q))
-        return pke_fail_set(fail, PKE_EXISTS, "serial-ambiguous", STORE_RULE_REQUEST,
-                            "two issuers gave out this serial: name the certificate by its thumbprint");
-    return query_result(q, fail);
+    return query_row(q) ? ambiguous(q, ret, fail) : query_result(q, fail);
 }
 
 static enum pke_err by_blob(struct ledger *l, enum writer_statement id, struct pke_bytes key,
@@ -88,7 +138,7 @@ enum pke_err ledger_name_certificate(struct ledger *l, const char *key, uint8_t 
         err = by_blob(l, WRITER_CERT_BY_SHA256, PKE_BYTES(raw, size), ret, fail);
     else if (n == 2 * STORE_FINGERPRINT && pke_hex_decode(PKE_BYTES(digits, n), raw, &size))
         err = by_blob(l, WRITER_CERT_BY_SHA1, PKE_BYTES(raw, size), ret, fail);
-    if (err == PKE_NOT_FOUND && (size = certkey_serial(digits, n, raw)) > 0)
+    if (err == PKE_NOT_FOUND && (size = certkey_number(key, raw)) > 0)
         err = by_blob(l, WRITER_CERT_BY_SERIAL, PKE_BYTES(raw, size), ret, fail);
     return err == PKE_NOT_FOUND ? by_request(l, key, ret, fail) : err;
 }

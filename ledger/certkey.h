@@ -15,4 +15,7 @@ size_t certkey_digits(const char *key, char out[STORE_DIGEST * 2]);
 /** A number as the ledger stores serials: no leading zero octet. Returns its length, 0 when it is none. */
 size_t certkey_serial(const char *digits, size_t n, uint8_t out[STORE_DIGEST]);
 
+/** "decimal:123", or hexadecimal digits: the serial as the ledger stores it; 0: @p key is no number. */
+size_t certkey_number(const char *key, uint8_t out[STORE_DIGEST]);
+
 #endif

@@ -10,7 +10,7 @@
 
 /* The certificate that an intent renews. */
 struct renewed {
-    int64_t id, superseded_at, released_at;
+    int64_t id, superseded_at, released_at, revoked_at;
 };
 
 static enum pke_err ineligible(struct pke_fail *fail, const char *reason, const char *text)
@@ -30,15 +30,18 @@ static enum pke_err find_renewed(struct ledger *l, const struct ledger_intent *i
         err = query_result(&q, fail);
         return err != PKE_OK ? err
                              : ineligible(fail, "renewed-certificate",
-                                          "the certificate to be renewed is not one of ours, or was revoked");
+                                          "the certificate to be renewed is not one of ours");
     }
-    *ret = (struct renewed){query_col_int(&q, 0), query_col_int(&q, 1), query_col_int(&q, 2)};
+    *ret = (struct renewed){query_col_int(&q, 0), query_col_int(&q, 1), query_col_int(&q, 2),
+                            query_col_int(&q, 3)};
     return PKE_OK;
 }
 
 static enum pke_err check_renewed(const struct ledger_intent *in, const struct renewed *r,
                                   struct pke_fail *fail)
 {
+    if (r->revoked_at)
+        return ineligible(fail, "renew-revoked", "the certificate to be renewed is revoked");
     if (r->released_at)
         return ineligible(fail, "renew-released", "the device was released from the certificate's owner");
     if (r->superseded_at && !in->allow_superseded)
@@ -101,5 +104,8 @@ enum pke_err gate_issued(struct ledger *l, int64_t id, bool renewal, struct pke_
     if (renewal && query_col_int(&q, 1))
         return pke_fail_set(fail, PKE_DENIED, "device-released", STORE_RULE_DEVICE,
                             "the device was released meanwhile");
+    if (renewal && query_col_int(&q, 2))
+        return pke_fail_set(fail, PKE_DENIED, "renew-revoked", RULE_RENEWAL,
+                            "the certificate that it renews was revoked meanwhile");
     return PKE_OK;
 }

@@ -17,6 +17,7 @@
 #include "base/list.h"
 #include "ledger/admission.h"
 #include "ledger/device.h"
+#include "ledger/revoke.h"
 #include "ledger/ticket.h"
 #include "ledger/token.h"
 
@@ -106,12 +107,12 @@ struct ledger_intent {
  * this tenant and issuer is used ("token-used" all of them); PKE_DENIED when the admission is not granted to
  * this identity, device and template, expired, or used
  * ("admission-unusable"), or the permission is not there any more ("device-permission"); PKE_RENEW_INELIGIBLE
- * when the certificate to be renewed was not issued to this tenant or was revoked ("renewed-certificate");
- * PKE_DENIED when @p in->ticket does not wait any more ("ticket-ended"); PKE_EXISTS when the same request
- * waits for the key as a ticket that is not @p in->ticket ("ticket-waits"), or when another intent holds the
- * idempotency key's live slot (an issued request does not: whether its certificate still answers is the
- * caller's retry window, see ledger_find_key()); PKE_INTERNAL when the serial or the request id exists;
- * PKE_LIMIT; PKE_STORE_DOWN.
+ * when the certificate to be renewed was not issued to this tenant ("renewed-certificate") or is revoked or
+ * on hold ("renew-revoked"); PKE_DENIED when @p in->ticket does not wait any more ("ticket-ended");
+ * PKE_EXISTS when the same request waits for the key as a ticket that is not @p in->ticket ("ticket-waits"),
+ * or when another intent holds the idempotency key's live slot (an issued request does not: whether its
+ * certificate still answers is the caller's retry window, see ledger_find_key()); PKE_INTERNAL when the
+ * serial or the request id exists; PKE_LIMIT; PKE_STORE_DOWN.
  */
 enum pke_err ledger_intent(struct ledger *l, const struct ledger_intent *in, struct pke_fail *fail);
 
@@ -121,9 +122,10 @@ enum pke_err ledger_intent(struct ledger *l, const struct ledger_intent *in, str
  * keeps owner, EntDMID and HWDevID. A device recorded without a provider becomes this provider's.
  * @return PKE_OK; PKE_NOT_FOUND when there is no such intent; PKE_DENIED when the device was blocked
  * meanwhile
- *         ("device-blocked") or, for a renewal, released ("device-released"): nothing changes, the
- * certificate must not be given out, and the caller records ledger_failed(); PKE_INTERNAL when the
- * certificate does not hold exactly the TBS of the intent; PKE_STORE_DOWN.
+ * ("device-blocked") or, for a renewal, released ("device-released"), or the certificate that it renews was
+ * revoked or put on hold ("renew-revoked"): nothing changes, the certificate must not be given out, and the
+ * caller records ledger_failed(); PKE_INTERNAL when the certificate does not hold exactly the TBS of the
+ * intent; PKE_STORE_DOWN.
  */
 enum pke_err ledger_issued(struct ledger *l, const char *request_id, struct pke_bytes certificate, int64_t at,
                            struct pke_fail *fail);
@@ -192,8 +194,8 @@ enum pke_err ledger_find_certificate(struct ledger *l, const uint8_t sha256[32],
 
 /**
  * SHA-256 of the issued certificate that an operator names: by SHA-256 or SHA-1 thumbprint, serial or request
- * id, in this order, in hex of any case with colons or spaces. PKE_NOT_FOUND; PKE_EXISTS when two issuers
- * gave out the serial.
+ * id, in this order, in hex of any case with colons or spaces; a serial also as "decimal:123". PKE_NOT_FOUND;
+ * PKE_EXISTS when two issuers gave out the serial: the text has the thumbprints.
  */
 enum pke_err ledger_name_certificate(struct ledger *l, const char *key, uint8_t ret[32],
                                      struct pke_fail *fail);

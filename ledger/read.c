@@ -106,6 +106,21 @@ static int load_waiting(struct query *q, int col, struct pke_arena *arena, struc
     return col + 7;
 }
 
+static int load_revocation(struct query *q, int col, struct pke_arena *arena,
+                           struct ledger_row_revocation *ret)
+{
+    if (query_col_borrow(q, col + 1).p) {
+        ret->reason = ledger_reason_text(query_col_int(q, col));
+        ret->is_hold = query_col_int(q, col) == LEDGER_REASON_HOLD;
+    }
+    ret->by = query_col_text(q, col + 1, arena);
+    ret->comment = query_col_text(q, col + 2, arena);
+    ret->at = query_col_int(q, col + 3);
+    ret->released_at = query_col_int(q, col + 4);
+    ret->released_by = query_col_text(q, col + 5, arena);
+    return col + 6;
+}
+
 /* In the order of READER_COLUMNS. */
 static enum pke_err row_load(struct query *q, struct pke_arena *arena, struct ledger_row *ret,
                              struct pke_fail *fail)
@@ -145,6 +160,7 @@ static enum pke_err row_load(struct query *q, struct pke_arena *arena, struct le
     ret->revoked_at = query_col_int(q, col++);
     col = load_approval(q, col, arena, &ret->approval);
     col = load_waiting(q, col, arena, &ret->waiting);
+    col = load_revocation(q, col, arena, &ret->revocation);
     ret->certificate = query_col_bytes(q, col++, arena);
     ret->request = query_col_bytes(q, col++, arena);
     return PKE_OK;
@@ -201,7 +217,7 @@ enum pke_err ledger_cert_show(struct ledger_reader *r, const char *key, struct p
         err = show_blob(r, READER_BY_SHA256, PKE_BYTES(raw, size), arena, ret, fail);
     else if (n == 2 * STORE_FINGERPRINT && pke_hex_decode(PKE_BYTES(digits, n), raw, &size))
         err = show_blob(r, READER_BY_SHA1, PKE_BYTES(raw, size), arena, ret, fail);
-    if (err == PKE_NOT_FOUND && (size = certkey_serial(digits, n, raw)) > 0)
+    if (err == PKE_NOT_FOUND && (size = certkey_number(key, raw)) > 0)
         err = show_blob(r, READER_BY_SERIAL, PKE_BYTES(raw, size), arena, ret, fail);
     for (size_t i = 0; err == PKE_NOT_FOUND && i < PKE_LEN(by_text); i++)
         err = show_text(r, by_text[i], key, arena, ret, fail);
@@ -280,6 +296,8 @@ static void list_from(const struct ledger_filter *f, struct pke_buf *sql)
         (void)pke_buf_add_str(sql, READER_FROM_APPROVALS " WHERE a.state = ?");
     else if (f->state && is_waiting(f->state))
         (void)pke_buf_add_str(sql, READER_FROM_TICKETS " WHERE t.state = ?");
+    else if (life && life_is_revocation(f->state) && !f->principal && !f->device_id)
+        (void)pke_buf_printf(sql, READER_FROM_REVOCATIONS " WHERE %s", life);
     else if (life)
         (void)pke_buf_printf(sql, READER_FROM " WHERE r.state = 'issued' AND %s", life);
     else
@@ -378,11 +396,9 @@ enum pke_err ledger_counts(struct ledger_reader *r, struct ledger_counts *ret, s
     const struct {
         const char *state;
         uint64_t *n;
-    } counters[] = {{"issued", &ret->issued},
-                    {"intent", &ret->intent},
-                    {"failed", &ret->failed},
-                    {"refused", &ret->refused},
-                    {"abandoned", &ret->abandoned}};
+    } counters[] = {{"issued", &ret->issued},   {"intent", &ret->intent},       {"failed", &ret->failed},
+                    {"refused", &ret->refused}, {"abandoned", &ret->abandoned}, {"revoked", &ret->revoked},
+                    {"held", &ret->held}};
     enum pke_err err;
 
     *ret = (struct ledger_counts){0};

@@ -12,6 +12,7 @@
 #include "base/list.h"
 #include "ledger/admission.h"
 #include "ledger/device.h"
+#include "ledger/revoke.h"
 #include "ledger/token.h"
 
 struct ledger_reader;
@@ -41,6 +42,15 @@ struct ledger_waiting {
     int64_t waiting_at, expires_at, finished_at; /* ms */
 };
 
+/** A certificate that is or was revoked (ledger/revoke.h). */
+struct ledger_row_revocation {
+    const char *reason; /* RFC 5280 5.3.1; NULL: it never was */
+    bool is_hold;
+    const char *by, *comment;
+    int64_t at, released_at; /* ms; released_at: its hold ended */
+    const char *released_by;
+};
+
 /** One request, joined with its certificate. Strings in the caller's arena; absent = NULL or empty. */
 struct ledger_row {
     const char *request_id, *state; /* "intent" "issued" "failed" "abandoned" "refused" */
@@ -59,12 +69,13 @@ struct ledger_row {
     int64_t confirmed_at, superseded_at, revoked_at; /* ms, 0 = not */
     struct ledger_approval approval;
     struct ledger_waiting waiting;
+    struct ledger_row_revocation revocation;
     struct pke_bytes certificate, request;
 };
 
 /**
- * What an issued certificate is at @p now (seconds): "revoked", "superseded", "expired", "active" (its use
- * was seen) or "unconfirmed", the first that holds. Static text.
+ * What an issued certificate is at @p now (seconds): "revoked", "held", "superseded", "expired", "active"
+ * (its use was seen) or "unconfirmed", the first that holds. Static text.
  */
 const char *ledger_life(const struct ledger_row *row, int64_t now);
 
@@ -93,7 +104,8 @@ enum pke_err ledger_request_show(struct ledger_reader *r, const char *request_id
 /**
  * One issued certificate by what people have at hand. Tried in this order, the first that is found wins:
  *  1. SHA-256 thumbprint, 64 hex digits      3. serial, 1..40 hex digits, leading zeros tolerated
- *  2. SHA-1 thumbprint, 40 hex digits        4. device id        5. request id
+ *  2. SHA-1 thumbprint, 40 hex digits           or "decimal:" and decimal digits
+ *  4. device id        5. request id
  * Hex is any case; colons and spaces in it are ignored. A device, and a serial that two issuers gave out,
  * yield the newest certificate. PKE_NOT_FOUND.
  */
@@ -128,9 +140,9 @@ enum pke_err ledger_device_show(struct ledger_reader *r, const char *tenant, con
                                 const char *device_id, int64_t now, struct pke_arena *arena,
                                 struct ledger_device *ret, struct pke_fail *fail);
 
-/** Counts for status: requests by state. */
+/** Counts for status: requests by state; certificates that are revoked for good, and those on hold. */
 struct ledger_counts {
-    uint64_t issued, intent, failed, refused, abandoned, audit;
+    uint64_t issued, intent, failed, refused, abandoned, audit, revoked, held;
 };
 enum pke_err ledger_counts(struct ledger_reader *r, struct ledger_counts *ret, struct pke_fail *fail);
 

@@ -10,7 +10,7 @@
 const char *ledger_life(const struct ledger_row *row, int64_t now)
 {
     if (row->revoked_at)
-        return "revoked";
+        return row->revocation.is_hold ? "held" : "revoked";
     if (row->superseded_at)
         return "superseded";
     if (row->not_after < now)
@@ -22,7 +22,8 @@ const char *ledger_life(const struct ledger_row *row, int64_t now)
 const char *life_condition(const char *state)
 {
     static const char *const conditions[][2] = {
-        {"revoked", "(c.revoked_at <> 0 AND ? <> 0)"},
+        {"revoked", "(v.released_at = 0 AND v.reason <> 6 AND ? <> 0)"},
+        {"held", "(v.released_at = 0 AND v.reason = 6 AND ? <> 0)"},
         {"superseded", "(c.revoked_at = 0 AND c.superseded_at <> 0 AND ? <> 0)"},
         {"expired", "(c.revoked_at = 0 AND c.superseded_at = 0 AND c.not_after < ?)"},
         {"active", "(c.revoked_at = 0 AND c.superseded_at = 0 AND c.not_after >= ? AND c.confirmed_at <> 0)"},
@@ -34,6 +35,11 @@ const char *life_condition(const char *state)
         if (strcmp(conditions[i][0], state) == 0)
             return conditions[i][1];
     return NULL;
+}
+
+bool life_is_revocation(const char *state)
+{
+    return strcmp(state, "revoked") == 0 || strcmp(state, "held") == 0;
 }
 
 const char *ledger_device_state(const struct ledger_device *device)

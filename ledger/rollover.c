@@ -124,3 +124,14 @@ enum pke_err ledger_issuer_life(struct ledger *l, struct pke_bytes issuer_id, in
     *not_after = query_row(&q) ? query_col_int(&q, 0) : 0;
     return query_result(&q, fail);
 }
+
+enum pke_err ledger_issuers_alive(struct ledger *l, int64_t now, struct pke_arena *arena,
+                                  struct pke_blobs *ids, struct pke_fail *fail)
+{
+    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_ISSUERS_ALIVE);
+
+    query_int(&q, now);
+    while (query_row(&q))
+        pke_blobs_add(ids, arena, query_col_borrow(&q, 0));
+    return query_result(&q, fail);
+}

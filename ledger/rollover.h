@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/list.h"
 
 /** Times are milliseconds since 1970 UTC; 0: it did not happen. Whoever did it is NULL then. */
 struct ledger_rollover {
@@ -45,5 +46,10 @@ enum pke_err ledger_rollover_change(struct ledger *l, enum ledger_rollover_chang
  */
 enum pke_err ledger_issuer_life(struct ledger *l, struct pke_bytes issuer_id, int64_t *not_after,
                                 struct pke_fail *fail);
+
+/** The ids of all issuers with a certificate that is valid after @p now, seconds, added to @p ids. Goes
+ * through an index of all certificates: for the start. */
+enum pke_err ledger_issuers_alive(struct ledger *l, int64_t now, struct pke_arena *arena,
+                                  struct pke_blobs *ids, struct pke_fail *fail);
 
 #endif

@@ -218,19 +218,30 @@ static const char tables_4[] =
 
     /*
      * Revocation: certificate.revoked_at says that it is revoked now. A row here is one certificate that is
-     * or was revoked, as CRLs need it; "change" orders the changes of an issuer's certificates, so that a
-     * delta is what changed after its base. released_at: a hold that ended.
+     * or was revoked, as CRLs need it; "change" orders the changes, so that a delta is what changed after its
+     * base. revoked_at is since when, changed_at when it was last changed, "audit" the row that recorded
+     * that. released_at: a hold that ended.
      */
     "CREATE TABLE revocation ("
     "  request INTEGER PRIMARY KEY REFERENCES certificate (request),"
     "  issuer_id BLOB NOT NULL, serial BLOB NOT NULL, not_after INTEGER NOT NULL,"
     "  change INTEGER NOT NULL UNIQUE,"
-    "  reason INTEGER NOT NULL CHECK (reason BETWEEN 0 AND 10 AND reason <> 7),"
-    "  revoked_at INTEGER NOT NULL, revoked_by TEXT NOT NULL, comment TEXT,"
+    "  reason INTEGER NOT NULL CHECK (reason BETWEEN 0 AND 10 AND reason NOT IN (7, 8)),"
+    "  revoked_at INTEGER NOT NULL CHECK (revoked_at <> 0), revoked_by TEXT NOT NULL, comment TEXT,"
     "  released_at INTEGER NOT NULL DEFAULT 0, released_by TEXT,"
-    "  CHECK ((released_at = 0) = (released_by IS NULL))"
+    "  changed_at INTEGER NOT NULL, audit INTEGER NOT NULL,"
+    "  CHECK ((released_at = 0) = (released_by IS NULL)),"
+    "  CHECK (released_at = 0 OR reason = 6)"
     ") STRICT;"
     "CREATE INDEX revocation_issuer ON revocation (issuer_id, change);"
+    "INSERT INTO counter VALUES ('revoked',0),('held',0);"
+    "CREATE TRIGGER revocation_added AFTER INSERT ON revocation BEGIN"
+    "  UPDATE counter SET n = n + 1 WHERE state = iif(new.reason = 6, 'held', 'revoked'); END;"
+    "CREATE TRIGGER revocation_moved AFTER UPDATE OF reason, released_at ON revocation BEGIN"
+    "  UPDATE counter SET n = n - 1"
+    "    WHERE old.released_at = 0 AND state = iif(old.reason = 6, 'held', 'revoked');"
+    "  UPDATE counter SET n = n + 1"
+    "    WHERE new.released_at = 0 AND state = iif(new.reason = 6, 'held', 'revoked'); END;"
 
     /* one row per CRL ever signed: a number is given out once, durable before the key is touched */
     "CREATE TABLE crl ("

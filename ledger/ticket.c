@@ -140,7 +140,10 @@ static enum pke_err load(struct ledger *l, struct query *q, struct pke_arena *ar
                                   .subject = query_col_text(q, 19, arena),
                                   .ent_dmid = query_col_text(q, 20, arena),
                                   .certificate = query_col_bytes(q, 21, arena),
-                                  .issuer_id = query_col_bytes(q, 22, arena)};
+                                  .revoked_at = query_col_int(q, 22),
+                                  .released_at = query_col_int(q, 23),
+                                  .blocked_at = query_col_int(q, 24),
+                                  .issuer_id = query_col_bytes(q, 25, arena)};
     if (token)
         ret->fail.err = pke_err_from_token(token);
     copy_text(q, 14, ret->fail.reason, sizeof ret->fail.reason);

@@ -22,6 +22,8 @@ struct ledger_ticket {
     const char *result_id, *serial_hex, *subject, *ent_dmid;
     struct pke_bytes issuer_id; /* SHA-1 of the certificate of the result's issuer */
     struct pke_bytes certificate;
+    int64_t revoked_at, released_at; /* not 0: it must not be given out any more, */
+    int64_t blocked_at;              /* nor while its device is blocked */
 };
 
 #endif

@@ -12,6 +12,7 @@ struct walk {
     struct pke_arena *arena; /* emptied for each row */
     struct ledger_verdict *verdict;
     uint8_t prev[STORE_DIGEST];
+    uint64_t revocations; /* changes that are the newest of their certificate */
 };
 
 static void blame(struct ledger_verdict *v, int64_t seq, const char *problem)
@@ -57,11 +58,55 @@ static enum pke_err check_issued(struct walk *w, const struct audit_row *row, st
         return query_result(&q, fail);
     }
     audit_sha256(query_col_borrow(&q, 0), digest);
-    if (pke_bytes_eq(PKE_BYTES(digest, sizeof digest), row->digest))
+    if (query_col_int(&q, 1))
+        blame(w->verdict, row->seq,
+              "the certificate recorded here is revoked or not, against its revocation");
+    else if (pke_bytes_eq(PKE_BYTES(digest, sizeof digest), row->digest))
         w->verdict->certificates++;
     else
         blame(w->verdict, row->seq, "the certificate recorded here was changed");
     return PKE_OK;
+}
+
+static bool says_reason(const struct audit_row *row, int64_t reason)
+{
+    static const char before[] = "{\"reason\":\"";
+    const char *text = ledger_reason_text(reason), *detail = row->detail ? row->detail : "";
+    size_t n = strlen(text);
+
+    return strncmp(detail, before, sizeof before - 1) == 0 &&
+           strncmp(detail + sizeof before - 1, text, n) == 0 && detail[sizeof before - 1 + n] == '"';
+}
+
+/*
+ * A change of a revocation: the newest of its certificate stands in the ledger as this row says, one that was
+ * followed by another is known by the later row's number.
+ */
+static enum pke_err check_revocation(struct walk *w, const struct audit_row *row, struct pke_fail *fail)
+{
+    PKE_CLEANUP(query_done) struct query q = query_start(&w->r->store, READER_REVOCATION_OF);
+    int64_t reason;
+    bool held = strcmp(row->event, "held") == 0, released = strcmp(row->event, "hold-released") == 0;
+
+    query_blob(&q, row->digest);
+    if (!query_row(&q) || query_col_int(&q, 0) < row->seq) {
+        blame(w->verdict, row->seq, "the revocation recorded here is not in the ledger");
+        return query_result(&q, fail);
+    }
+    if (query_col_int(&q, 0) > row->seq)
+        return PKE_OK;
+    w->revocations++;
+    reason = query_col_int(&q, 2);
+    if (query_col_int(&q, 1) != row->at || (reason == LEDGER_REASON_HOLD) != (held || released) ||
+        query_col_int(&q, 3) != released || query_col_int(&q, 4) == released ||
+        (!released && !says_reason(row, reason)))
+        blame(w->verdict, row->seq, "the revocation recorded here was changed");
+    return PKE_OK;
+}
+
+static bool is_revocation(const char *event)
+{
+    return strcmp(event, "revoked") == 0 || strcmp(event, "held") == 0 || strcmp(event, "hold-released") == 0;
 }
 
 static enum pke_err check_row(struct walk *w, struct query *q, struct pke_fail *fail)
@@ -92,6 +137,8 @@ static enum pke_err check_row(struct walk *w, struct query *q, struct pke_fail *
     memcpy(w->prev, hash, sizeof hash);
     if (row.event && strcmp(row.event, "issued") == 0)
         err = check_issued(w, &row, fail);
+    else if (row.event && is_revocation(row.event))
+        err = check_revocation(w, &row, fail);
     w->verdict->rows += !w->verdict->problem;
     return err;
 }
@@ -108,11 +155,20 @@ static enum pke_err check_rows(struct walk *w, struct pke_fail *fail)
     return err != PKE_OK ? err : query_result(&q, fail);
 }
 
-/* The chain is whole: is it all of it, and is every certificate in it? */
+static enum pke_err count(struct ledger_reader *r, enum reader_statement id, uint64_t *n,
+                          struct pke_fail *fail)
+{
+    PKE_CLEANUP(query_done) struct query q = query_start(&r->store, id);
+
+    *n = query_row(&q) ? (uint64_t)query_col_int(&q, 0) : 0;
+    return query_result(&q, fail);
+}
+
+/* The chain is whole: is it all of it, and is every certificate and every revocation in it? */
 static enum pke_err check_end(struct walk *w, struct pke_fail *fail)
 {
     struct ledger_verdict *v = w->verdict;
-    PKE_CLEANUP(query_done) struct query q = query_start(&w->r->store, READER_COUNT_DER);
+    uint64_t certificates = 0, revocations = 0;
     uint8_t head[STORE_DIGEST];
     int64_t seq = 0;
     enum pke_err err = meta(w->r, "audit-seq", NULL, &seq, fail);
@@ -127,9 +183,14 @@ static enum pke_err check_end(struct walk *w, struct pke_fail *fail)
         blame(v, (int64_t)v->rows + 1, "rows are missing at the end of the chain");
         return PKE_OK;
     }
-    if (query_row(&q) && (uint64_t)query_col_int(&q, 0) != v->certificates)
+    err = count(w->r, READER_COUNT_DER, &certificates, fail);
+    if (err == PKE_OK)
+        err = count(w->r, READER_COUNT_REVOCATIONS, &revocations, fail);
+    if (err == PKE_OK && certificates != v->certificates)
         blame(v, 0, "the ledger holds a certificate whose issuance was never recorded");
-    return query_result(&q, fail);
+    else if (err == PKE_OK && revocations != w->revocations)
+        blame(v, 0, "the ledger holds a revocation that was never recorded");
+    return err;
 }
 
 enum pke_err ledger_audit_verify(struct ledger_reader *r, struct ledger_verdict *ret, struct pke_fail *fail)

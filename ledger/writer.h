@@ -16,16 +16,15 @@
       " coalesce(c.template_name, r.template_name), c.device_id,"                                           \
       " coalesce(c.enrollment_type, r.enrollment_type), c.subject, c.san_uri, c.ent_dmid, c.der,"           \
       " c.issuer_id, r.attributes, c.not_before, c.not_after, r.finished_at, c.confirmed_at,"               \
-      " c.superseded_at, c.revoked_at, c.released_at, c.names FROM certificate c JOIN request r ON r.id =" \
-      " c.request WHERE c.sha256 = ?")                                                                                \
+      " c.superseded_at, c.revoked_at, c.released_at, c.names FROM certificate c JOIN request r ON r.id ="  \
+      " c.request WHERE c.sha256 = ?")                                                                      \
     X(CERT_BY_SHA256, "SELECT sha256 FROM certificate WHERE sha256 = ?")                                    \
     X(CERT_BY_SHA1, "SELECT sha256 FROM certificate WHERE sha1 = ? LIMIT 2")                                \
-    X(CERT_BY_SERIAL, "SELECT sha256 FROM certificate WHERE serial = ? AND sha256 IS NOT NULL LIMIT 2")     \
+    X(CERT_BY_SERIAL, "SELECT sha256 FROM certificate WHERE serial = ? AND sha256 IS NOT NULL LIMIT 3")     \
     X(CERT_BY_REQUEST, "SELECT c.sha256 FROM request r JOIN certificate c ON c.request = r.id"              \
                        " WHERE r.request_id = ? AND c.sha256 IS NOT NULL")                                  \
-    X(FIND_RENEWED, "SELECT c.request, c.superseded_at, c.released_at FROM certificate c WHERE c.sha256 = " \
-                    "? AND c.tenant = ?"                                                                    \
-                    " AND c.revoked_at = 0")                                                                \
+    X(FIND_RENEWED, "SELECT c.request, c.superseded_at, c.released_at, c.revoked_at FROM certificate c"     \
+                    " WHERE c.sha256 = ? AND c.tenant = ?")                                                 \
     X(FIND_UNCONFIRMED, "SELECT c.request, r.request_id, c.serial, c.confirmed_at FROM certificate c"       \
                         " JOIN request r ON r.id = c.request WHERE c.sha256 = ?")                           \
     X(CONFIRM, "UPDATE certificate SET confirmed_at = ?2 WHERE request = ?1")                               \
@@ -66,8 +65,8 @@
       " FROM device d WHERE d.id = coalesce("                                                                \
       "(SELECT id FROM device WHERE tenant = ?1 AND device_id = ?2 AND provider = ?3),"                      \
       "(SELECT id FROM device WHERE tenant = ?1 AND device_id = ?2 AND provider = ''))")                     \
-    X(GATE_ISSUED, "SELECT d.blocked_at, d.released_at OR coalesce(o.released_at, 0) FROM certificate c"     \
-                   " JOIN device d ON d.id = coalesce("                                                      \
+    X(GATE_ISSUED, "SELECT d.blocked_at, d.released_at OR coalesce(o.released_at, 0), o.revoked_at"          \
+                   " FROM certificate c LEFT JOIN device d ON d.id = coalesce("                              \
                    "(SELECT x.id FROM device x WHERE x.tenant = c.tenant AND x.device_id = c.device_id AND " \
                    "x.provider = c.provider),"                                                               \
                    "(SELECT x.id FROM device x WHERE x.tenant = c.tenant AND x.device_id = c.device_id AND " \
@@ -186,7 +185,9 @@
       " r.enrollment_type, r.attributes, t.waiting_at, t.expires_at, t.finished_at,"                         \
       " coalesce(t.fail_err, r.fail_err), coalesce(t.fail_reason, r.fail_reason),"                           \
       " coalesce(t.fail_rule, r.fail_rule), coalesce(t.fail_text, r.fail_text),"                             \
-      " o.request_id, c.serial, c.subject, c.ent_dmid, c.der, c.issuer_id FROM ticket t"                     \
+      " o.request_id, c.serial, c.subject, c.ent_dmid, c.der, c.revoked_at, c.released_at,"                  \
+      " (SELECT max(d.blocked_at) FROM device d WHERE d.tenant = c.tenant AND d.device_id = c.device_id"     \
+      " AND d.provider IN (c.provider, '')), c.issuer_id FROM ticket t"                                      \
       " JOIN request r ON r.id = t.request"                                                                  \
       " LEFT JOIN request o ON o.id = t.result AND t.state = 'issued'"                                       \
       " LEFT JOIN certificate c ON c.request = o.id WHERE t.number = ?")                                     \
@@ -207,20 +208,85 @@
     X(RESULT_TICKET, "SELECT state FROM ticket WHERE result = ?")                                            \
     X(ISSUE_TICKET, "UPDATE ticket SET state = 'issued', finished_at = ?2 WHERE result = ?1")
 
-#define WRITER_ROLLOVERS(X)                                                                                \
-    X(LIST_ROLLOVERS,                                                                                      \
-      "SELECT from_issuer, to_issuer, scheduled_at, scheduled_by, switch_at, acknowledged_at,"             \
-      " acknowledged_by, switched_at, switched_by FROM rollover WHERE cancelled_at = 0 ORDER BY id")       \
-    X(ADD_ROLLOVER, "INSERT INTO rollover (from_issuer, to_issuer, scheduled_at, scheduled_by, switch_at)" \
-                    " SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS"                                          \
-                    " (SELECT 1 FROM rollover WHERE from_issuer = ?1 AND cancelled_at = 0)")               \
-    X(ACKNOWLEDGE_ROLLOVER, "UPDATE rollover SET acknowledged_at = ?2, acknowledged_by = ?3"               \
-                            " WHERE from_issuer = ?1 AND cancelled_at = 0 AND switched_at = 0")            \
-    X(SWITCH_ROLLOVER, "UPDATE rollover SET switched_at = ?2, switched_by = ?3"                            \
-                       " WHERE from_issuer = ?1 AND cancelled_at = 0 AND switched_at = 0")                 \
-    X(CANCEL_ROLLOVER, "UPDATE rollover SET cancelled_at = ?2, cancelled_by = ?3"                          \
-                       " WHERE from_issuer = ?1 AND cancelled_at = 0")                                     \
-    X(ISSUER_LIFE, "SELECT not_after FROM certificate WHERE issuer_id = ? ORDER BY not_after DESC LIMIT 1")
+/* Revocation. CERT_ROW is what a change of one needs; the columns of PICK are those that the selections
+ * share.
+ */
+#define WRITER_PICK                                                                              \
+    "SELECT c.sha256, r.request_id, c.serial, c.subject, c.device_id, c.principal, c.not_after," \
+    " c.revoked_at, r.received_at, r.id FROM request r"
+#define WRITER_PICKED                                                                               \
+    " CROSS JOIN certificate c ON c.request = r.id LEFT JOIN revocation v ON v.request = c.request" \
+    " AND v.released_at = 0 WHERE c.tenant = ?1 AND c.sha256 IS NOT NULL"                           \
+    " AND CASE ?4 WHEN 0 THEN c.not_after >= ?5 AND (c.revoked_at = 0 OR v.reason = 6)"             \
+    " WHEN 1 THEN c.not_after >= ?5 AND c.revoked_at = 0 ELSE v.reason = 6 END"
+#define WRITER_PICK_PAGE " AND (r.received_at, r.id) > (?6, ?7) ORDER BY r.received_at, r.id LIMIT ?8"
+#define WRITER_REVOCATIONS(X)                                                                              \
+    X(CERT_ROW, "SELECT c.request, r.request_id, c.serial, c.issuer_id, v.reason, v.released_at"           \
+                " FROM certificate c JOIN request r ON r.id = c.request"                                   \
+                " LEFT JOIN revocation v ON v.request = c.request WHERE c.sha256 = ?")                     \
+    X(REVOKE,                                                                                              \
+      "INSERT INTO revocation (request, issuer_id, serial, not_after, change, reason, revoked_at,"         \
+      " revoked_by, comment, changed_at, audit) SELECT c.request, c.issuer_id, c.serial, c.not_after,"     \
+      " (SELECT coalesce(max(change), 0) + 1 FROM revocation), ?2, ?3, ?4, ?5, ?3, ?6"                     \
+      " FROM certificate c WHERE c.request = ?1 ON CONFLICT (request) DO UPDATE SET"                       \
+      " change = excluded.change, reason = excluded.reason,"                                               \
+      " revoked_at = iif(released_at = 0, revoked_at, excluded.revoked_at),"                               \
+      " revoked_by = excluded.revoked_by, comment = excluded.comment, released_at = 0,"                    \
+      " released_by = NULL, changed_at = excluded.changed_at, audit = excluded.audit")                     \
+    X(MARK_REVOKED, "UPDATE certificate SET revoked_at = (SELECT v.revoked_at FROM revocation v"           \
+                    " WHERE v.request = ?1) WHERE request = ?1")                                           \
+    X(RELEASE_HOLD, "UPDATE revocation SET released_at = ?2, released_by = ?3,"                            \
+                    " change = (SELECT max(change) + 1 FROM revocation), changed_at = ?2, audit = ?4"      \
+                    " WHERE request = ?1")                                                                 \
+    X(UNMARK_REVOKED,                                                                                      \
+      "UPDATE certificate SET revoked_at = 0, superseded_at = CASE WHEN superseded_at <> 0"                \
+      " THEN superseded_at WHEN released_at <> 0 OR EXISTS (SELECT 1 FROM request r"                       \
+      " CROSS JOIN certificate n ON n.request = r.id WHERE r.device_id = certificate.device_id"            \
+      " AND n.request > certificate.request AND n.tenant = certificate.tenant"                             \
+      " AND n.provider = certificate.provider AND n.confirmed_at <> 0) THEN ?2 ELSE 0 END"                 \
+      " WHERE request = ?1")                                                                               \
+    X(IS_SUPERSEDED, "SELECT superseded_at FROM certificate WHERE request = ?")                            \
+    X(SERIAL_STATE, "SELECT r.state FROM certificate c JOIN request r ON r.id = c.request"                 \
+                    " WHERE c.serial = ? ORDER BY r.state <> 'intent' LIMIT 1")                            \
+    X(REQUEST_STATE, "SELECT state FROM request WHERE request_id = ?")                                     \
+    X(PICK_OF_DEVICE,                                                                                      \
+      WRITER_PICK " INDEXED BY request_device" WRITER_PICKED                                               \
+                  " AND r.device_id = ?2 AND (?3 IS NULL OR c.provider = ?3)" WRITER_PICK_PAGE)            \
+    X(PICK_OF_PRINCIPAL,                                                                                   \
+      WRITER_PICK " INDEXED BY request_principal" WRITER_PICKED                                            \
+                  " AND r.principal = ?2 AND (?3 IS NULL OR c.user_id = ?3)" WRITER_PICK_PAGE)             \
+    X(IN_FLIGHT, "SELECT count(*) FROM request r INDEXED BY request_state CROSS JOIN certificate c"        \
+                 " ON c.request = r.id WHERE r.state = 'intent' AND c.tenant = ?1"                         \
+                 " AND CASE WHEN ?2 IS NOT NULL THEN c.device_id = ?2 AND (?3 IS NULL OR c.provider = ?3)" \
+                 " ELSE r.principal = ?4 AND (?5 IS NULL OR c.user_id = ?5) END")
+
+/* Revocation lists: ledger/crl.c. */
+#define WRITER_CRLS(X)                                                                                 \
+    X(CRL_CHANGES, "SELECT change, serial, not_after, reason, revoked_at, released_at FROM revocation" \
+                   " WHERE issuer_id = ? AND change > ? ORDER BY change LIMIT ?")                      \
+    X(CRL_NUMBER, "SELECT max(number) FROM crl WHERE issuer_id = ?")                                   \
+    X(ADD_CRL, "INSERT INTO crl (issuer_id, number, base, change, entries, this_update, next_update)"  \
+               " VALUES (?,?,?,?,?,?,?)")                                                              \
+    X(SIGN_CRL, "UPDATE crl SET sha256 = ?3 WHERE issuer_id = ?1 AND number = ?2 AND sha256 IS NULL")  \
+    X(LATEST_CRL, "SELECT number, base, change, entries, this_update, next_update, sha256 FROM crl"    \
+                  " WHERE issuer_id = ? AND (base > 0) = ? AND sha256 IS NOT NULL"                     \
+                  " ORDER BY number DESC LIMIT 1")
+
+#define WRITER_ROLLOVERS(X)                                                                                 \
+    X(LIST_ROLLOVERS,                                                                                       \
+      "SELECT from_issuer, to_issuer, scheduled_at, scheduled_by, switch_at, acknowledged_at,"              \
+      " acknowledged_by, switched_at, switched_by FROM rollover WHERE cancelled_at = 0 ORDER BY id")        \
+    X(ADD_ROLLOVER, "INSERT INTO rollover (from_issuer, to_issuer, scheduled_at, scheduled_by, switch_at)"  \
+                    " SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS"                                           \
+                    " (SELECT 1 FROM rollover WHERE from_issuer = ?1 AND cancelled_at = 0)")                \
+    X(ACKNOWLEDGE_ROLLOVER, "UPDATE rollover SET acknowledged_at = ?2, acknowledged_by = ?3"                \
+                            " WHERE from_issuer = ?1 AND cancelled_at = 0 AND switched_at = 0")             \
+    X(SWITCH_ROLLOVER, "UPDATE rollover SET switched_at = ?2, switched_by = ?3"                             \
+                       " WHERE from_issuer = ?1 AND cancelled_at = 0 AND switched_at = 0")                  \
+    X(CANCEL_ROLLOVER, "UPDATE rollover SET cancelled_at = ?2, cancelled_by = ?3"                           \
+                       " WHERE from_issuer = ?1 AND cancelled_at = 0")                                      \
+    X(ISSUER_LIFE, "SELECT not_after FROM certificate WHERE issuer_id = ? ORDER BY not_after DESC LIMIT 1") \
+    X(ISSUERS_ALIVE, "SELECT issuer_id FROM certificate GROUP BY issuer_id HAVING max(not_after) > ?")
 
 #define WRITER_STATEMENTS(X)                                                                                 \
     X(BEGIN, "BEGIN IMMEDIATE")                                                                              \
@@ -237,7 +303,7 @@
     X(ADD_SERIAL,                                                                                            \
       "INSERT INTO certificate (request, issuer_id, serial, tbs, spki_sha256, subject, ent_dmid, "           \
       "not_before,"                                                                                          \
-      " not_after, tenant, principal, device_id, provider, user_id, names, enrollment_type,"               \
+      " not_after, tenant, principal, device_id, provider, user_id, names, enrollment_type,"                 \
       " template_name, uses_grant, renewed_from) VALUES (last_insert_rowid(),?,?,?,?,?,?,?,?,?,?,?,?,?,?,?," \
       "?,?,nullif(?,0))")                                                                                    \
     X(ADD_TOKEN, "INSERT INTO token (token_id, hash, tenant, principal, enrollment_type, uses, created_at,"  \
@@ -284,9 +350,11 @@
       " AND (c.revoked_at <> 0 OR (c.tenant = ?2 AND c.not_after >= ?3))"                                    \
       " AND r.state IN ('intent','issued') ORDER BY c.revoked_at <> 0 DESC, c.request DESC LIMIT 1")         \
     WRITER_CERTIFICATES(X)                                                                                   \
+    WRITER_REVOCATIONS(X)                                                                                    \
     WRITER_DEVICES(X)                                                                                        \
     WRITER_ADMISSIONS(X)                                                                                     \
     WRITER_TICKETS(X)                                                                                        \
+    WRITER_CRLS(X)                                                                                           \
     WRITER_ROLLOVERS(X)
 
 enum writer_statement {

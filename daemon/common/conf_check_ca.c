@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "base/mem.h"
+#include "base/names.h"
 #include "daemon/common/conf_impl.h"
 
 #define URLS_MAX 8
@@ -85,6 +86,93 @@ void conf_check_issuer_bounds(struct conf_impl *ci, size_t i)
         conf_bad_item(ci, CONF_ISSUERS, i, "allowed-policies", "2.5.29.32.0", "must not hold anyPolicy");
 }
 
+static bool below(const char *name, const char *suffix)
+{
+    size_t n = strlen(name), d = strlen(suffix);
+
+    return n > d && name[n - d - 1] == '.' && strcasecmp(name + n - d, suffix) == 0;
+}
+
+/* Could this pattern become a name of one of these domains? It could not where its end is literal text. */
+static bool dns_possible(const struct pke_strings *suffixes, const char *pattern)
+{
+    const char *open = strrchr(pattern, '}'), *tail = open ? open + 1 : pattern;
+
+    if (open && *tail != '.')
+        return suffixes->n > 0;
+    for (size_t k = 0; k < suffixes->n; k++)
+        if (below(tail, suffixes->v[k]) || strcasecmp(tail, suffixes->v[k]) == 0)
+            return true;
+    return false;
+}
+
+static bool address_possible(const struct pke_strings *suffixes, const char *pattern)
+{
+    const char *at = strrchr(pattern, '@');
+
+    if (!at || strchr(at, '{'))
+        return suffixes->n > 0;
+    for (size_t k = 0; k < suffixes->n; k++)
+        if (suffixes->v[k][0] == '.' ? below(at + 1, suffixes->v[k] + 1)
+                                     : strcasecmp(at + 1, suffixes->v[k]) == 0)
+            return true;
+    return false;
+}
+
+/* The literal text before the first placeholder, and a prefix: is one the beginning of the other? */
+static bool uri_possible(const struct pke_strings *prefixes, const char *pattern)
+{
+    size_t literal = strcspn(pattern, "{");
+
+    for (size_t k = 0; k < prefixes->n; k++) {
+        size_t n = strlen(prefixes->v[k]);
+
+        n = pattern[literal] && literal < n ? literal : n;
+        if (strncmp(pattern, prefixes->v[k], n) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A rule of san ("KIND:PATTERN", "KIND?:PATTERN"): the option of the issuer that forbids it; NULL: none. */
+static const char *forbids(const struct conf_issuer *a, const char *rule)
+{
+    size_t kind = strcspn(rule, "?:");
+    const char *pattern = strchr(rule, ':');
+
+#define IS(name) (kind == strlen(name) && strncmp(rule, name, kind) == 0)
+    if (!pattern)
+        return NULL; /* told already */
+    pattern++;
+    if (IS(PKE_SAN_DNS))
+        return dns_possible(&a->dns_suffixes, pattern) ? NULL : "dns-suffixes";
+    if (IS(PKE_SAN_EMAIL))
+        return address_possible(&a->email_suffixes, pattern) ? NULL : "email-suffixes";
+    if (IS(PKE_SAN_UPN))
+        return address_possible(&a->upn_suffixes, pattern) ? NULL : "upn-suffixes";
+    if (IS(PKE_SAN_URI))
+        return uri_possible(&a->uri_prefixes, pattern) ? NULL : "uri-prefixes";
+    if (IS("sid-uri"))
+        return a->sid_prefixes.n ? NULL : "sid-prefixes";
+    if (IS(PKE_SAN_GUID))
+        return a->allow_guid ? NULL : "allow-guid";
+#undef IS
+    return NULL;
+}
+
+static void check_names(struct conf_impl *ci, size_t i, const struct policy_template *t,
+                        const struct conf_issuer *a)
+{
+    const char *option;
+
+    for (size_t k = 0; k < t->san.n; k++)
+        if ((option = forbids(a, t->san.v[k])))
+            conf_bad_item(ci, CONF_TEMPLATES, i, "san", t->san.v[k],
+                          "can never be within %s of the issuer %s", option, a->name);
+    if (t->sid_extension == POLICY_SID_REQUIRE && a->sid_prefixes.n == 0)
+        conf_bad(ci, CONF_TEMPLATES, i, "sid-extension", "the issuer %s has no sid-prefixes", a->name);
+}
+
 void conf_check_template_bounds(struct conf_impl *ci, size_t i)
 {
     const struct policy_template *t = &ci->conf.templates[i];
@@ -92,6 +180,7 @@ void conf_check_template_bounds(struct conf_impl *ci, size_t i)
 
     if (!a)
         return;
+    check_names(ci, i, t, a);
     for (size_t k = 0; k < t->certificate_policies.n; k++)
         if (!pke_strings_has(&a->allowed_policies, t->certificate_policies.v[k]))
             conf_bad_item(ci, CONF_TEMPLATES, i, "certificate-policies", t->certificate_policies.v[k],

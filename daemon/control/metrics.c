@@ -178,6 +178,10 @@ static void ledger_families(struct pke_buf *out, const struct ledger_counts *c)
     }
     family(out, "requests_open", "gauge", NULL, "Requests between intent and result.");
     sample(out, "requests_open", NULL, (json_int_t)c->intent);
+    family(out, "certificates_revoked", "gauge", NULL, "Certificates that are revoked for good.");
+    sample(out, "certificates_revoked", NULL, (json_int_t)c->revoked);
+    family(out, "certificates_held", "gauge", NULL, "Certificates that are on hold.");
+    sample(out, "certificates_held", NULL, (json_int_t)c->held);
     family(out, "audit_rows", "counter", NULL, "Rows of the audit chain.");
     sample(out, "audit_rows_total", NULL, (json_int_t)c->audit);
 }

@@ -363,6 +363,8 @@ void view_status(struct control *c, json_t *status)
         json_object_set_new(o, "failed", json_integer((json_int_t)n.failed));
         json_object_set_new(o, "refused", json_integer((json_int_t)n.refused));
         json_object_set_new(o, "abandoned", json_integer((json_int_t)n.abandoned));
+        json_object_set_new(o, "revoked", json_integer((json_int_t)n.revoked));
+        json_object_set_new(o, "held", json_integer((json_int_t)n.held));
         json_object_set_new(o, "audit", json_integer((json_int_t)n.audit));
     }
     json_object_set_new(status, "ledger", o);

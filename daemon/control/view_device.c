@@ -74,6 +74,19 @@ void view_put_waiting(json_t *o, const struct ledger_row *row)
     json_object_set_new(o, "waiting", p);
 }
 
+static json_t *view_revocation(const struct ledger_row_revocation *v)
+{
+    json_t *o = json_object();
+
+    control_put(o, "reason", v->reason);
+    control_put_ms(o, "since", v->at);
+    control_put(o, "by", v->by);
+    control_put(o, "comment", v->comment);
+    control_put_ms(o, "released_at", v->released_at);
+    control_put(o, "released_by", v->released_by);
+    return o;
+}
+
 void view_put_life(json_t *o, const struct ledger_row *row, bool whole)
 {
     control_put(o, "state", ledger_life(row, role_wall_ms() / 1000));
@@ -82,6 +95,8 @@ void view_put_life(json_t *o, const struct ledger_row *row, bool whole)
     control_put_ms(o, "confirmed_at", row->confirmed_at);
     control_put_ms(o, "superseded_at", row->superseded_at);
     control_put_ms(o, "revoked_at", row->revoked_at);
+    json_object_set_new(o, "revocation",
+                        row->revocation.reason ? view_revocation(&row->revocation) : json_null());
     control_put(o, "renews", row->renewed_from);
     control_put(o, "provider", row->provider);
     control_put(o, "user_id", row->user_id);

@@ -327,6 +327,14 @@ enum pke_err wishes_check(struct request *req);
 /** Answer request-approve|deny, cert-confirm, device-*; false when it is none of them. */
 bool verbs_ledger(struct issuer *is, uint64_t id, const struct msg_verb *v);
 
+/* ---- revoke.c: what operators revoke, hold and release from hold */
+
+/** Answer cert-revoke|release, device-revoke|release-hold, user-revoke|release-hold; false: none of them. */
+bool verbs_revoke(struct issuer *is, uint64_t id, const struct msg_verb *v);
+/** Release or block a device and revoke its certificates, in one; @p state (static) is told in the answer. */
+void verbs_revoke_device(struct issuer *is, uint64_t id, const struct msg_verb *v,
+                         enum ledger_device_change change, const char *state);
+
 /* ---- verbs_key.c: what operators ask of the keys */
 
 /** Answer key-*, metrics; false when it is none of them. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/encode.h"
 #include "base/mem.h"
 #include "base/timefmt.h"
 #include "daemon/common/log.h"
@@ -70,6 +71,26 @@ static enum pke_err check_gone(struct issuer *is, const struct setup *candidate,
                         old->conf->name, until);
 }
 
+/* A restart takes what a reload does not: said once. */
+static void warn_gone(struct issuer *is, const struct setup *candidate)
+{
+    struct pke_arena *arena = pke_arena_new();
+    struct pke_blobs alive = {0};
+    struct pke_fail fail;
+    char hex[41];
+
+    if (ledger_issuers_alive(is->ledger, role_wall_ms() / 1000, arena, &alive, &fail) != PKE_OK)
+        log_fail(LOG_WARNING, "issuers of valid certificates cannot be listed", &fail, NULL);
+    for (size_t i = 0; i < alive.n; i++) {
+        if (alive.v[i].n != 20 || setup_ca_of(candidate, alive.v[i]))
+            continue;
+        pke_hex(alive.v[i], false, hex);
+        log_event(LOG_WARNING, "certificates of an issuer that is not configured are valid: they have no CRL",
+                  "issuer_sha1", hex, NULL);
+    }
+    pke_arena_free(arena);
+}
+
 /* Of a switch to come both have to stay: found out now, not when it is due. A start goes on, and the switch
  * waits. */
 static enum pke_err check_scheduled(const struct issuer *is, const struct setup *candidate,
@@ -93,6 +114,8 @@ enum pke_err rollover_prepare(struct issuer *is, struct setup *candidate, struct
         err = check_scheduled(is, candidate, fail);
     for (size_t i = 0; err == PKE_OK && is->setup && i < is->setup->n_cas; i++)
         err = check_gone(is, candidate, &is->setup->cas[i], fail);
+    if (err == PKE_OK && !is->setup)
+        warn_gone(is, candidate);
     return err;
 }
 

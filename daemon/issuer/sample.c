@@ -115,7 +115,7 @@ static enum pke_err one(struct trial *t, struct pke_fail *fail)
     struct policy_identity id;
     struct policy_decision decision;
     struct policy_request request = {
-        .identity = &id, .device_id = SAMPLE_DEVICE, .enrollment_type = t->type, .key = t->key};
+        .identity = &id, .device_id = SAMPLE_DEVICE, .enrollment_type = t->type, .ent_dmid = SAMPLE_UUID, .key = t->key};
     uint8_t serial[CA_SERIAL_SIZE];
     struct pke_buf spki;
     enum pke_err err;

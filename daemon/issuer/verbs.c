@@ -86,7 +86,8 @@ static void on_verb(struct issuer *is, const struct ipc_frame *f, struct pke_are
         token_mint(is, f->id, &v);
     else if (strcmp(v.verb, "token-revoke") == 0)
         token_revoke(is, f->id, &v);
-    else if (!verbs_rollover(is, f->id, &v) && !verbs_key(is, f->id, &v) && !verbs_ledger(is, f->id, &v))
+    else if (!verbs_key(is, f->id, &v) && !verbs_ledger(is, f->id, &v) && !verbs_revoke(is, f->id, &v) &&
+             !verbs_rollover(is, f->id, &v))
         refuse(is->control, f->id, PKE_UNSUPPORTED, "verb", "issuer does not answer this verb");
 }
 

@@ -130,17 +130,33 @@ static enum pke_err check_provider(const struct issuer *is, const struct change 
                         "the configuration has no provider of this id");
 }
 
+/* A word about a revocation that nobody asked for is a slip of the pen. */
+static enum pke_err check_words(const struct msg_verb *v, bool revoke, struct pke_fail *fail)
+{
+    if (revoke || (!pke_pairs_get(&v->args, "reason") && !pke_pairs_get(&v->args, "comment")))
+        return PKE_OK;
+    return pke_fail_set(fail, PKE_MALFORMED, "reason", RULE,
+                        "reason and comment are for a revocation: with revoke");
+}
+
 static void change_device(struct issuer *is, uint64_t id, const struct msg_verb *v,
                           const struct device_verb *d)
 {
     struct change *c = change_new(is, id, v, "id");
+    const char *text = pke_pairs_get(&v->args, "revoke");
+    bool revoke = text && strcmp(text, "true") == 0;
     struct pke_fail fail;
 
     c->device = d;
-    if ((d->has_until && read_hours(c, v, &fail) != PKE_OK) || check_provider(is, c, &fail) != PKE_OK)
+    if ((d->has_until && read_hours(c, v, &fail) != PKE_OK) || check_provider(is, c, &fail) != PKE_OK ||
+        check_words(v, revoke, &fail) != PKE_OK) {
         end(is, c, fail.err, &fail, NULL);
-    else
+    } else if (revoke) {
+        change_free(c);
+        verbs_revoke_device(is, id, v, d->change, d->state);
+    } else {
         batch_add(is, apply_device, done_device, c);
+    }
 }
 
 /* ---- approvals ---- */

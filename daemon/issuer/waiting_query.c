@@ -31,6 +31,19 @@ static enum pke_err read_query(struct request *req, const struct ipc_frame *f, s
     return check_requester(req);
 }
 
+/* What operators did since it was issued counts, as for a replay. */
+static enum pke_err still_given_out(struct request *req, const struct ledger_ticket *t)
+{
+    if (t->revoked_at)
+        return pke_fail_set(&req->fail, PKE_DENIED, "certificate-revoked", RULE,
+                            "the certificate was revoked");
+    if (t->blocked_at)
+        return pke_fail_set(&req->fail, PKE_DENIED, "device-blocked", RULE, "the device is blocked");
+    if (t->released_at)
+        return pke_fail_set(&req->fail, PKE_DENIED, "device-released", RULE, "the device was released");
+    return PKE_OK;
+}
+
 static enum pke_err find(struct request *req, uint32_t number, struct ledger_ticket *t)
 {
     struct pke_fail fail;
@@ -46,7 +59,7 @@ static enum pke_err find(struct request *req, uint32_t number, struct ledger_tic
                             "the request is another requester's");
     if (strcmp(t->state, "denied") == 0 || strcmp(t->state, "abandoned") == 0)
         req->fail = t->fail;
-    return req->fail.err;
+    return req->fail.err == PKE_OK ? still_given_out(req, t) : req->fail.err;
 }
 
 static void answer(struct request *req, const struct ledger_ticket *t)

@@ -12,7 +12,7 @@
 
 #define FUZZ_NOW 1793491200 /* 2026-11-01 00:00:00 UTC, when the certificates of tests/data/cert begin */
 
-/** A new floor of the CA of tests/data/cert; it remembers no serial. */
+/** A new floor of the CA of tests/data/cert, with bounds for each kind of names; it remembers no serial. */
 struct ca_floor *fuzz_floor(void);
 
 /** A template of a year for TLS clients, and the decision that @p der claims to be of. Valid as long as @p
@@ -27,5 +27,8 @@ void fuzz_tbs_again(const struct ca_tbs *tbs, struct pke_bytes der);
  * certificates or CRLs and is for TLS clients only. False when it cannot read all of it or would refuse it
  * for an extension. */
 bool fuzz_leaf_check(struct pke_bytes tbs, const struct ca_floor *floor);
+
+/** Each alternative name of a certificate that the floor let through is within its bounds. */
+void fuzz_bounds_check(const struct ca_tbs *tbs);
 
 #endif

@@ -8,6 +8,7 @@
 #include "daemon/common/assertion.h"
 #include "tests/fuzz/ipc_sample.h"
 #include "tests/fuzz/jws_sample.h"
+#include "tests/fuzz/tbs_seeds.h"
 #include "tests/unit/http_vectors.h"
 
 static bool put(FILE *f, struct pke_bytes b)
@@ -150,7 +151,8 @@ int main(int argc, char **argv)
         void (*write)(const char *folder);
     } writers[] = {{"http", write_http},           {"ipc", write_ipc},
                    {"control", write_control},     {"userfile", write_userfile},
-                   {"assertion", write_assertion}, {"jws", write_jws}};
+                   {"assertion", write_assertion}, {"jws", write_jws},
+                   {"tbs", tbs_seeds_write}};
 
     for (size_t i = 0; argc == 3 && i < sizeof writers / sizeof *writers; i++)
         if (strcmp(argv[1], writers[i].target) == 0) {

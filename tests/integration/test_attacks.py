@@ -402,7 +402,13 @@ def a35_renewal_widens_nothing():
               (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2"), b"\x1e\x04\0C\0A"), False)]
     items = mdm.default_items(d.id, UPN=BOB, ValidityPeriod="10 years", Template="phone")
     key = mdm.new_key()
-    a = d.renew(d.cms(key, mdm.new_csr(d.id, key, cn=BOB, extensions=wanted)), items=items)
+    greedy = mdm.new_csr(d.id, key, cn=BOB, extensions=wanted)
+    before = LAB.signatures()
+    refused(d.renew(d.cms(key, greedy), items=items, keep=True), CSR, None, "csr-asks-ca", "a35 a renewal that asks to be a CA")
+    tap.equal(LAB.signatures(), before, "a35 the key was not used")
+    option("csr-disallowed", "strip")
+    a = d.renew(d.cms(key, greedy), items=items)
+    option("csr-disallowed", None)
     new = x509.load_der_x509_certificate(a.certificate())
 
     def profile(c):

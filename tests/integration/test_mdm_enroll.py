@@ -266,9 +266,19 @@ def c41_hostile_extensions():
         (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4.5"), b"\x05\x00"), True),
     ]
     csr = mdm.new_csr(device, key, cn="CN=Administrator", extensions=wanted)
+    before = LAB.signatures()
     a = LAB.client().enroll(csr, device)
+    row = LAB.request_show(a.trace_id) or {}
+    tap.equal((a.subcode, (row.get("error") or {}).get("reason")), ("s:CertificateRequest", "csr-asks-ca"),
+              "c41 a greedy CSR is refused")
+    tap.equal(LAB.signatures(), before, "c41 the key was not used")
+    LAB.set_option(("templates", "device", "csr-disallowed"), "strip")
+    LAB.ctl("reload", check=True)
+    a = LAB.client().enroll(csr, device)
+    LAB.set_option(("templates", "device", "csr-disallowed"), None)
+    LAB.ctl("reload", check=True)
     cert = cert_of(a)
-    if tap.ok(cert is not None, "c41 a greedy CSR still gets the template's certificate", a.describe()):
+    if tap.ok(cert is not None, "c41 with csr-disallowed: strip it gets the template's certificate", a.describe()):
         check_profile(cert, "c41 greedy CSR:")
         tap.equal([x.value for x in cert.subject], [USER], "c41 greedy CSR: subject is the principal")
 

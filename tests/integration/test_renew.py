@@ -121,7 +121,14 @@ def c62_names_come_from_the_ledger():
         (x509.SubjectAlternativeName([x509.DNSName("dc.lab.example")]), False),
         (x509.BasicConstraints(True, None), True)])
     items = mdm.default_items(d.id, name="DC01", UPN="administrator@lab.example")
+    a = d.renew(d.cms(key, evil), items=items, keep=True)
+    tap.ok(a.status == 500 and a.subcode == "s:CertificateRequest", "c62 A35 a renewal that asks to be a CA is refused",
+           a.describe())
+    LAB.set_option(("templates", "device", "csr-disallowed"), "strip")
+    LAB.ctl("reload", check=True)
     a = d.renew(d.cms(key, evil), items=items)
+    LAB.set_option(("templates", "device", "csr-disallowed"), None)
+    LAB.ctl("reload", check=True)
     tap.ok(a.status == 200 and names(d.der) == before, "c62 A35 subject, SAN and EKU of the record", a.describe())
     tap.ok(not load(d.der).extensions.get_extension_for_class(x509.BasicConstraints).value.ca, "A35 no CA")
 

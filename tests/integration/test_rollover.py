@@ -165,6 +165,15 @@ def live_issuer_stays():
     issued_by("next", "the configuration before goes on")
     with open(LAB.config, "w", encoding="utf-8") as f:
         f.write(before)
+    LAB.set_option(("templates", "device", "issuer"), "other")
+    LAB.set_option(("issuers", "lab"), None)
+    LAB.set_option(("issuers", "other", "certificate"), other)
+    LAB.set_option(("issuers", "other", "key"), "lab-ca")
+    LAB.restart()
+    tap.ok("certificates of an issuer that is not configured are valid" in LAB.read_log(), "a restart says what it leaves")
+    with open(LAB.config, "w", encoding="utf-8") as f:
+        f.write(before)
+    LAB.restart()
     LAB.set_option(("issuers", "next"), None)
     LAB.set_option(("issuers", "other", "certificate"), LAB.issuers["next"])
     LAB.set_option(("issuers", "other", "key"), "next-key")
@@ -238,6 +247,17 @@ def each_issuer_has_its_urls():
     LAB.verb("switch", "lab", "--force")
     old.renew()
     tap.equal(urls(old.der), [f"{place}next.crl", f"{place}next.crt"], "a renewal over the switch has the new ones")
+
+
+def old_certificates_are_revoked():
+    LAB.verb("cancel", "lab")
+    old = enroll(LAB)
+    LAB.verb("schedule", "lab", "next")
+    LAB.verb("switch", "lab", "--force")
+    serial = f"{x509.load_der_x509_certificate(old.der).serial_number:x}"
+    r = LAB.ctl("cert", "revoke", serial, "--reason", "keyCompromise")
+    tap.ok(r.status == 0, "a certificate of the retired issuer is revoked", r)
+    tap.ok(old.renew().certificate() is None, "and does not renew")
 
 
 # ---- what is published
@@ -395,7 +415,7 @@ def main():
                 tap.ok(False, f"{name}: its key is ready", LAB.log_tail())
         tap.run(viewers_schedule_nothing, refusals, clamp_is_said, waits_for_acknowledgement,
                 survives_restart_before_the_switch, cancel_goes_back, configuration_agrees, live_issuer_stays,
-                renewal_brings_the_new_chain, replay_brings_the_chain_of_its_certificate, expiry_is_told, each_issuer_has_its_urls,
+                renewal_brings_the_new_chain, replay_brings_the_chain_of_its_certificate, expiry_is_told, each_issuer_has_its_urls, old_certificates_are_revoked,
                 publish_folder, unwritable_folder_waits, cross_certificates, switch_under_load)
 
 

@@ -14,12 +14,15 @@ TEMPLATE = ("templates", "device")
 ISSUER = ("issuers", "lab")
 # options -> reason in the sentence, rule
 MISTAKES = {
-    "a URI outside of the issuer's bounds": ({(*TEMPLATE, "san-uri"): "https://elsewhere.example/{device-id}"}, "floor-uri"),
+    "a URI outside of the issuer's bounds": ({(*TEMPLATE, "san"): ["uri:https://elsewhere.example/{device-id}"]}, "floor-uri"),
+    "host names, and an issuer without bounds for them": ({(*TEMPLATE, "san"): ["dns:{dns}"]}, "floor-dns"),
+    "an account that is required, and an issuer without accounts": ({(*TEMPLATE, "sid-extension"): "require"}, "floor-sid"),
+    "an account by URI only": ({(*TEMPLATE, "san"): ["sid-uri:{sid}"], (*TEMPLATE, "sid-extension"): "no"}, "floor-sid"),
     "more than fits into a certificate": ({(*ISSUER, "crl-urls"): [f"http://{i}.example/" + "x" * 1000 for i in range(8)],
                                            (*ISSUER, "ca-issuers-urls"): [f"http://{i}.example/" + "x" * 700 for i in range(3)]},
                                           "size"),
-    "a principal that is no common name": ({(*TEMPLATE, "allow"): ["x" * 65], (*TEMPLATE, "subject-full"): "principal"},
-                                           "subject-value"),
+    "a common name with no room for the device": ({(*TEMPLATE, "subject-device"): ["CN=Device of the second floor {device-id}"]},
+                                                  "subject-value"),
 }
 
 
@@ -46,7 +49,7 @@ def refused_unless_enabled():
     """A template that nobody can use is nobody's mistake."""
     before = read_text(LAB.config)
     LAB.set_option(("templates", "spare", "issuer"), "lab")
-    for option, value in (("common-name", "Spare"), ("san-uri", "https://elsewhere.example/"), ("validity", "365d"),
+    for option, value in (("common-name", "Spare"), ("san", ["uri:https://elsewhere.example/"]), ("validity", "365d"),
                           ("allow", "['*']"), ("enabled", "no")):
         LAB.set_option(("templates", "spare", option), value)
     r = LAB.ctl("reload")
@@ -79,14 +82,14 @@ def refused_by_the_ca():
     """A CA with name constraints, and a template whose names lie outside of them."""
     LAB.stop()
     LAB.make_sub_ca("nameConstraints=critical,permitted;URI:.corp.example\n")
-    LAB.set_option((*TEMPLATE, "san-uri"), "urn:x:{device-id}")
+    LAB.set_option((*TEMPLATE, "san"), ["uri:urn:x:{device-id}"])
     write_text(LAB.log, "")
     LAB.launch()
     tap.equal(LAB.process.wait(60), 78, "against the CA's name constraints: the start ends with 78")
     log = LAB.read_log()
     tap.ok("template device" in log and "name-constraint" in log, "and the log says why", log)
     LAB.stop()
-    LAB.set_option((*TEMPLATE, "san-uri"), "https://mdm.corp.example/{device-id}")
+    LAB.set_option((*TEMPLATE, "san"), ["uri:https://mdm.corp.example/{device-id}"])
     LAB.set_option((*ISSUER, "uri-prefixes"), ["https://mdm.corp.example/"])
     LAB.start()
     LAB.issues_again("within them it starts and issues")

@@ -90,6 +90,14 @@ def problems(path):
              "EXISTS (SELECT 1 FROM certificate c WHERE c.request = r.id AND c.der IS NOT NULL)"),
             ("a certificate has no issued request", "SELECT request FROM certificate c WHERE der IS NOT NULL AND NOT "
              "EXISTS (SELECT 1 FROM request r WHERE r.id = c.request AND r.state = 'issued')"),
+            ("a certificate is revoked without a revocation, or not with one", "SELECT request FROM certificate c WHERE "
+             "revoked_at <> coalesce((SELECT v.revoked_at FROM revocation v WHERE v.request = c.request AND released_at = 0), 0)"),
+            ("a revocation is not as the audit says", "SELECT v.request FROM revocation v JOIN certificate c ON c.request = "
+             "v.request LEFT JOIN audit a ON a.seq = v.audit AND a.serial = v.serial AND a.digest = c.sha256 AND a.at = "
+             "v.changed_at WHERE a.event IS NOT CASE WHEN v.released_at <> 0 THEN 'hold-released' WHEN v.reason = 6 THEN 'held' "
+             "ELSE 'revoked' END"),
+            ("the audit has a revocation that is not there", "SELECT seq FROM audit a WHERE event IN ('revoked', 'held', "
+             "'hold-released') AND NOT EXISTS (SELECT 1 FROM revocation v WHERE v.serial = a.serial AND v.audit >= a.seq)"),
             ("integrity", "SELECT * FROM pragma_integrity_check WHERE integrity_check <> 'ok'")):
         bad = rows(path, sql)
         if bad:

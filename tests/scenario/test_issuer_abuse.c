@@ -150,6 +150,30 @@ static void a_clock_within_its_limits_issues(void **state)
     stage_free(s);
 }
 
+/* A34: what no verifier would accept below the CA is refused before a serial is spent. */
+static void a_name_that_the_ca_may_not_certify_is_not_recorded(void **state)
+{
+    struct stage *s = stage_new(NULL);
+    struct pke_bytes csr;
+    struct ask ask;
+
+    (void)state;
+    /* excluded: the directory name CN=ada@corp.example */
+    stage_new_ca(s,
+                 "critical,DER:3023a121301fa41d301b3119301706035504030c1061646140636f72702e6578616d706c65");
+    stage_issuer(s);
+    stage_play_key(s);
+    csr = stage_csr(s);
+    ask = stage_ask(s, csr);
+    stage_must_fail(stage_answer(s, stage_send(s, &ask)), PKE_POLICY, "name-constraint");
+    assert_int_equal(s->signs, 0);
+    assert_int_equal(stage_counts(s).intent + stage_counts(s).issued + stage_counts(s).failed, 0);
+    ask = stage_ask(s, csr);
+    ask.who.principal = "bob@corp.example";
+    stage_must_be_issued(s, stage_answer(s, stage_send(s, &ask)), csr);
+    stage_free(s);
+}
+
 static void a_record_that_is_none_is_answered(void **state)
 {
     struct stage *s = *state;
@@ -322,6 +346,7 @@ int main(void)
         cmocka_unit_test(a_clock_behind_the_last_certificate_issues_nothing),
         cmocka_unit_test(a_clock_far_ahead_of_the_last_certificate_issues_nothing),
         cmocka_unit_test(a_clock_within_its_limits_issues),
+        cmocka_unit_test(a_name_that_the_ca_may_not_certify_is_not_recorded),
         T(a_record_that_is_none_is_answered),
         T(frames_of_others_are_ignored),
         T(an_oversized_frame_ends_the_link_only),

@@ -407,6 +407,42 @@ static void an_operator_denies_it(void **state)
     assert_int_equal(stage_answer(s, stage_send(s, &ask))->kind, MSG_ISSUED);
 }
 
+static void operator_does(struct stage *s, const char *verb, const char *argument, const char *value)
+{
+    struct msg_verb m = {.verb = verb, .actor = "uid=0 role=admin"};
+
+    pke_pairs_add(&m.args, s->arena, argument, value);
+    if (strcmp(verb, "cert-revoke") == 0)
+        pke_pairs_add(&m.args, s->arena, "hold", "true");
+    stage_verb(s, &m);
+}
+
+/* Whoever asks late does not get what was taken back meanwhile. */
+static void a_certificate_that_was_revoked_or_whose_device_was_blocked_since(void **state)
+{
+    struct stage *s = *state;
+    struct pke_bytes csr = stage_csr(s);
+    struct ask ask = may_wait(s, csr);
+    uint64_t number = must_wait(s, &ask);
+    const char *serial;
+
+    stage_play_key(s);
+    must_be_issued(s, number, csr);
+    serial = query(s, number)->issued.serial;
+    operator_does(s, "cert-revoke", "key", serial);
+    assert_int_equal(stage_audited(s, "held"), 1);
+    stage_must_fail(query(s, number), PKE_DENIED, "certificate-revoked");
+    operator_does(s, "cert-release", "key", serial);
+    must_be_issued(s, number, csr);
+    operator_does(s, "device-block", "id", ask.device);
+    stage_must_fail(query(s, number), PKE_DENIED, "device-blocked");
+    operator_does(s, "device-unblock", "id", ask.device);
+    must_be_issued(s, number, csr);
+    operator_does(s, "device-release", "id", ask.device);
+    stage_must_fail(query(s, number), PKE_DENIED, "device-released");
+    assert_int_equal(s->signs, 1);
+}
+
 /* The key is there and fails: after T1, which costs a serial; the request waits all the same. */
 static void a_key_that_fails_in_mid_signature(void **state)
 {
@@ -606,6 +642,7 @@ int main(void)
         T(a_tenant_that_is_another_now),
         T(a_device_that_was_blocked_meanwhile),
         T(an_operator_denies_it),
+        T(a_certificate_that_was_revoked_or_whose_device_was_blocked_since),
         T(a_key_that_fails_in_mid_signature),
         T(a_key_that_goes_on_failing),
         T(one_that_cannot_be_signed_now),

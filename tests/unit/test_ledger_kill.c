@@ -2,49 +2,80 @@
 /* kill -9 of the writer at random points: nothing that it acknowledged is lost, no serial comes twice. */
 #include "tests/unit/ledger_fixture.h"
 
+#include <openssl/evp.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 
 #define KILLS 40
 
+enum step { INTENT, ISSUED, REVOKED, STEPS };
+
 /* What the writer says through the pipe, each only after the commit that made it durable. */
 struct ack {
-    unsigned n;      /* which sample */
-    unsigned issued; /* 0: intent */
+    unsigned n; /* which sample */
+    unsigned step;
 };
 
-static void acknowledge(int fd, unsigned n, unsigned issued)
+static void acknowledge(int fd, unsigned n, unsigned step)
 {
-    struct ack a = {n, issued};
+    struct ack a = {n, step};
 
     if (write(fd, &a, sizeof a) != sizeof a)
         _exit(3);
 }
 
-/* Groups of intents, then their certificates, as the issuer role does it, until killed. */
+/* What becomes of a sample: every second is revoked for good, the others are held, and of these half
+ * released. */
+static bool do_revoke(struct ledger *l, const struct sample *s, unsigned n)
+{
+    struct ledger_revoke how = {
+        .reason = n % 2 ? LEDGER_REASON_KEY_COMPROMISE : LEDGER_REASON_HOLD, .by = "uid=7", .at = T0 + n};
+    struct ledger_revoked done;
+    struct pke_fail fail;
+    uint8_t sha256[32];
+
+    return EVP_Digest(s->der, s->der_n, sha256, NULL, EVP_sha256(), NULL) == 1 &&
+           ledger_revoke(l, sha256, &how, &done, &fail) == PKE_OK &&
+           (n % 4 || ledger_release_hold(l, sha256, &how, &done, &fail) == PKE_OK);
+}
+
+static bool step_one(struct ledger *l, unsigned n, enum step step)
+{
+    struct pke_fail fail;
+    struct sample s;
+
+    sample(&s, n);
+    switch (step) {
+    case INTENT:
+        return ledger_intent(l, &s.in, &fail) == PKE_OK;
+    case ISSUED:
+        return ledger_issued(l, s.request_id, der_of(&s), T0, &fail) == PKE_OK;
+    default:
+        return do_revoke(l, &s, n);
+    }
+}
+
+/* Groups of intents, then their certificates, then their revocations, as the issuer role does it, until
+ * killed. */
 static void writer(const char *path, unsigned from, int fd)
 {
     struct pke_fail fail;
     struct ledger *l;
-    struct sample s;
     unsigned closed;
 
     if (ledger_open(path, &l, &fail) != PKE_OK || ledger_abandon_intents(l, T0, &closed, &fail) != PKE_OK)
         _exit(1);
     for (unsigned n = from;; n += 3) {
-        for (unsigned issued = 0; issued < 2; issued++) {
+        for (unsigned step = 0; step < STEPS; step++) {
             bool ok = ledger_begin(l, &fail) == PKE_OK;
 
-            for (unsigned i = 0; ok && i < 3; i++) {
-                sample(&s, n + i);
-                ok = issued ? ledger_issued(l, s.request_id, der_of(&s), T0, &fail) == PKE_OK
-                            : ledger_intent(l, &s.in, &fail) == PKE_OK;
-            }
+            for (unsigned i = 0; ok && i < 3; i++)
+                ok = step_one(l, n + i, step);
             if (!ok || ledger_commit(l, &fail) != PKE_OK)
                 _exit(2);
             for (unsigned i = 0; i < 3; i++)
-                acknowledge(fd, n + i, issued);
+                acknowledge(fd, n + i, step);
         }
         if (n % 16 == 0 && ledger_checkpoint(l, &fail) != PKE_OK)
             _exit(4);
@@ -87,9 +118,13 @@ static void assert_acknowledged_is_there(struct fixture *f, const struct ack *ac
     for (size_t i = 0; i < n; i++) {
         sample(&s, acks[i].n);
         assert_int_equal(ledger_request_show(f->r, s.request_id, f->arena, &row, &f->fail), PKE_OK);
-        if (acks[i].issued) {
+        if (acks[i].step >= ISSUED) {
             assert_string_equal(row.state, "issued");
             assert_true(pke_bytes_eq(row.certificate, der_of(&s)));
+        }
+        if (acks[i].step == REVOKED) {
+            assert_int_equal(row.revoked_at, acks[i].n % 4 ? T0 + acks[i].n : 0);
+            assert_string_equal(row.revocation.reason, acks[i].n % 2 ? "keyCompromise" : "certificateHold");
         }
     }
 }
@@ -114,6 +149,7 @@ static void test_kill_loses_nothing_acknowledged(void **state)
     struct fixture *f = *state;
     struct ack *acks = pke_calloc(4000, sizeof *acks);
     struct ledger_counts c;
+    int64_t revocations;
     size_t total = 0;
     unsigned closed;
 
@@ -138,7 +174,15 @@ static void test_kill_loses_nothing_acknowledged(void **state)
     assert_int_equal(ledger_reader_open(f->path, &f->r, &f->fail), PKE_OK);
     assert_int_equal(ledger_counts(f->r, &c, &f->fail), PKE_OK);
     assert_int_equal(c.intent, 0);
-    assert_audit_whole(f, 2 * (c.issued + c.abandoned)); /* two rows for each that ever was an intent */
+    revocations =
+        number(f->path, "SELECT count(*) FROM audit WHERE event IN ('revoked','held','hold-released')");
+    assert_true(revocations > 0);
+    assert_audit_whole(f,
+                       2 * (c.issued + c.abandoned) + (uint64_t)revocations); /* two rows for each intent */
+    assert_int_equal(number(f->path, "SELECT count(*) FROM revocation WHERE released_at = 0"),
+                     c.revoked + c.held);
+    assert_int_equal(number(f->path, "SELECT count(*) FROM certificate WHERE revoked_at <> 0"),
+                     c.revoked + c.held);
     assert_int_equal(number(f->path, "SELECT count(*) FROM certificate"), c.issued + c.abandoned);
     assert_int_equal(number(f->path, "SELECT count(DISTINCT serial) FROM certificate"),
                      c.issued + c.abandoned);

@@ -164,7 +164,9 @@ static void test_life_of_a_certificate(void **state)
 
 static void test_certificates_are_listed_by_their_life(void **state)
 {
+    struct ledger_revoke how = {.reason = LEDGER_REASON_SUPERSEDED, .by = "uid=0", .at = T0 + 600};
     struct fixture *f = *state;
+    struct ledger_revoked done;
     struct ledger_row row;
     struct sample a, b, c, d;
 
@@ -178,7 +180,9 @@ static void test_certificates_are_listed_by_their_life(void **state)
     issue(f, &c, 3, PROV, "y");
     issue(f, &d, 4, PROV, "z");
     confirm(f, &b);
-    sql(f->path, "UPDATE certificate SET revoked_at = 5 WHERE request = 4");
+    begin(f);
+    assert_int_equal(ledger_revoke(f->l, thumbprint(f, &d), &how, &done, &f->fail), PKE_OK);
+    commit(f);
     assert_string_equal(rows_of(f, "superseded", true, NOW), "1");
     assert_string_equal(rows_of(f, "active", true, NOW), "2");
     assert_string_equal(rows_of(f, "unconfirmed", true, NOW), "3");

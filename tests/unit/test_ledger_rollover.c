@@ -105,6 +105,7 @@ static void test_issuer_life(void **state)
     struct sample s;
     int64_t until = -1;
     uint8_t other[20] = {1};
+    struct pke_blobs alive = {0};
 
     assert_int_equal(ledger_begin(f->l, &f->fail), PKE_OK);
     for (unsigned n = 1; n <= 3; n++) {
@@ -117,6 +118,10 @@ static void test_issuer_life(void **state)
     assert_int_equal(ledger_commit(f->l, &f->fail), PKE_OK);
     assert_int_equal(ledger_issuer_life(f->l, s.in.issuer_id, &until, &f->fail), PKE_OK);
     assert_true(until == 5000);
+    assert_int_equal(ledger_issuers_alive(f->l, 4999, f->arena, &alive, &f->fail), PKE_OK);
+    assert_true(alive.n == 1 && pke_bytes_eq(alive.v[0], s.in.issuer_id));
+    assert_int_equal(ledger_issuers_alive(f->l, 5000, f->arena, &alive, &f->fail), PKE_OK);
+    assert_int_equal(alive.n, 1); /* none was added */
     assert_int_equal(ledger_issuer_life(f->l, PKE_BYTES(other, sizeof other), &until, &f->fail), PKE_OK);
     assert_true(until == 0);
 }

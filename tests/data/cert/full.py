@@ -183,8 +183,8 @@ class Full:
             "crl_point_empty": swap("crl", ext("2.5.29.31", seq(seq()))),
             "crl_reasons": swap("crl", points("2.5.29.31", http + b"a.crl", http + b"b.crl", more=tlv(0x81, b"\6\x40"))),
             "crl_relative": swap("crl", points("2.5.29.31", b"a.crl", b"b.crl")),
-            "crl_two_points": swap("crl", ext("2.5.29.31", seq(*[seq(tlv(0xA0, tlv(0xA0, tlv(0x86, http + u)))) for u in
-                                                                  (b"a.crl", b"b.crl")]))),
+            "crl_two_points": swap("crl", ext("2.5.29.31", seq(*[seq(tlv(0xA0, tlv(0xA0, *[tlv(0x86, http + u) for u in urls])))
+                                                                  for urls in ((b"a.crl", b"b.crl"), (b"c.crl",))]))),
             "freshest_crl": swap("more", points("2.5.29.46", http + b"d.crl")),
             "aia_none": self.full(drop=("aia",)), "aia_other": swap("aia", aia(http + b"b.cer")),
             "aia_ocsp": swap("aia", aia(http + b"a.cer", method="1.3.6.1.5.5.7.48.1")), "aia_empty": swap(

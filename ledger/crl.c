@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What certificate revocation lists need: the changes of an issuer in order, and numbers given out once. */
+#include "ledger/crl.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/encode.h"
+#include "base/mem.h"
+#include "ledger/audit.h"
+
+#define RULE_CRL "CRL numbers"
+
+static void load_change(struct query *q, struct ledger_revocation *r)
+{
+    struct pke_bytes serial = query_col_borrow(q, 1);
+
+    *r = (struct ledger_revocation){.change = query_col_int(q, 0),
+                                    .not_after = query_col_int(q, 2),
+                                    .reason = (unsigned)query_col_int(q, 3),
+                                    .revoked_at = query_col_int(q, 4),
+                                    .released_at = query_col_int(q, 5)};
+    r->serial_n = (unsigned)(serial.n < sizeof r->serial ? serial.n : sizeof r->serial);
+    memcpy(r->serial, serial.p, r->serial_n);
+}
+
+enum pke_err ledger_crl_changes(struct ledger *l, struct pke_bytes issuer_id, int64_t after,
+                                struct ledger_revocation *rows, size_t max, size_t *n, struct pke_fail *fail)
+{
+    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_CRL_CHANGES);
+
+    query_blob(&q, issuer_id);
+    query_int(&q, after);
+    query_int(&q, (int64_t)max);
+    *n = 0;
+    while (*n < max && query_row(&q))
+        load_change(&q, &rows[(*n)++]);
+    return *n == max ? PKE_OK : query_result(&q, fail);
+}
+
+enum pke_err ledger_crl_number(struct ledger *l, struct pke_bytes issuer_id, int64_t *ret,
+                               struct pke_fail *fail)
+{
+    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_CRL_NUMBER);
+
+    query_blob(&q, issuer_id);
+    *ret = query_row(&q) ? query_col_int(&q, 0) : 0;
+    return q.rc == SQLITE_ROW ? PKE_OK : query_result(&q, fail);
+}
+
+static enum pke_err add(struct ledger *l, struct pke_bytes issuer_id, struct ledger_crl *crl,
+                        struct pke_fail *fail)
+{
+    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_ADD_CRL);
+    int64_t last = 0;
+    enum pke_err err = ledger_crl_number(l, issuer_id, &last, fail);
+
+    if (err != PKE_OK)
+        return err;
+    if (last == INT64_MAX)
+        return pke_fail_set(fail, PKE_LIMIT, "crl-number", RULE_CRL, "there is no further CRL number");
+    if (crl->number <= last)
+        crl->number = last + 1;
+    query_blob(&q, issuer_id);
+    query_int(&q, crl->number);
+    query_int(&q, crl->base);
+    query_int(&q, crl->change);
+    query_int(&q, crl->entries);
+    query_int(&q, crl->this_update);
+    query_int(&q, crl->next_update);
+    return query_run(&q, fail);
+}
+
+enum pke_err ledger_crl_begin(struct ledger *l, struct pke_bytes issuer_id, struct ledger_crl *crl,
+                              struct pke_fail *fail)
+{
+    enum pke_err err = change_begin(l, fail);
+
+    return err == PKE_OK ? change_end(l, add(l, issuer_id, crl, fail), fail) : err;
+}
+
+static enum pke_err sign(struct ledger *l, struct pke_bytes issuer_id, int64_t number,
+                         const uint8_t sha256[32], int64_t at, struct pke_fail *fail)
+{
+    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_SIGN_CRL);
+    PKE_CLEANUP(pke_free_p) char *detail = NULL;
+    struct audit_row row = {.at = at, .event = "crl-signed", .digest = PKE_BYTES(sha256, STORE_DIGEST)};
+    char hex[2 * STORE_SERIAL_MAX + 1];
+    enum pke_err err;
+
+    query_blob(&q, issuer_id);
+    query_int(&q, number);
+    query_blob(&q, PKE_BYTES(sha256, STORE_DIGEST));
+    err = query_run(&q, fail);
+    if (err == PKE_OK && sqlite3_changes(l->store.db) == 0)
+        return pke_fail_set(fail, PKE_NOT_FOUND, "crl-unknown", RULE_CRL,
+                            "no CRL of this number waits for its signature");
+    if (err != PKE_OK)
+        return err;
+    if (issuer_id.n > STORE_SERIAL_MAX)
+        issuer_id.n = STORE_SERIAL_MAX;
+    pke_hex(issuer_id, false, hex);
+    detail = pke_asprintf("{\"issuer\":\"%s\",\"number\":%" PRId64 "}", hex, number);
+    row.detail = detail;
+    return audit_append(l, &row, fail);
+}
+
+enum pke_err ledger_crl_signed(struct ledger *l, struct pke_bytes issuer_id, int64_t number,
+                               const uint8_t sha256[32], int64_t at, struct pke_fail *fail)
+{
+    enum pke_err err = change_begin(l, fail);
+
+    return err == PKE_OK ? change_end(l, sign(l, issuer_id, number, sha256, at, fail), fail) : err;
+}
+
+enum pke_err ledger_crl_latest(struct ledger *l, struct pke_bytes issuer_id, bool delta,
+                               struct ledger_crl *ret, struct pke_fail *fail)
+{
+    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_LATEST_CRL);
+    struct pke_bytes sha256;
+    enum pke_err err;
+
+    query_blob(&q, issuer_id);
+    query_int(&q, delta);
+    if (!query_row(&q)) {
+        err = query_result(&q, fail);
+        return err != PKE_OK
+                   ? err
+                   : pke_fail_set(fail, PKE_NOT_FOUND, "crl-none", RULE_CRL, "there is no such CRL yet");
+    }
+    *ret = (struct ledger_crl){.number = query_col_int(&q, 0),
+                               .base = query_col_int(&q, 1),
+                               .change = query_col_int(&q, 2),
+                               .entries = query_col_int(&q, 3),
+                               .this_update = query_col_int(&q, 4),
+                               .next_update = query_col_int(&q, 5),
+                               .is_signed = true};
+    sha256 = query_col_borrow(&q, 6);
+    if (sha256.n == sizeof ret->sha256)
+        memcpy(ret->sha256, sha256.p, sha256.n);
+    return PKE_OK;
+}
