@@ -83,7 +83,8 @@ bool help_print(char *const *words, size_t n, FILE *out)
         "  --color auto|always|never\n"
         "  -h, --help              this text, or that of one command\n"
         "  --version               version of this program\n"
-        "\nexit status: 0 done, 1 refused or not found, 2 usage, 69 no daemon answers; see pkienrollctl(8)\n",
+        "\nexit status: 0 done, 1 refused or not found, 2 usage, 3 simulate: it would be refused, 4 simulate: it would\n"
+        "wait, 69 no daemon answers; see pkienrollctl(8)\n",
         out);
     return true;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pkienrollctl: administration of pkienrolld over its control socket. */
 #include <curl/curl.h>
+#include <errno.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/encode.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "config.h"
@@ -19,7 +21,7 @@
 #include "ipc/wipealloc.h"
 
 #define TARGET_MAX      (16u << 10)
-#define BODY_MAX        (16u << 10)
+#define BODY_MAX        (64u << 10)
 #define DEFAULT_TIMEOUT 10000
 #define WAIT_STEP_MS    100
 
@@ -151,6 +153,16 @@ static void print_answer(const struct ctl_options *o, const json_t *j)
     }
 }
 
+/* Of a simulation. */
+static int outcome(const json_t *answer)
+{
+    const char *result = json_string_value(json_object_get(answer, "result"));
+
+    if (result && strcmp(result, "issue") == 0)
+        return CTL_OK;
+    return result && strcmp(result, "wait") == 0 ? CTL_WOULD_WAIT : CTL_WOULD_REFUSE;
+}
+
 static int refused(const struct ctl_options *o, const struct client_answer *a)
 {
     if (o->format != CTL_TEXT)
@@ -213,6 +225,8 @@ static int one_page(const struct ctl_options *o, struct pke_bytes body, json_t *
         print_once_hint(o);
         if (o->wait_ms && o->verb->id == VERB_STATUS && !is_ready(&a))
             rc = CTL_REFUSED;
+        if (o->verb->id == VERB_SIMULATE)
+            rc = outcome(a.json);
     }
     json_decref(a.json);
     free(a.text);
@@ -244,6 +258,31 @@ static const char *body_value(const struct ctl_options *o, const char *name, con
     return word ? word : pke_pairs_get(&o->values, name);
 }
 
+/* The content of a file, or of standard input, in base64. */
+static enum pke_err add_file(json_t *j, const struct verb_arg *a, const char *path, struct pke_fail *fail)
+{
+    PKE_CLEANUP(pke_buf_done) struct pke_buf raw, text;
+    bool standard = strcmp(path, "-") == 0;
+    FILE *f = standard ? stdin : fopen(path, "re");
+    char piece[4096];
+    size_t n;
+
+    pke_buf_init(&raw, VERB_FILE_MAX);
+    pke_buf_init(&text, 2 * VERB_FILE_MAX);
+    if (!f)
+        return pke_fail_set(fail, PKE_CONFIG, "usage", "pkienrollctl(8)", "%s: %s", path, strerror(errno));
+    while ((n = fread(piece, 1, sizeof piece, f)) > 0 && pke_buf_add(&raw, piece, n) == PKE_OK)
+        ;
+    if (!standard)
+        fclose(f);
+    if (!raw.n || raw.overflow)
+        return pke_fail_set(fail, PKE_CONFIG, "usage", "pkienrollctl(8)",
+                            "%s: expected a file of 1 to %u bytes", a->name, VERB_FILE_MAX);
+    (void)pke_base64_encode(pke_buf_bytes(&raw), PKE_B64_STRICT, &text);
+    json_object_set_new(j, a->name, json_string(pke_buf_cstr(&text)));
+    return PKE_OK;
+}
+
 /* {"name": ..., "password": ...}. The text is wiped by the caller, the tree by its allocator. */
 static enum pke_err build_body(const struct ctl_options *o, const struct pke_secret *secret,
                                const char *cursor, struct pke_buf *out, struct pke_fail *fail)
@@ -257,7 +296,9 @@ static enum pke_err build_body(const struct ctl_options *o, const struct pke_sec
     for (const struct verb_arg *a = NULL; !err && (a = verb_arg_next(o->verb, a));) {
         if (a->place != VERB_PLACE_BODY)
             continue;
-        if (a->type == VERB_ARG_FLAG && body_value(o, a->name, cursor))
+        if (a->type == VERB_ARG_FILE && (value = body_value(o, a->name, cursor)))
+            err = add_file(j, a, value, fail);
+        else if (a->type == VERB_ARG_FLAG && body_value(o, a->name, cursor))
             json_object_set_new(j, a->name, json_true());
         else if (a->type != VERB_ARG_SECRET && (value = body_value(o, a->name, cursor)))
             json_object_set_new(j, a->name, json_string(value));

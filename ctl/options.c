@@ -24,7 +24,7 @@ enum {
     OPT_ARGUMENT = 512, /* + index into names */
 };
 
-#define MAX_ARGUMENTS 48
+#define MAX_ARGUMENTS 64
 
 static const struct option fixed_options[] = {
     {"socket", required_argument, NULL, OPT_SOCKET},
@@ -188,7 +188,7 @@ static enum pke_err take_words(struct ctl_options *o, size_t used, struct pke_ar
         if (used == o->n_words)
             return pke_fail_set(fail, PKE_CONFIG, "usage", RULE, "%s: the %s is missing", o->verb->words,
                                 a->name);
-        if ((err = verb_arg_check(a, pke_bytes_str(o->words[used]), fail)))
+        if (a->type != VERB_ARG_FILE && (err = verb_arg_check(a, pke_bytes_str(o->words[used]), fail)))
             return err;
         pke_pairs_add(&o->args, arena, a->name, o->words[used++]);
     }

@@ -16,6 +16,8 @@ enum ctl_exit {
     CTL_OK = 0,
     CTL_REFUSED = 1,      /* refused, or not found */
     CTL_USAGE = 2,        /* getopt's habit */
+    CTL_WOULD_REFUSE = 3, /* simulate: the request would be refused */
+    CTL_WOULD_WAIT = 4,   /* simulate: it would wait, for an operator or the key */
     CTL_UNREACHABLE = 69, /* EX_UNAVAILABLE: no daemon answers */
 };
 

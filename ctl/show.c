@@ -54,6 +54,13 @@ static const struct column columns[] = {
     {VERB_CERT_LIST, "DEVICE", "device_id"},
     {VERB_CERT_LIST, "TEMPLATE", "template"},
     {VERB_CERT_LIST, "NOT AFTER", "not_after"},
+    {VERB_CRL_LIST, "ISSUER", "issuer"},
+    {VERB_CRL_LIST, "STATE", "state"},
+    {VERB_CRL_LIST, "NUMBER", "number"},
+    {VERB_CRL_LIST, "ENTRIES", "entries"},
+    {VERB_CRL_LIST, "THIS UPDATE", "this_update"},
+    {VERB_CRL_LIST, "NEXT UPDATE", "next_update"},
+    {VERB_CRL_LIST, "ERROR", "error"},
     {VERB_DEVICE_LIST, "FIRST", "first_at"},
     {VERB_DEVICE_LIST, "STATE", "state"},
     {VERB_DEVICE_LIST, "DEVICE", "device_id"},
@@ -244,6 +251,31 @@ static void print_array(const json_t *v, unsigned depth, FILE *out)
     text_table_done(&t);
 }
 
+/* How a request was decided, whatever members its first step has. */
+static void print_steps(const json_t *v, FILE *out)
+{
+    static const char *const titles[] = {"  STEP", "OUTCOME", "RULE", "VALUE", "SOURCE"};
+    static const char *const keys[] = {"step", "outcome", "rule", "value", "source"};
+    struct text_table t;
+    const json_t *row;
+    size_t i;
+
+    text_table_init(&t, PKE_LEN(keys));
+    for (size_t k = 0; k < PKE_LEN(keys); k++)
+        text_table_add(&t, titles[k]);
+    json_array_foreach(v, i, row)
+    {
+        const char *step = json_string_value(json_object_get(row, "step"));
+        PKE_CLEANUP(pke_free_p) char *indented = pke_asprintf("  %s", step ? step : "-");
+
+        text_table_add(&t, indented);
+        for (size_t k = 1; k < PKE_LEN(keys); k++)
+            add_cell(&t, json_object_get(row, keys[k]));
+    }
+    text_table_print(&t, false, out);
+    text_table_done(&t);
+}
+
 /* How a nested object is printed. */
 struct style {
     unsigned depth;
@@ -263,6 +295,8 @@ static void print_block(const char *key, const json_t *v, struct style st, FILE 
     fputs(st.color ? "\033[0m\n" : "\n", out);
     if (json_is_object(v))
         print_object(v, inner, out);
+    else if (json_is_array(v) && !strcmp(key, "explanation"))
+        print_steps(v, out);
     else if (json_is_array(v))
         print_array(v, inner.depth, out);
     else

@@ -14,6 +14,7 @@
 #define IPC_HEADER      16
 #define IPC_MAX_CONTROL (64u << 10)  /* listings and small replies between control and the others */
 #define IPC_MAX_REQUEST (512u << 10) /* one enrollment request or answer */
+#define IPC_MAX_CRL     (32u << 20)  /* issuer to key: a revocation list of CA_CRL_MAX and its frame */
 #define IPC_MAX_CONFIG  (2u << 20)   /* main to the roles: a configuration of at most 1 MiB and its frame */
 
 struct ipc_frame {

@@ -211,6 +211,14 @@ static bool hex_byte(uint8_t c)
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
 }
 
+static bool valid_file(struct pke_bytes v)
+{
+    PKE_CLEANUP(pke_buf_done) struct pke_buf raw;
+
+    pke_buf_init(&raw, VERB_FILE_MAX);
+    return pke_base64_decode(v, PKE_B64_STRICT, &raw) == PKE_OK && raw.n;
+}
+
 enum pke_err verb_arg_check(const struct verb_arg *a, struct pke_bytes v, struct pke_fail *fail)
 {
     const char *want = NULL;
@@ -251,6 +259,10 @@ enum pke_err verb_arg_check(const struct verb_arg *a, struct pke_bytes v, struct
     case VERB_ARG_CURSOR:
         if (!each(v, 256, graph_byte))
             want = "what an earlier page gave as next";
+        break;
+    case VERB_ARG_FILE:
+        if (!valid_file(v))
+            want = "1 to 24576 bytes, in base64";
         break;
     case VERB_ARG_SECRET:
         if (!valid_text(v, 1024))

@@ -79,6 +79,12 @@
       OBJECT, 15, "revoke one certificate, or put it on hold")                                               \
     X(CERT_RELEASE, "cert-release", "POST", "/v1/certificates/{key}/release", "cert release", OFFICER,       \
       ISSUER, OBJECT, 15, "end the hold of one certificate")                                                 \
+    X(CRL_LIST, "crl-list", "GET", "/v1/crls", "crl list", VIEWER, ISSUER, LIST, 5,                          \
+      "list the revocation lists: number, entries, until when each is good")                                 \
+    X(CRL_SHOW, "crl-show", "GET", "/v1/crls/{name}", "crl show", VIEWER, ISSUER, OBJECT, 5,                 \
+      "show the revocation lists of one issuer and why the last attempt failed")                             \
+    X(CRL_PUBLISH, "crl-publish", "POST", "/v1/crls/publish", "crl publish", OFFICER, ISSUER, OBJECT, 60,    \
+      "sign and publish full revocation lists now")                                                          \
     X(DEVICE_LIST, "device-list", "GET", "/v1/devices", "device list", VIEWER, CONTROL, LIST, 5,             \
       "list enrolled devices, newest first")                                                                 \
     X(DEVICE_SHOW, "device-show", "GET", "/v1/devices/{id}", "device show", VIEWER, CONTROL, OBJECT, 5,      \
@@ -112,7 +118,9 @@
     X(TOKEN_LIST, "token-list", "GET", "/v1/tokens", "token list", OFFICER, CONTROL, LIST, 5,                \
       "list enrollment tokens, newest first, without their text")                                            \
     X(TOKEN_REVOKE, "token-revoke", "DELETE", "/v1/tokens/{id}", "token revoke", OFFICER, ISSUER, OBJECT,    \
-      15, "revoke an enrollment token")
+      15, "revoke an enrollment token")                                                                      \
+    X(SIMULATE, "simulate", "POST", "/v1/simulate", "simulate", OFFICER, ISSUER, OBJECT, 15,                 \
+      "say what would become of a CSR, and why: nothing is signed or recorded")
 
 /** verb, name, where it stands, type, required, help. Order of rows is the order of words. */
 #define IPC_VERB_ARGS(X)                                                                                    \
@@ -163,6 +171,10 @@
     X(CERT_RELEASE, "key", PATH, TEXT, true, "serial, thumbprint or request id")                            \
     X(CERT_RELEASE, "comment", BODY, TEXT, false, "a word for the record")                                  \
     X(CERT_RELEASE, "dry_run", BODY, FLAG, false, "say what would be released, and change nothing")         \
+    X(CRL_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                               \
+    X(CRL_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                                 \
+    X(CRL_SHOW, "name", PATH, NAME, true, "issuer of the configuration")                                    \
+    X(CRL_PUBLISH, "issuer", BODY, NAME, false, "only the list of this issuer")                             \
     X(DEVICE_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                            \
     X(DEVICE_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                              \
     X(DEVICE_LIST, "state", QUERY, STATE, false, "only this state")                                         \
@@ -228,7 +240,17 @@
     X(TOKEN_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                             \
     X(TOKEN_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                               \
     X(TOKEN_LIST, "user", QUERY, TEXT, false, "only tokens of this user")                                   \
-    X(TOKEN_REVOKE, "id", PATH, HANDLE, true, "id of the token, not its text")
+    X(TOKEN_REVOKE, "id", PATH, HANDLE, true, "id of the token, not its text")                              \
+    X(SIMULATE, "principal", BODY, TEXT, true, "who asks")                                                  \
+    X(SIMULATE, "csr", BODY, FILE, true, "file of the CSR, DER or PEM, or - for standard input")            \
+    X(SIMULATE, "endpoint", BODY, NAME, false, "enrollment endpoint that is asked")                         \
+    X(SIMULATE, "template", BODY, NAME, false, "template in place of an endpoint that offers it")           \
+    X(SIMULATE, "credential", BODY, NAME, false, "kind of credential (the first of the endpoint)")          \
+    X(SIMULATE, "upn", BODY, TEXT, false, "UPN that the credential says")                                   \
+    X(SIMULATE, "user-id", BODY, TEXT, false, "id of the user that the credential says")                    \
+    X(SIMULATE, "device-id", BODY, NAME, false, "DeviceID of the request (SIMULATED)")                      \
+    X(SIMULATE, "type", BODY, STATE, false, "EnrollmentType of the request: full or device (device)")       \
+    X(SIMULATE, "renews", BODY, TEXT, false, "renewal of this certificate: serial or thumbprint")
 
 enum verb_id {
 #define X(id, ...) VERB_##id,
@@ -263,11 +285,13 @@ enum verb_arg_type {
     VERB_ARG_HANDLE,   /* 1..32 lower-case hexadecimal digits: never the text of a token, typed by mistake */
     VERB_ARG_FLAG,     /* true or false: in JSON a boolean, of pkienrollctl an option without a value */
     VERB_ARG_CURSOR,   /* 1..256 printable ASCII characters; opaque */
+    VERB_ARG_FILE,     /* content of a file, 1..VERB_FILE_MAX bytes, in base64; pkienrollctl takes its name */
     VERB_ARG_SECRET, /* 1..1024 bytes UTF-8 without control characters; never in a path, a log or the audit */
 };
 
 #define VERB_LIMIT_DEFAULT 100
 #define VERB_LIMIT_MAX     500
+#define VERB_FILE_MAX      (24u << 10)
 
 struct verb {
     enum verb_id id;

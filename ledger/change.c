@@ -48,6 +48,7 @@ static int insert_request(struct ledger *l, const struct ledger_request *r, cons
     query_text(&q, r->provider);
     query_text(&q, r->attestation);
     query_blob(&q, attributes);
+    query_text(&q, r->explanation);
     (void)query_row(&q);
     return q.rc;
 }

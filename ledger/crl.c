@@ -8,6 +8,7 @@
 #include "base/encode.h"
 #include "base/mem.h"
 #include "ledger/audit.h"
+#include "ledger/revoke.h"
 
 #define RULE_CRL "CRL numbers"
 
@@ -68,6 +69,7 @@ static enum pke_err add(struct ledger *l, struct pke_bytes issuer_id, struct led
     query_int(&q, crl->entries);
     query_int(&q, crl->this_update);
     query_int(&q, crl->next_update);
+    query_int(&q, crl->tells_deltas);
     return query_run(&q, fail);
 }
 
@@ -113,30 +115,116 @@ enum pke_err ledger_crl_signed(struct ledger *l, struct pke_bytes issuer_id, int
     return err == PKE_OK ? change_end(l, sign(l, issuer_id, number, sha256, at, fail), fail) : err;
 }
 
-enum pke_err ledger_crl_latest(struct ledger *l, struct pke_bytes issuer_id, bool delta,
-                               struct ledger_crl *ret, struct pke_fail *fail)
+static enum pke_err load_crl(struct query *q, struct ledger_crl *ret, struct pke_fail *fail)
 {
-    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_LATEST_CRL);
     struct pke_bytes sha256;
     enum pke_err err;
 
-    query_blob(&q, issuer_id);
-    query_int(&q, delta);
-    if (!query_row(&q)) {
-        err = query_result(&q, fail);
+    if (!query_row(q)) {
+        err = query_result(q, fail);
         return err != PKE_OK
                    ? err
                    : pke_fail_set(fail, PKE_NOT_FOUND, "crl-none", RULE_CRL, "there is no such CRL yet");
     }
-    *ret = (struct ledger_crl){.number = query_col_int(&q, 0),
-                               .base = query_col_int(&q, 1),
-                               .change = query_col_int(&q, 2),
-                               .entries = query_col_int(&q, 3),
-                               .this_update = query_col_int(&q, 4),
-                               .next_update = query_col_int(&q, 5),
-                               .is_signed = true};
-    sha256 = query_col_borrow(&q, 6);
+    *ret = (struct ledger_crl){.number = query_col_int(q, 0),
+                               .base = query_col_int(q, 1),
+                               .change = query_col_int(q, 2),
+                               .entries = query_col_int(q, 3),
+                               .this_update = query_col_int(q, 4),
+                               .next_update = query_col_int(q, 5),
+                               .tells_deltas = query_col_int(q, 6) != 0};
+    sha256 = query_col_borrow(q, 7);
     if (sha256.n == sizeof ret->sha256)
         memcpy(ret->sha256, sha256.p, sha256.n);
     return PKE_OK;
+}
+
+enum pke_err ledger_crl_latest(struct ledger *l, struct pke_bytes issuer_id, bool delta,
+                               struct ledger_crl *ret, struct pke_fail *fail)
+{
+    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_LATEST_CRL);
+
+    query_blob(&q, issuer_id);
+    query_int(&q, delta);
+    return load_crl(&q, ret, fail);
+}
+
+enum pke_err ledger_crl_oldest(struct ledger *l, struct pke_bytes issuer_id, int64_t now, bool tells_deltas,
+                               struct ledger_crl *ret, struct pke_fail *fail)
+{
+    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_OLDEST_CRL);
+
+    query_blob(&q, issuer_id);
+    query_int(&q, now);
+    query_int(&q, tells_deltas);
+    return load_crl(&q, ret, fail);
+}
+
+/* SHA-256 of the certificate of this serial; PKE_NOT_FOUND: it was issued after this copy was made. */
+static enum pke_err find_known(struct ledger *l, struct pke_bytes issuer_id,
+                               const struct ledger_revocation *row, uint8_t ret[STORE_DIGEST],
+                               struct pke_fail *fail)
+{
+    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_CRL_KNOWN);
+    struct pke_bytes sha256;
+    enum pke_err err;
+
+    query_blob(&q, issuer_id);
+    query_blob(&q, PKE_BYTES(row->serial, row->serial_n));
+    if (!query_row(&q))
+        return (err = query_result(&q, fail)) != PKE_OK ? err : PKE_NOT_FOUND;
+    sha256 = query_col_borrow(&q, 0);
+    if (sha256.n != STORE_DIGEST)
+        return PKE_NOT_FOUND;
+    memcpy(ret, sha256.p, STORE_DIGEST);
+    return PKE_OK;
+}
+
+static enum pke_err keep_unknown(struct ledger *l, struct pke_bytes issuer_id,
+                                 const struct ledger_revocation *row, struct pke_fail *fail)
+{
+    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_ADD_CARRIED);
+
+    query_blob(&q, issuer_id);
+    query_blob(&q, PKE_BYTES(row->serial, row->serial_n));
+    query_int(&q, row->not_after);
+    query_int(&q, row->reason);
+    query_int(&q, row->revoked_at);
+    return query_run(&q, fail);
+}
+
+enum pke_err ledger_crl_carry(struct ledger *l, struct pke_bytes issuer_id,
+                              const struct ledger_revocation *row, int64_t at, struct pke_fail *fail)
+{
+    const struct ledger_revoke how = {.reason = (enum ledger_reason)row->reason,
+                                      .by = "published CRL",
+                                      .comment = "the ledger was older than the CRL",
+                                      .at = at};
+    struct ledger_revoked revoked;
+    uint8_t sha256[STORE_DIGEST];
+    enum pke_err err = find_known(l, issuer_id, row, sha256, fail);
+
+    if (err == PKE_OK) {
+        err = ledger_revoke(l, sha256, &how, &revoked, fail);
+        return err == PKE_EXISTS ? PKE_OK : err; /* revoked here for another reason */
+    }
+    if (err != PKE_NOT_FOUND)
+        return err;
+    err = change_begin(l, fail);
+    return err == PKE_OK ? change_end(l, keep_unknown(l, issuer_id, row, fail), fail) : err;
+}
+
+enum pke_err ledger_crl_carried(struct ledger *l, struct pke_bytes issuer_id, struct pke_bytes after,
+                                struct ledger_revocation *rows, size_t max, size_t *n, struct pke_fail *fail)
+{
+    static const uint8_t first[] = {0};
+    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_CRL_CARRIED);
+
+    query_blob(&q, issuer_id);
+    query_blob(&q, after.n ? after : PKE_BYTES(first, 1)); /* no serial begins with 00 */
+    query_int(&q, (int64_t)max);
+    *n = 0;
+    while (*n < max && query_row(&q))
+        load_change(&q, &rows[(*n)++]);
+    return *n == max ? PKE_OK : query_result(&q, fail);
 }

@@ -35,7 +35,7 @@ struct ledger_crl {
     int64_t base;   /* of a delta: the number of the full CRL that it adds to; 0: it is a full one */
     int64_t change; /* the last change that is in it */
     int64_t entries, this_update, next_update;
-    bool is_signed;
+    bool tells_deltas;  /* a full one: it says where deltas are */
     uint8_t sha256[32]; /* of the signed CRL */
 };
 
@@ -54,8 +54,27 @@ enum pke_err ledger_crl_signed(struct ledger *l, struct pke_bytes issuer_id, int
 enum pke_err ledger_crl_number(struct ledger *l, struct pke_bytes issuer_id, int64_t *ret,
                                struct pke_fail *fail);
 
+/**
+ * The oldest signed full CRL that is good beyond @p now (seconds), and may so be in somebody's cache; with
+ * @p tells_deltas the oldest of those that say where deltas are. PKE_NOT_FOUND.
+ */
+enum pke_err ledger_crl_oldest(struct ledger *l, struct pke_bytes issuer_id, int64_t now, bool tells_deltas,
+                               struct ledger_crl *ret, struct pke_fail *fail);
+
 /** The newest signed CRL of this issuer, full or delta. PKE_NOT_FOUND. */
 enum pke_err ledger_crl_latest(struct ledger *l, struct pke_bytes issuer_id, bool delta,
                                struct ledger_crl *ret, struct pke_fail *fail);
+
+/**
+ * What stands revoked in a published CRL that is newer than this ledger, a copy from before (a restored
+ * backup), stays so: a certificate that is known here is revoked as by ledger_revoke() at @p at (ms); any
+ * other is kept as it stands on the list, its change is 0.
+ */
+enum pke_err ledger_crl_carry(struct ledger *l, struct pke_bytes issuer_id,
+                              const struct ledger_revocation *row, int64_t at, struct pke_fail *fail);
+
+/** What was kept so, by serial, after @p after (empty: from the first); its change is 0. */
+enum pke_err ledger_crl_carried(struct ledger *l, struct pke_bytes issuer_id, struct pke_bytes after,
+                                struct ledger_revocation *rows, size_t max, size_t *n, struct pke_fail *fail);
 
 #endif

@@ -65,7 +65,7 @@ static enum pke_err find_intent(struct ledger *l, const char *request_id, const 
 }
 
 static enum pke_err finish(struct ledger *l, int64_t id, const char *state, const struct pke_fail *why,
-                           int64_t at, struct pke_fail *fail)
+                           const char *explanation, int64_t at, struct pke_fail *fail)
 {
     PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_FINISH);
 
@@ -76,6 +76,7 @@ static enum pke_err finish(struct ledger *l, int64_t id, const char *state, cons
     query_text(&q, why ? why->reason : NULL);
     query_text(&q, why ? why->rule : NULL);
     query_text(&q, why ? why->text : NULL);
+    query_text(&q, explanation);
     return query_run(&q, fail);
 }
 
@@ -114,7 +115,7 @@ static enum pke_err issued(struct ledger *l, const char *request_id, struct pke_
                             .request_id = request_id,
                             .serial = PKE_BYTES(found.serial, found.serial_n),
                             .digest = PKE_BYTES(digest, sizeof digest)};
-    err = finish(l, found.id, "issued", NULL, at, fail);
+    err = finish(l, found.id, "issued", NULL, NULL, at, fail);
     if (err == PKE_OK)
         err = add_certificate(l, found.id, certificate, row.digest, fail);
     if (err == PKE_OK)
@@ -136,14 +137,14 @@ enum pke_err ledger_issued(struct ledger *l, const char *request_id, struct pke_
     return err == PKE_OK ? change_end(l, issued(l, request_id, certificate, at, fail), fail) : err;
 }
 
-static enum pke_err failed(struct ledger *l, const char *request_id, const struct pke_fail *why, int64_t at,
-                           struct pke_fail *fail)
+static enum pke_err failed(struct ledger *l, const char *request_id, const struct pke_fail *why,
+                           const char *explanation, int64_t at, struct pke_fail *fail)
 {
     struct found found = {0};
     enum pke_err err = find_intent(l, request_id, NULL, &found, fail);
 
     if (err == PKE_OK)
-        err = finish(l, found.id, "failed", why, at, fail);
+        err = finish(l, found.id, "failed", why, explanation, at, fail);
     if (err != PKE_OK)
         return err;
     struct audit_row row = {.at = at,
@@ -154,12 +155,12 @@ static enum pke_err failed(struct ledger *l, const char *request_id, const struc
     return audit_append_why(l, &row, NULL, why, fail);
 }
 
-enum pke_err ledger_failed(struct ledger *l, const char *request_id, const struct pke_fail *why, int64_t at,
-                           struct pke_fail *fail)
+enum pke_err ledger_failed(struct ledger *l, const char *request_id, const struct pke_fail *why,
+                           const char *explanation, int64_t at, struct pke_fail *fail)
 {
     enum pke_err err = change_begin(l, fail);
 
-    return err == PKE_OK ? change_end(l, failed(l, request_id, why, at, fail), fail) : err;
+    return err == PKE_OK ? change_end(l, failed(l, request_id, why, explanation, at, fail), fail) : err;
 }
 
 /* One intent closed, or *more set to false when there was none left. */
@@ -179,7 +180,7 @@ static enum pke_err abandon_one(struct ledger *l, int64_t at, bool *more, struct
     memcpy(request_id, id.p, id.n < sizeof request_id ? id.n : sizeof request_id - 1);
     copy_serial(&q, 2, &found);
     query_done(&q); /* before the row changes under it */
-    err = finish(l, found.id, "abandoned", NULL, at, fail);
+    err = finish(l, found.id, "abandoned", NULL, NULL, at, fail);
     struct audit_row row = {.at = at,
                             .event = "abandoned",
                             .actor = ACTOR,

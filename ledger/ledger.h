@@ -69,6 +69,7 @@ struct ledger_request {
     struct pke_pairs context;    /* ContextItems as sent */
     struct pke_pairs attributes; /* of the identity, as authenticated */
     struct pke_bytes request;    /* CSR DER; empty for refusals before it was decoded */
+    const char *explanation;     /* JSON, how it was decided; NULL: not kept */
     int64_t at;
 };
 
@@ -130,9 +131,10 @@ enum pke_err ledger_intent(struct ledger *l, const struct ledger_intent *in, str
 enum pke_err ledger_issued(struct ledger *l, const char *request_id, struct pke_bytes certificate, int64_t at,
                            struct pke_fail *fail);
 
-/** T2 of a failure: the reason, audit "failed"; frees the idempotency slot. PKE_NOT_FOUND: no such intent. */
-enum pke_err ledger_failed(struct ledger *l, const char *request_id, const struct pke_fail *why, int64_t at,
-                           struct pke_fail *fail);
+/** T2 of a failure: the reason and its explanation (NULL: none), audit "failed"; frees the idempotency slot.
+ * PKE_NOT_FOUND: no such intent. */
+enum pke_err ledger_failed(struct ledger *l, const char *request_id, const struct pke_fail *why,
+                           const char *explanation, int64_t at, struct pke_fail *fail);
 
 /** A refusal, with audit "refused". PKE_EXISTS when the attempt was recorded already. */
 enum pke_err ledger_refused(struct ledger *l, const struct ledger_request *req, const struct pke_fail *why,

@@ -163,6 +163,7 @@ static enum pke_err row_load(struct query *q, struct pke_arena *arena, struct le
     col = load_revocation(q, col, arena, &ret->revocation);
     ret->certificate = query_col_bytes(q, col++, arena);
     ret->request = query_col_bytes(q, col++, arena);
+    ret->explanation = query_col_text(q, col, arena);
     return PKE_OK;
 }
 
@@ -307,7 +308,7 @@ static void list_from(const struct ledger_filter *f, struct pke_buf *sql)
 /* Only the conditions that are asked for: each then finds its index. Texts are ours, values are bound. */
 static void list_sql(const struct ledger_filter *f, bool paged, struct pke_buf *sql)
 {
-    (void)pke_buf_add_str(sql, "SELECT " READER_COLUMNS "NULL, NULL, r.id FROM ");
+    (void)pke_buf_add_str(sql, "SELECT " READER_COLUMNS "NULL, NULL, NULL, r.id FROM ");
     list_from(f, sql);
     if (f->principal)
         (void)pke_buf_add_str(sql, " AND r.principal = ?");

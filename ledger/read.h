@@ -71,6 +71,7 @@ struct ledger_row {
     struct ledger_waiting waiting;
     struct ledger_row_revocation revocation;
     struct pke_bytes certificate, request;
+    const char *explanation; /* JSON array; NULL: none, or a listing */
 };
 
 /**

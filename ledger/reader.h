@@ -15,7 +15,7 @@
     "r.request_id, r.state, r.tenant, r.principal, r.credential, r.endpoint, r.template_name, r.operation," \
     " r.stage, r.device_id, r.enrollment_type, r.device_name, r.hwdev_id, r.source, c.ent_dmid, r.user_id," \
     " r.provider, r.attestation, c.san_uri,"                                                                \
-    " (SELECT o.request_id FROM request o WHERE o.id = c.renewed_from), r.context, r.attributes, c.names,"           \
+    " (SELECT o.request_id FROM request o WHERE o.id = c.renewed_from), r.context, r.attributes, c.names,"  \
     " r.fail_err, r.fail_reason, r.fail_rule, r.fail_text, r.received_at, r.finished_at, c.serial,"         \
     " c.subject, c.issuer_id, c.sha1, c.sha256, c.spki_sha256, c.not_before, c.not_after,"                  \
     " c.confirmed_at, c.superseded_at, c.revoked_at, a.state, a.decided_by,"                                \
@@ -24,7 +24,7 @@
     " t.finished_at, t.fail_reason,"                                                                        \
     " (SELECT o.request_id FROM request o WHERE o.id = t.result AND t.state = 'issued'),"                   \
     " v.reason, v.revoked_by, v.comment, v.revoked_at, v.released_at, v.released_by, "
-#define READER_ID_COLUMN 62 /* of a listing: after READER_COLUMNS and the two byte columns */
+#define READER_ID_COLUMN 63 /* of a listing: after READER_COLUMNS and the three long columns */
 #define READER_FROM                                         \
     "request r LEFT JOIN certificate c ON c.request = r.id" \
     " LEFT JOIN admission a ON a.request = r.id"            \
@@ -45,7 +45,7 @@
     " LEFT JOIN certificate c ON c.request = r.id"      \
     " LEFT JOIN admission a ON a.request = r.id"        \
     " LEFT JOIN revocation v ON v.request = r.id"
-#define READER_WHOLE "SELECT " READER_COLUMNS "c.der, r.request FROM "
+#define READER_WHOLE "SELECT " READER_COLUMNS "c.der, r.request, r.explanation FROM "
 #define READER_ISSUED(where)                                                \
     READER_WHOLE "certificate c JOIN request r ON r.id = c.request"         \
                  " LEFT JOIN admission a ON a.request = r.id"               \

@@ -250,9 +250,20 @@ static const char tables_4[] =
     "  base INTEGER NOT NULL DEFAULT 0," /* of a delta: the number of the full CRL that it adds to */
     "  change INTEGER NOT NULL,"         /* the last change that is in it */
     "  entries INTEGER NOT NULL, this_update INTEGER NOT NULL, next_update INTEGER NOT NULL,"
+    "  tells_deltas INTEGER NOT NULL DEFAULT 0," /* of a full one: it says where deltas are */
     "  sha256 BLOB CHECK (length(sha256) = 32)," /* NULL until it was signed */
     "  UNIQUE (issuer_id, number)"
     ") STRICT;"
+
+    /*
+     * What stood in a CRL of ours that was newer than this ledger, a copy from before: it stays revoked. The
+     * certificate may be unknown here.
+     */
+    "CREATE TABLE crl_carried ("
+    "  issuer_id BLOB NOT NULL, serial BLOB NOT NULL,"
+    "  not_after INTEGER NOT NULL, reason INTEGER NOT NULL, revoked_at INTEGER NOT NULL,"
+    "  PRIMARY KEY (issuer_id, serial)"
+    ") STRICT, WITHOUT ROWID;"
 
     /*
      * The successor of an issuer: templates that name the old one are signed by the new one from the switch.

@@ -48,8 +48,10 @@
     " a.decided_by, (SELECT u.request_id FROM request u WHERE u.id = a.used_by"                          \
     " AND u.state IN ('intent','issued')), a.attempts, a.first_at, a.last_at, a.decided_at, a.expires_at"
 #define STORE_ADMISSION_FROM "admission a JOIN request f ON f.id = a.request"
-#define STORE_DIGEST         32
-#define STORE_FINGERPRINT    20
+/* Columns of struct ledger_crl, in the order that ledger/crl.c reads them. */
+#define STORE_CRL_COLUMNS "number, base, change, entries, this_update, next_update, tells_deltas, sha256"
+#define STORE_DIGEST      32
+#define STORE_FINGERPRINT 20
 
 struct store {
     sqlite3 *db;

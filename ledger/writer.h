@@ -261,16 +261,23 @@
                  " ELSE r.principal = ?4 AND (?5 IS NULL OR c.user_id = ?5) END")
 
 /* Revocation lists: ledger/crl.c. */
-#define WRITER_CRLS(X)                                                                                 \
-    X(CRL_CHANGES, "SELECT change, serial, not_after, reason, revoked_at, released_at FROM revocation" \
-                   " WHERE issuer_id = ? AND change > ? ORDER BY change LIMIT ?")                      \
-    X(CRL_NUMBER, "SELECT max(number) FROM crl WHERE issuer_id = ?")                                   \
-    X(ADD_CRL, "INSERT INTO crl (issuer_id, number, base, change, entries, this_update, next_update)"  \
-               " VALUES (?,?,?,?,?,?,?)")                                                              \
-    X(SIGN_CRL, "UPDATE crl SET sha256 = ?3 WHERE issuer_id = ?1 AND number = ?2 AND sha256 IS NULL")  \
-    X(LATEST_CRL, "SELECT number, base, change, entries, this_update, next_update, sha256 FROM crl"    \
-                  " WHERE issuer_id = ? AND (base > 0) = ? AND sha256 IS NOT NULL"                     \
-                  " ORDER BY number DESC LIMIT 1")
+#define WRITER_CRLS(X)                                                                                       \
+    X(CRL_CHANGES, "SELECT change, serial, not_after, reason, revoked_at, released_at FROM revocation"       \
+                   " WHERE issuer_id = ? AND change > ? ORDER BY change LIMIT ?")                            \
+    X(CRL_CARRIED, "SELECT 0, serial, not_after, reason, revoked_at, 0 FROM crl_carried"                     \
+                   " WHERE issuer_id = ? AND serial > ? ORDER BY serial LIMIT ?")                            \
+    X(CRL_KNOWN, "SELECT sha256 FROM certificate WHERE issuer_id = ? AND serial = ? AND sha256 IS NOT NULL") \
+    X(ADD_CARRIED, "INSERT INTO crl_carried (issuer_id, serial, not_after, reason, revoked_at)"              \
+                   " VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING")                                             \
+    X(CRL_NUMBER, "SELECT max(number) FROM crl WHERE issuer_id = ?")                                         \
+    X(ADD_CRL, "INSERT INTO crl (issuer_id, number, base, change, entries, this_update, next_update,"        \
+               " tells_deltas) VALUES (?,?,?,?,?,?,?,?)")                                                    \
+    X(SIGN_CRL, "UPDATE crl SET sha256 = ?3 WHERE issuer_id = ?1 AND number = ?2 AND sha256 IS NULL")        \
+    X(LATEST_CRL, "SELECT " STORE_CRL_COLUMNS " FROM crl WHERE issuer_id = ? AND (base > 0) = ?"             \
+                  " AND sha256 IS NOT NULL ORDER BY number DESC LIMIT 1")                                    \
+    X(OLDEST_CRL, "SELECT " STORE_CRL_COLUMNS " FROM crl WHERE issuer_id = ? AND base = 0"                   \
+                  " AND next_update > ? AND tells_deltas >= ? AND sha256 IS NOT NULL"                        \
+                  " ORDER BY number LIMIT 1")
 
 #define WRITER_ROLLOVERS(X)                                                                                 \
     X(LIST_ROLLOVERS,                                                                                       \
@@ -299,7 +306,8 @@
       "INSERT INTO request (request_id, state, tenant, principal, credential, endpoint, template_name,"      \
       " operation, stage, device_id, enrollment_type, device_name, hwdev_id, source, context, request,"      \
       " received_at, finished_at, idempotency_key, fail_err, fail_reason, fail_rule, fail_text, user_id,"    \
-      " provider, attestation, attributes) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")  \
+      " provider, attestation, attributes, explanation)"                                                     \
+      " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")                                   \
     X(ADD_SERIAL,                                                                                            \
       "INSERT INTO certificate (request, issuer_id, serial, tbs, spki_sha256, subject, ent_dmid, "           \
       "not_before,"                                                                                          \
@@ -329,7 +337,8 @@
                    "certificate c ON c.request = r.id"                                                       \
                    " WHERE r.request_id = ? AND r.state = 'intent'")                                         \
     X(FINISH, "UPDATE request SET state = ?2, finished_at = ?3, fail_err = ?4, fail_reason = ?5,"            \
-              " fail_rule = ?6, fail_text = ?7 WHERE id = ?1 AND state = 'intent'")                          \
+              " fail_rule = ?6, fail_text = ?7, explanation = coalesce(?8, explanation)"                     \
+              " WHERE id = ?1 AND state = 'intent'")                                                         \
     X(ADD_CERTIFICATE, "UPDATE certificate SET der = ?2, sha1 = ?3, sha256 = ?4 WHERE request = ?1")         \
     X(OLDEST_INTENT, "SELECT r.id, r.request_id, c.serial FROM request r JOIN certificate c"                 \
                      " ON c.request = r.id WHERE r.state = 'intent' ORDER BY r.received_at, r.id LIMIT 1")   \

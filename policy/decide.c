@@ -165,19 +165,44 @@ static enum pke_err decide_times(const struct policy_template *t, int64_t now, s
     return PKE_OK;
 }
 
+static void passed(const struct policy_request *req, const char *what, const char *rule, const char *value)
+{
+    pke_trail_add(req->trail, what, PKE_TRAIL_PASSED, rule, value, NULL);
+}
+
+/* Who may have what, and with which key; *subject: the rules of the subject. */
+static enum pke_err decide_request(const struct policy_template *t, const struct policy_request *req,
+                                   const struct pke_strings **subject, struct pke_fail *fail)
+{
+    enum pke_err err = policy_visible(t, req->identity, fail);
+
+    if (err != PKE_OK)
+        return err;
+    passed(req, "template allows", RULE_IDENTITY, req->identity->principal);
+    err = decide_type(t, req, subject, fail);
+    if (err != PKE_OK)
+        return err;
+    passed(req, "enrollment type",
+           strcmp(req->enrollment_type, "Full") ? "template: allow-device" : "template: allow-full",
+           req->enrollment_type);
+    err = decide_device(t, req, fail);
+    if (err == PKE_OK && req->device_owner)
+        passed(req, "device owner", "template: device-conflict", req->device_owner);
+    if (err == PKE_OK)
+        err = decide_key(t, &req->key, fail);
+    if (err == PKE_OK)
+        passed(req, "key rules", req->key.rsa ? "template: rsa-min-bits, rsa-max-bits" : "template: allow-ec",
+               NULL);
+    return err;
+}
+
 enum pke_err policy_decide(const struct policy_template *t, const struct policy_request *req, int64_t now,
                            struct pke_arena *arena, struct policy_decision *ret, struct pke_fail *fail)
 {
     struct policy_decision d = {0};
     const struct pke_strings *subject = NULL;
-    enum pke_err err = policy_visible(t, req->identity, fail);
+    enum pke_err err = decide_request(t, req, &subject, fail);
 
-    if (err == PKE_OK)
-        err = decide_type(t, req, &subject, fail);
-    if (err == PKE_OK)
-        err = decide_device(t, req, fail);
-    if (err == PKE_OK)
-        err = decide_key(t, &req->key, fail);
     if (err == PKE_OK)
         err = policy_names_decide(t, subject, req, arena, &d, fail);
     if (err == PKE_OK)
@@ -200,6 +225,9 @@ enum pke_err policy_renewal_decide(const struct policy_template *t, const struct
         err = policy_names_unchanged(t, req, names, arena, fail);
     if (err == PKE_OK)
         err = policy_names_recorded(names, arena, &d, fail);
+    for (size_t i = 0; err == PKE_OK && i < names->n; i++)
+        pke_trail_add(req->trail, names->v[i].name, PKE_TRAIL_TAKEN, "MS-MDE2 3.5 Renew", names->v[i].value,
+                      "renewed certificate");
     if (err == PKE_OK)
         err = decide_times(t, now, &d, fail);
     if (err == PKE_OK)

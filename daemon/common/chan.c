@@ -13,6 +13,7 @@
 
 #define READ_CHUNK  (64u << 10)
 #define MAX_QUEUED  (64u << 20) /* a peer that does not read for so long is broken */
+#define KEEP_INPUT  (1u << 20)
 #define MAX_VECTORS 32
 #define MAX_FDS     8
 
@@ -159,6 +160,10 @@ static void deliver(struct chan *c)
         at += used;
     }
     pke_buf_drop(&c->in, at);
+    if (c->in.n == 0 && c->in.cap > KEEP_INPUT) { /* a revocation list went through: its room is not kept */
+        pke_buf_wipe(&c->in);
+        pke_buf_init(&c->in, c->max + IPC_HEADER + 2 * READ_CHUNK);
+    }
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)

@@ -7,6 +7,8 @@
 #include "base/timefmt.h"
 #include "daemon/common/conf_impl.h"
 
+#define MIN_CRL_LIFETIME 5000 /* ms */
+
 /* What each backend needs and what means nothing to it. */
 static void check_backend(struct conf_impl *ci, size_t i)
 {
@@ -57,6 +59,17 @@ static void check_key(struct conf_impl *ci, size_t i)
         conf_bad(ci, CONF_KEYS, i, "pin-credential", "is the name of a credential, not a path");
 }
 
+/* Where clients fetch lists. */
+static bool is_place(const char *url)
+{
+    static const char *const schemes[] = {"http://", "https://", "ldap://"};
+
+    for (size_t i = 0; i < PKE_LEN(schemes); i++)
+        if (strncmp(url, schemes[i], strlen(schemes[i])) == 0 && url[strlen(schemes[i])])
+            return !strpbrk(url, " \t\"<>\\^`{|}");
+    return false;
+}
+
 static void check_issuer(struct conf_impl *ci, size_t i)
 {
     const struct conf_issuer *a = &ci->conf.issuers[i];
@@ -65,6 +78,15 @@ static void check_issuer(struct conf_impl *ci, size_t i)
         conf_bad(ci, CONF_ISSUERS, i, "certificate", "the name of the issuer is that of a published file");
     if (a->allowed_ekus.n == 0)
         conf_bad(ci, CONF_ISSUERS, i, "allowed-ekus", "must not be empty");
+    if (a->crl_lifetime && a->crl_interval >= a->crl_lifetime)
+        conf_bad(ci, CONF_ISSUERS, i, "crl-interval",
+                 "must be shorter than crl-lifetime, so that a list follows before the last one ends");
+    if (a->crl_lifetime && a->crl_lifetime < MIN_CRL_LIFETIME)
+        conf_bad(ci, CONF_ISSUERS, i, "crl-lifetime", "must be 0s or at least 5s");
+    for (size_t k = 0; k < a->delta_crl_urls.n; k++)
+        if (!is_place(a->delta_crl_urls.v[k]))
+            conf_bad_item(ci, CONF_ISSUERS, i, "delta-crl-urls", a->delta_crl_urls.v[k],
+                          "must be an http, https or ldap URL without a space");
     /* The floor of a key process is the configuration of its one issuer. */
     for (size_t k = 0; k < i; k++)
         if (a->key_ref && ci->conf.issuers[k].key_ref == a->key_ref)

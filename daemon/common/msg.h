@@ -213,7 +213,7 @@ struct msg_catalogue {
 };
 
 struct msg_sign {
-    const char *kind; /* "certificate" */
+    const char *kind; /* "certificate" or "crl" */
     struct pke_bytes tbs;
     uint64_t deadline;
 };

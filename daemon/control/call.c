@@ -191,7 +191,7 @@ static void dispatch(struct call *call, const struct control_request *req)
     PKE_CLEANUP(control_json_free_p) json_t *json = NULL;
     struct pke_fail fail = {0};
 
-    call->detail = control_detail(&req->args);
+    call->detail = control_detail(call->verb, &req->args);
     if (call->verb->target != VERB_TARGET_CONTROL) {
         forward(call, req);
         return;

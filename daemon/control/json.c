@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/control/json.h"
 
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,13 +128,37 @@ json_t *control_list(json_t *items, const char *next)
     return o;
 }
 
-char *control_detail(const struct pke_pairs *args)
+static bool is_file(const struct verb *verb, const char *name)
+{
+    const struct verb_arg *a = verb_arg_find(verb, VERB_PLACE_BODY, pke_bytes_str(name));
+
+    return a && a->type == VERB_ARG_FILE;
+}
+
+/* What a file held: its hash tells which one it was. */
+static void put_digest(json_t *o, const char *name, const char *base64)
+{
+    PKE_CLEANUP(pke_buf_done) struct pke_buf raw;
+    uint8_t sha256[32];
+    char text[80] = "sha256:";
+
+    pke_buf_init(&raw, VERB_FILE_MAX);
+    (void)pke_base64_decode(pke_bytes_str(base64), PKE_B64_STRICT, &raw);
+    EVP_Digest(raw.p, raw.n, sha256, NULL, EVP_sha256(), NULL);
+    pke_hex(PKE_BYTES(sha256, sizeof sha256), false, text + strlen(text));
+    control_put(o, name, text);
+}
+
+char *control_detail(const struct verb *verb, const struct pke_pairs *args)
 {
     PKE_CLEANUP(control_json_free_p) json_t *o = json_object();
     char *text, *ret;
 
     for (size_t i = 0; i < args->n; i++)
-        control_put(o, args->v[i].name, args->v[i].value);
+        if (is_file(verb, args->v[i].name))
+            put_digest(o, args->v[i].name, args->v[i].value);
+        else
+            control_put(o, args->v[i].name, args->v[i].value);
     text = json_dumps(o, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENSURE_ASCII);
     ret = pke_strdup(text ? text : "{}");
     wipe_free(text);

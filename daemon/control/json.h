@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/list.h"
+#include "ipc/verbs.h"
 
 #define CONTROL_MAX_REPLY (2u << 20) /* bytes of one answer */
 
@@ -35,8 +36,9 @@ void control_put_seconds(json_t *o, const char *name, int64_t s);
 /** Set a PEM block; null when @p der is empty. */
 void control_put_pem(json_t *o, const char *name, const char *label, struct pke_bytes der);
 
-/** Canonical JSON of arguments for the audit: one object, names sorted, compact, ASCII. Caller frees. */
-char *control_detail(const struct pke_pairs *args);
+/** Canonical JSON of arguments for the audit: one object, names sorted, compact, ASCII; of a file its SHA-256.
+ * Caller frees. */
+char *control_detail(const struct verb *verb, const struct pke_pairs *args);
 
 /** Append as ASCII with a newline at the end. PKE_LIMIT when it does not fit. */
 enum pke_err control_write(const json_t *j, struct pke_buf *out);

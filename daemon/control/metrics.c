@@ -333,6 +333,38 @@ static void key_families(struct pke_buf *out, const json_t *keys)
     queue_samples(out, keys);
 }
 
+/* ---- revocation lists */
+
+static void crl_samples(struct pke_buf *out, const json_t *crls, const char *name, const char *member)
+{
+    const json_t *crl;
+    size_t i;
+
+    json_array_foreach(crls, i, crl)
+    {
+        struct pke_buf labels;
+
+        pke_buf_init(&labels, LABELS);
+        label(&labels, "issuer", text_of(crl, "issuer"));
+        sample(out, name, &labels, json_integer_value(json_object_get(crl, member)));
+        pke_buf_done(&labels);
+    }
+}
+
+static void crl_families(struct pke_buf *out, const json_t *crls)
+{
+    family(out, "crl_number", "gauge", NULL, "Number of the last full CRL; 0: there is none yet.");
+    crl_samples(out, crls, "crl_number", "number");
+    family(out, "crl_entries", "gauge", NULL, "Entries of the last full CRL.");
+    crl_samples(out, crls, "crl_entries", "entries");
+    family(out, "crl_this_update_timestamp_seconds", "gauge", "seconds", "Date of the last full CRL.");
+    crl_samples(out, crls, "crl_this_update_timestamp_seconds", "this_update");
+    family(out, "crl_next_update_timestamp_seconds", "gauge", "seconds", "Until when it is good.");
+    crl_samples(out, crls, "crl_next_update_timestamp_seconds", "next_update");
+    family(out, "crl_failures", "gauge", NULL, "Attempts to publish one that failed since the last.");
+    crl_samples(out, crls, "crl_failures", "failures");
+}
+
 /* ---- issuers */
 
 static const char *const issuer_states[] = {"active", "scheduled", "standby", "retired"};
@@ -393,10 +425,12 @@ enum pke_err metrics_write(const json_t *status, const json_t *keys, const struc
         daemon_families(out, status);
     family(out, "issuer_up", "gauge", NULL, "Whether the issuer answered this call.");
     sample(out, "issuer_up", NULL, keys != NULL);
-    if (keys) {
+    if (keys)
         key_families(out, keys);
+    if (keys)
+        crl_families(out, json_object_get(keys, "crls"));
+    if (keys)
         issuer_families(out, json_object_get(keys, "issuers"));
-    }
     family(out, "ledger_up", "gauge", NULL, "Whether the ledger could be read for this call.");
     sample(out, "ledger_up", NULL, counts != NULL);
     if (counts)

@@ -25,6 +25,16 @@ static void put_fail(json_t *o, const struct pke_fail *f)
     json_object_set_new(o, "error", e);
 }
 
+/* The issuer's own text; null when nobody kept one. */
+static void put_explanation(json_t *o, const char *text)
+{
+    json_t *steps = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
+
+    json_object_set_new(o, "explanation", json_is_array(steps) ? steps : json_null());
+    if (steps && !json_is_array(steps))
+        json_decref(steps);
+}
+
 json_t *view_request(const struct ledger_row *row, bool whole)
 {
     json_t *o = json_object();
@@ -62,6 +72,7 @@ json_t *view_request(const struct ledger_row *row, bool whole)
     control_put_seconds(o, "not_after", row->not_after);
     json_object_set_new(o, "context", context_view(&row->context));
     control_put_pem(o, "request_pem", "CERTIFICATE REQUEST", row->request);
+    put_explanation(o, row->explanation);
     return o;
 }
 

@@ -48,8 +48,8 @@ static struct load load_of(const struct key_pool *p)
         const struct key_client *k = &p->clients[i];
 
         l.ready += keys_is_ready(k);
-        l.ahead += k->signing != NULL;
-        if (k->signing && now - k->signing_since > l.running_us)
+        l.ahead += k->signing || k->job;
+        if ((k->signing || k->job) && now - k->signing_since > l.running_us)
             l.running_us = now - k->signing_since;
     }
     for (const struct request *o = p->issuer->requests; o; o = o->next)

@@ -201,10 +201,16 @@ enum pke_err attest_check_request(struct request *req)
 
     if (mode == POLICY_ATTESTATION_OFF)
         return PKE_OK;
+    if (req->dry) { /* the evidence is made by the device, over the key, when it enrolls */
+        explain(req, PKE_TRAIL_NOTED, "attestation", "template: attestation", NULL, "not simulated");
+        return PKE_OK;
+    }
     if (judge(req, &v, &fail) != PKE_OK && mode == POLICY_ATTESTATION_PREFER)
         log_fail(LOG_WARNING, "key not attested", &fail, "trace_id", req->msg.trace_id, "principal",
                  req->who.principal, "device", req->device_id, NULL);
     req->attestation = record(req, &v);
+    explain(req, fail.err == PKE_OK ? PKE_TRAIL_PASSED : PKE_TRAIL_NOTED, "attestation",
+            "template: attestation", "request", "%s", req->attestation);
     if (fail.err == PKE_OK || mode != POLICY_ATTESTATION_REQUIRE)
         return PKE_OK;
     if (v.result == ATTEST_ABSENT && req->op == OP_RENEW)

@@ -73,6 +73,7 @@ static enum pke_err build_tbs(struct request *req)
     err = tbs_make(&t, req->arena, &req->fail);
     req->tbs = t.der;
     memcpy(req->linted, t.linted, sizeof req->linted);
+    explain_certificate(req, err == PKE_OK);
     return err;
 }
 
@@ -89,7 +90,7 @@ enum pke_err check_build(struct request *req)
         err = check_admission(req);
     if (err == PKE_OK && req->msg.may_wait == MSG_WAIT_ALWAYS)
         err = pke_fail_set(&req->fail, PKE_MAINTENANCE, "draining", "drain", "the server is in maintenance");
-    if (err == PKE_OK)
+    if (err == PKE_OK && !req->dry)
         err = admission_check(req);
     if (err == PKE_OK)
         err = build_tbs(req);

@@ -142,7 +142,8 @@ static enum pke_err check_endpoint(struct request *req)
 
 enum pke_err check_credential(struct request *req)
 {
-    if ((req->msg.token.n ? check_token(req) : check_assertion(req)) != PKE_OK)
+    /* of a simulation req->who is what the operator says */
+    if (!req->dry && (req->msg.token.n ? check_token(req) : check_assertion(req)) != PKE_OK)
         return req->fail.err;
     if (!pke_strings_has(&req->endpoint->credentials, req->who.kind))
         return pke_fail_set(&req->fail, PKE_UNAUTHENTICATED, "credential-kind", "MS-MDE2 3.4.4.1.1.1",
@@ -195,6 +196,7 @@ enum pke_err check_recorded(struct request *req)
     req->csr_der = req->msg.request;
     req->identity = request_identity(&req->who);
     wishes_identity(req);
+    explain_identity(req);
     return PKE_OK;
 }
 
@@ -215,6 +217,7 @@ enum pke_err check_identity(struct request *req)
         return err;
     req->identity = request_identity(&req->who);
     wishes_identity(req);
+    explain_identity(req);
     idempotency_key(req);
     return PKE_OK;
 }
@@ -234,6 +237,19 @@ static enum pke_err check_token_use(struct request *req)
     return token_usable(&req->token, req->now_ms, &req->fail);
 }
 
+static enum pke_err check_csr(struct request *req, const struct ca_csr_rules *rules)
+{
+    enum pke_err err = ca_csr_check(req->csr_der, rules, req->arena, &req->csr, &req->fail);
+
+    explain_csr(req);
+    if (err != PKE_OK)
+        return err;
+    explain(req, PKE_TRAIL_PASSED, "key screening", "type, size, exponent, blocked keys, weak keys", NULL,
+            NULL);
+    explain(req, PKE_TRAIL_PASSED, "possession", "RFC 2986 4.2", NULL, "%s", req->csr.signature_algorithm);
+    return PKE_OK;
+}
+
 enum pke_err check_request(struct request *req)
 {
     const struct policy_template *t = req->tmpl->policy;
@@ -246,7 +262,7 @@ enum pke_err check_request(struct request *req)
     enum pke_err err = check_token_use(req);
 
     if (err == PKE_OK)
-        err = ca_csr_check(req->csr_der, &rules, req->arena, &req->csr, &req->fail);
+        err = check_csr(req, &rules);
     if (err == PKE_OK && req->op == OP_RENEW)
         err = renew_request(req);
     if (err == PKE_OK)

@@ -1,9 +1,206 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The schedule of certificate revocation lists. */
-#include "daemon/issuer/crl.h"
+/*
+ * When a revocation list is made: the first one, after revocations, at its interval, when an operator asks,
+ * and again with back-off when it could not be made. What it takes is crl_make.c.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/timefmt.h"
+#include "daemon/common/log.h"
+#include "daemon/issuer/crl_impl.h"
+
+#define RETRY_MS     1000 /* doubled with each failure in a row, */
+#define RETRY_SHIFT  6    /* to about a minute */
+#define KEY_START_MS 30000
+#define ALARM_MS     600000
+#define REST         10 /* times as long as it took: a CRL after each revocation must not be all we do */
+
+int64_t crl_now(void)
+{
+    return role_wall_ms() / 1000;
+}
+
+static struct crl_ca *find(struct issuer *is, struct pke_bytes id)
+{
+    for (struct crl_ca *c = is->crl ? is->crl->cas : NULL; c; c = c->next)
+        if (pke_bytes_eq(crl_id(c), id))
+            return c;
+    return NULL;
+}
+
+static const struct conf_issuer *conf_of(const struct crl_ca *c)
+{
+    return conf_find_issuer(c->is->setup->conf, c->name);
+}
 
 void crl_changed(struct issuer *is, struct pke_bytes issuer_id)
 {
-    (void)is;
-    (void)issuer_id;
+    struct crl_ca *c = find(is, issuer_id);
+
+    if (!c || c->dirty)
+        return;
+    c->dirty = true;
+    c->dirty_at = role_monotonic_ms();
+}
+
+static struct crl_ca *new_ca(struct issuer *is, const struct issuer_ca *ca)
+{
+    struct crl_ca *c = pke_calloc(1, sizeof *c);
+
+    c->is = is;
+    memcpy(c->id, ca->sha1, sizeof c->id);
+    c->again = true;
+    c->since = role_monotonic_ms();
+    c->next = is->crl->cas;
+    is->crl->cas = c;
+    return c;
+}
+
+void crl_configured(struct issuer *is)
+{
+    const char *folder = is->setup->conf->global.publish_directory;
+
+    if (!is->crl)
+        is->crl = pke_calloc(1, sizeof *is->crl);
+    for (struct crl_ca *c = is->crl->cas; c; c = c->next)
+        c->wanted = false;
+    for (size_t i = 0; i < is->setup->n_cas; i++) {
+        const struct issuer_ca *ca = &is->setup->cas[i];
+        struct crl_ca *c = find(is, PKE_BYTES(ca->sha1, sizeof ca->sha1));
+
+        if (ca->conf->crl_lifetime == 0)
+            continue;
+        if (!c)
+            c = new_ca(is, ca);
+        if (!c->name || strcmp(c->name, ca->conf->name) != 0 || !is->crl->all ||
+            strcmp(is->crl->all, folder) != 0) {
+            free(c->name);
+            c->name = pke_strdup(ca->conf->name);
+            c->loaded = false; /* other files */
+            c->again = true;
+        }
+        c->wanted = true;
+    }
+    free(is->crl->all);
+    is->crl->all = pke_strdup(folder);
+}
+
+const char *crl_word(const struct crl_ca *c, const struct conf_issuer *conf)
+{
+    int64_t now = crl_now(), due = c->full.this_update + CRL_BACKDATE + conf->crl_interval / 1000;
+
+    if (c->full.number == 0)
+        return c->failures ? "late" : "none";
+    if (now >= c->full.next_update)
+        return "expired";
+    if (now >= due + (c->full.next_update - due) / 4)
+        return "late";
+    return "current";
+}
+
+static void tell_end(const struct crl_ca *c)
+{
+    char number[24], entries[24], ms[24], turn[24], next[PKE_RFC3339_SIZE];
+
+    snprintf(number, sizeof number, "%" PRId64, c->make.number);
+    snprintf(entries, sizeof entries, "%" PRId64, c->make.entries);
+    snprintf(ms, sizeof ms, "%" PRIu64, (keys_micros() - c->started) / 1000);
+    snprintf(turn, sizeof turn, "%" PRIu64, c->longest_turn / 1000);
+    pke_time_rfc3339(c->make.next_update, next);
+    log_event(LOG_NOTICE, c->make.base ? "delta CRL published" : "CRL published", "issuer", c->name, "number",
+              number, "entries", entries, "next_update", next, "ms", ms, "longest_turn_ms", turn, NULL);
+}
+
+void crl_end(struct crl_ca *c, const struct pke_fail *fail)
+{
+    uint64_t now = role_monotonic_ms();
+    bool made = !fail && c->make.number != 0;
+
+    if (made)
+        tell_end(c);
+    if (fail) {
+        c->failures++;
+        c->fail = *fail;
+        c->not_before =
+            now + ((uint64_t)RETRY_MS << (c->failures < RETRY_SHIFT ? c->failures - 1 : RETRY_SHIFT));
+        c->asked = c->asked || (c->make.number && !c->make.base);
+        log_fail(LOG_ERR, "no CRL could be published", fail, "issuer", c->name, NULL);
+    } else {
+        c->failures = 0;
+        c->fail = (struct pke_fail){0};
+        c->alarm_at = 0;
+        c->not_before = now + REST * (keys_micros() - c->started) / 1000;
+    }
+    c->again = made; /* a full one may want a delta, and the other way round */
+    crl_verbs_ended(c, fail);
+    c->step = CRL_IDLE;
+    c->ca = NULL;
+    setup_unref(c->setup);
+    c->setup = NULL;
+    pke_buf_done(&c->entries);
+    pke_buf_done(&c->tbs);
+    pke_buf_done(&c->signature);
+    pke_buf_done(&c->der);
+}
+
+static bool is_due(const struct crl_ca *c, const struct conf_issuer *conf, uint64_t now)
+{
+    int64_t wall = crl_now(), interval = conf->crl_interval / 1000 + CRL_BACKDATE;
+
+    if (c->failures == 0 && now < c->since + KEY_START_MS && !keys_takes_job(c->is, conf->key))
+        return false; /* it has just been started */
+    if (now < c->not_before && !(c->asked && c->failures == 0))
+        return false;
+    if (!c->loaded || c->asked || c->again || c->failures)
+        return true;
+    if (c->dirty && now >= c->dirty_at + (uint64_t)conf->crl_delay)
+        return true;
+    return wall >= c->full.this_update + interval || (c->deltas && wall >= c->delta.this_update + interval);
+}
+
+static void alarm_late(struct crl_ca *c, const struct conf_issuer *conf, uint64_t now)
+{
+    const char *word = crl_word(c, conf);
+    char next[PKE_RFC3339_SIZE] = "";
+
+    if ((strcmp(word, "late") != 0 && strcmp(word, "expired") != 0) || now < c->alarm_at)
+        return;
+    c->alarm_at = now + ALARM_MS;
+    if (c->full.number)
+        pke_time_rfc3339(c->full.next_update, next);
+    log_fail(LOG_ALERT, "the CRL is late", &c->fail, "issuer", c->name, "state", word, "next_update", next,
+             NULL);
+}
+
+void crl_tick(struct issuer *is)
+{
+    uint64_t now = role_monotonic_ms();
+
+    if (!is->crl || !is->setup || !is->ledger || is->role->stopping)
+        return;
+    for (struct crl_ca *c = is->crl->cas; c; c = c->next) {
+        const struct conf_issuer *conf = c->wanted ? conf_of(c) : NULL;
+
+        if (!conf)
+            continue;
+        if (c->step == CRL_IDLE && is_due(c, conf, now))
+            crl_start(c);
+        else if (c->step >= CRL_WRITE && c->failures && now >= c->not_before)
+            crl_turn(c);
+        alarm_late(c, conf, now);
+    }
+}
+
+void crl_key_ready(struct issuer *is, const char *key)
+{
+    for (struct crl_ca *c = is->crl ? is->crl->cas : NULL; c; c = c->next) {
+        const struct conf_issuer *conf = c->wanted && is->setup ? conf_of(c) : NULL;
+
+        if (conf && strcmp(conf->key, key) == 0 && c->step == CRL_IDLE && c->fail.err == PKE_KEY_DOWN)
+            c->not_before = 0;
+    }
 }

@@ -15,4 +15,16 @@
  */
 void crl_changed(struct issuer *is, struct pke_bytes issuer_id);
 
+/** A configuration is in force: its issuers have lists. */
+void crl_configured(struct issuer *is);
+/** By timer: what is due. */
+void crl_tick(struct issuer *is);
+/** A key became ready: what failed for it is tried again. */
+void crl_key_ready(struct issuer *is, const char *key);
+
+/** Answer crl-list|show|publish; false when it is none of them. */
+bool verbs_crl(struct issuer *is, uint64_t id, const struct msg_verb *v);
+/** What the metrics say of the lists: an array. */
+json_t *crl_metrics(struct issuer *is);
+
 #endif

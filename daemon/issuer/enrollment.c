@@ -134,6 +134,8 @@ enum pke_err check_ownership(struct request *req)
         err = check_key_owner(req);
     if (err == PKE_OK)
         err = find_device(req);
+    if (err == PKE_OK)
+        explain_device(req);
     if (err != PKE_OK || req->op == OP_RENEW) /* renew.c has asked about the device already */
         return err;
     if (req->known && req->device.blocked_at)
@@ -172,7 +174,12 @@ static enum pke_err check_quota(struct request *req)
         req->fail = fail;
         return fail.err;
     }
-    return policy_quota_check(req->tmpl->policy, n + count_on_their_way(req), &req->fail);
+    n += count_on_their_way(req);
+    if (policy_quota_check(req->tmpl->policy, n, &req->fail) != PKE_OK)
+        return req->fail.err;
+    explain(req, PKE_TRAIL_PASSED, "devices of the identity", "template: max-devices", "ledger", "%u others",
+            n);
+    return PKE_OK;
 }
 
 /* Nobody may ask an operator about any number of devices. */
@@ -210,6 +217,7 @@ static enum pke_err check_approval(struct request *req)
     }
     if (err == PKE_OK && a.usable) {
         req->admission_id = a.request_id;
+        explain(req, PKE_TRAIL_PASSED, "approval", "template: approval", "ledger", "%s", a.request_id);
         return PKE_OK;
     }
     if (err == PKE_OK && strcmp(a.state, "denied") == 0 && a.expires_at > req->now_ms)

@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 #include "daemon/common/log.h"
-#include "daemon/issuer/issuer.h"
+#include "daemon/issuer/crl.h"
 #include "ipc/wipealloc.h"
 
 #define TICK_MS 500
@@ -209,6 +209,7 @@ static void issuer_commit(struct role *r, const struct conf *conf, void *candida
     is->waiting_some = true; /* of an earlier life, or of a key that is configured now */
     batch_audit(is, first ? "start" : "configuration", "main", NULL, detail);
     free(detail);
+    crl_configured(is);
     rollover_commit(is);
 }
 
@@ -226,6 +227,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     request_expire(arg);
     orphans_close(arg);
     waiting_tick(arg);
+    crl_tick(arg);
     rollover_tick(arg);
     issuer_check_stopped(arg); /* what expired may have been the last */
 }

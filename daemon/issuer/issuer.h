@@ -14,10 +14,12 @@
 #include "ca/cert.h"
 #include "ca/cms.h"
 #include "ca/csr.h"
+#include "ca/floor.h"
 #include "ca/lint.h"
 #include "daemon/common/assertion.h"
 #include "daemon/common/role.h"
 #include "daemon/issuer/admit.h"
+#include "daemon/issuer/explain.h"
 #include "daemon/issuer/identity_map.h"
 #include "daemon/issuer/succession.h"
 #include "jose/jwks.h"
@@ -30,7 +32,8 @@
 struct issuer_ca {
     const struct conf_issuer *conf;
     struct ca_issuer *ca;
-    uint8_t sha1[20]; /* of the certificate: the ledger's issuer id */
+    struct ca_floor *floor; /* as the key has it; for simulations only */
+    uint8_t sha1[20];       /* of the certificate: the ledger's issuer id */
     char sha1_hex[41];
     int64_t root_not_after; /* seconds */
     struct pke_buf cross;   /* PEM of its cross-certificates, empty: none */
@@ -144,6 +147,8 @@ struct request {
     int64_t now_ms;                 /* wall clock, read once */
     struct pke_fail fail;
     struct pke_trail trail;      /* how it was decided */
+    const char *explanation;     /* the same as text, once it was refused */
+    bool dry;                    /* a simulation: nothing is asked of a key, nothing recorded */
     struct request *next_queued; /* in a key pool's queue */
     uint64_t sign_id;
     uint32_t ticket;   /* the waiting request that this is an attempt of; 0: none */
@@ -165,6 +170,8 @@ struct batch_op {
 #define KEY_MAX_POOLS     CONF_MAX_KEYS
 #define KEY_MAX_INSTANCES 16
 
+struct key_job;
+
 struct key_client {
     struct key_pool *pool;
     unsigned index;
@@ -174,6 +181,7 @@ struct key_client {
     struct msg_key_state told;    /* what it said last of itself */
     uint64_t signatures, failures, last_micros;
     struct request *signing;
+    struct key_job *job;    /* or this; of the first process alone */
     uint64_t signing_since; /* us */
     struct event *timer;    /* hard limit of one device operation */
 };
@@ -183,6 +191,7 @@ struct key_pool {
     char *name;
     struct key_client clients[KEY_MAX_INSTANCES];
     struct request *first, *last; /* waiting for a key */
+    struct key_job *job;          /* waits for the first process */
     unsigned queued;
     struct latency latency; /* of one signature, as seen from here */
     struct turns turns;     /* who was refused as busy */
@@ -241,7 +250,8 @@ struct issuer {
     uint64_t warn_at; /* ms: when to look for certificates that expire soon */
     /* orphan.c */
     struct orphan *orphans;
-    uint64_t orphans_at; /* when to try again, monotonic ms */
+    uint64_t orphans_at;   /* when to try again, monotonic ms */
+    struct crl_state *crl; /* crl.c */
 };
 
 /* ---- batch.c
@@ -314,6 +324,12 @@ enum pke_err check_ownership(struct request *req);
 enum pke_err check_clock(const struct conf_global *g, int64_t seen, int64_t now_ms, struct pke_fail *fail);
 /** Decide, build the TBS, lint it. */
 enum pke_err check_build(struct request *req);
+
+/* ---- simulate.c */
+
+/** Answer simulate; false when it is another verb. Everything that a real request goes through but for the
+ * key, the ledger's rows and the queue. */
+bool simulate_verb(struct issuer *is, uint64_t id, const struct msg_verb *v);
 
 /* ---- wishes.c: the CSR's, and what is known of the identity */
 
@@ -403,6 +419,22 @@ void token_revoke(struct issuer *is, uint64_t id, const struct msg_verb *v);
 
 void keys_link(struct issuer *is, const struct msg_link *link, int fd);
 void keys_submit(struct issuer *is, const char *key, struct request *req);
+
+/** A signature over what is no certificate. */
+struct key_job {
+    const char *kind;     /* of MSG_SIGN */
+    struct pke_bytes tbs; /* the owner's, until done */
+    /** Called once, from the event loop or from inside keys_submit_job(). @p signature is empty on failure.
+     */
+    void (*done)(struct key_job *job, struct pke_bytes signature, const struct pke_fail *fail);
+    uint64_t sign_id; /* of keys.c */
+};
+
+/** Have the first process of @p key sign it, before the next certificate; PKE_KEY_DOWN at once when it cannot
+ * now, PKE_BUSY when another job waits. */
+void keys_submit_job(struct issuer *is, const char *key, struct key_job *job);
+/** Would it be signed, or wait for its turn? */
+bool keys_takes_job(struct issuer *is, const char *key);
 /** How many requests wait for a key that is busy with another. */
 unsigned keys_queued(const struct issuer *is);
 struct key_pool *keys_pool(struct issuer *is, const char *name);

@@ -12,7 +12,9 @@
 
 #include "base/mem.h"
 #include "daemon/common/log.h"
-#include "daemon/issuer/issuer.h"
+#include "daemon/issuer/crl.h"
+
+#define JOB_MS_PER_MIB 500
 
 struct key_pool *keys_pool(struct issuer *is, const char *name)
 {
@@ -100,12 +102,70 @@ static void start_one(struct key_client *k, struct request *req)
     chan_send_record(k->chan, MSG_SIGN, req->sign_id, msg_sign_fields, &m);
 }
 
+static void fail_job(struct key_job *job, enum pke_err err, const char *reason, const char *text)
+{
+    struct pke_fail fail;
+
+    pke_fail_set(&fail, err, reason, "key state", "%s", text);
+    job->done(job, PKE_BYTES(NULL, 0), &fail);
+}
+
+/* A long text takes its time on the way to the key and in its hash. */
+static void start_job(struct key_client *k, struct key_job *job)
+{
+    int64_t ms = device_deadline(k->pool) + (int64_t)(job->tbs.n >> 20) * JOB_MS_PER_MIB;
+    struct msg_sign m = {.kind = job->kind, .tbs = job->tbs, .deadline = role_monotonic_ms() + (uint64_t)ms};
+    struct timeval tv = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
+
+    k->job = job;
+    k->signing_since = keys_micros();
+    job->sign_id = ++k->pool->issuer->next_id;
+    event_add(k->timer, &tv);
+    chan_send_record(k->chan, MSG_SIGN, job->sign_id, msg_sign_fields, &m);
+}
+
+/* One at a time, and rarely: before the certificates, which it delays by one signature. */
+static void dispatch_job(struct key_pool *p)
+{
+    struct key_client *k = &p->clients[0];
+    struct key_job *job = p->job;
+
+    if (!job || (keys_is_ready(k) && (k->signing || k->job)))
+        return;
+    p->job = NULL;
+    if (keys_is_ready(k))
+        start_job(k, job);
+    else
+        fail_job(job, PKE_KEY_DOWN, "key-down", "the first process of the signing key is not ready");
+}
+
+bool keys_takes_job(struct issuer *is, const char *key)
+{
+    const struct key_pool *p = keys_pool(is, key);
+
+    return p && keys_is_ready(&p->clients[0]);
+}
+
+void keys_submit_job(struct issuer *is, const char *key, struct key_job *job)
+{
+    struct key_pool *p = keys_pool(is, key);
+
+    if (!p || p->job) {
+        fail_job(job, p ? PKE_BUSY : PKE_KEY_DOWN, p ? "key-queue" : "key-unknown",
+                 p ? "another list waits for the key" : "no such key");
+        return;
+    }
+    p->job = job;
+    dispatch_job(p);
+}
+
 /* Give work to idle instances. A request whose deadline passed in the queue costs no signature. */
 static void dispatch(struct key_pool *p)
 {
+    dispatch_job(p);
     for (unsigned i = 0; i < KEY_MAX_INSTANCES && p->first; i++) {
         struct key_client *k = &p->clients[i];
-        if (!keys_is_ready(k) || k->signing)
+        if (!keys_is_ready(k) || k->signing || k->job)
             continue;
         while (p->first) {
             struct request *req = pop(p);
@@ -172,6 +232,28 @@ void keys_submit(struct issuer *is, const char *key, struct request *req)
     fail_queue_if_down(p);
 }
 
+static void on_job_signed(struct key_client *k, const struct ipc_frame *f)
+{
+    struct key_job *job = k->job;
+    struct pke_arena *arena = pke_arena_new();
+    struct msg_signed ok;
+    struct msg_failed no;
+    struct pke_fail fail;
+
+    k->job = NULL;
+    event_del(k->timer);
+    if (f->kind == MSG_SIGNED &&
+        ipc_record_read(msg_signed_fields, f->payload, arena, &ok, sizeof ok, &fail) == PKE_OK)
+        job->done(job, ok.signature, NULL);
+    else if (f->kind == MSG_FAILED &&
+             ipc_record_read(msg_failed_fields, f->payload, arena, &no, sizeof no, &fail) == PKE_OK)
+        job->done(job, PKE_BYTES(NULL, 0), &no.fail);
+    else
+        fail_job(job, PKE_INTERNAL, "key-answer", "the key process answered nonsense");
+    pke_arena_free(arena);
+    dispatch(k->pool);
+}
+
 static void on_signed(struct key_client *k, const struct ipc_frame *f)
 {
     struct request *req = k->signing;
@@ -227,6 +309,8 @@ static void on_state(struct key_client *k, const struct ipc_frame *f)
     waiting_wake(k->pool->issuer);
     if (f->id)
         verbs_key_done(k->pool->issuer, f->id, &m);
+    if (keys_is_ready(k) && k->index == 0)
+        crl_key_ready(k->pool->issuer, k->pool->name);
     dispatch(k->pool);
     fail_queue_if_down(k->pool);
 }
@@ -237,6 +321,8 @@ static void on_key_frame(struct chan *c, const struct ipc_frame *f, int fd, void
     (void)fd;
     if (f->kind == MSG_KEY_STATE)
         on_state(arg, f);
+    else if (((struct key_client *)arg)->job && ((struct key_client *)arg)->job->sign_id == f->id)
+        on_job_signed(arg, f);
     else
         on_signed(arg, f);
 }
@@ -244,6 +330,7 @@ static void on_key_frame(struct chan *c, const struct ipc_frame *f, int fd, void
 static void drop_client(struct key_client *k)
 {
     struct request *req = k->signing;
+    struct key_job *job = k->job;
 
     chan_free(k->chan);
     k->chan = NULL;
@@ -252,9 +339,14 @@ static void drop_client(struct key_client *k)
     k->told_arena = NULL;
     k->told = (struct msg_key_state){0};
     k->signing = NULL;
+    k->job = NULL;
     event_del(k->timer);
     if (req)
         fail_request(req, PKE_KEY_DOWN, "key-process", "the key process ended during the signature");
+    if (job)
+        fail_job(job, PKE_KEY_DOWN, "key-process", "the key process ended during the signature");
+    if (k->index == 0)
+        dispatch_job(k->pool); /* what waits for it is told, too */
     verbs_key_lost(k->pool->issuer, k->pool->name, k->index);
     fail_queue_if_down(k->pool);
 }
@@ -301,5 +393,5 @@ void keys_link(struct issuer *is, const struct msg_link *link, int fd)
     if (!k->timer)
         k->timer = event_new(is->role->base, -1, 0, on_stuck, k);
     snprintf(k->state, sizeof k->state, "starting");
-    k->chan = chan_new(is->role->base, fd, IPC_MAX_REQUEST, &ops, k);
+    k->chan = chan_new(is->role->base, fd, IPC_MAX_CRL, &ops, k);
 }

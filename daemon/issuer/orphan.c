@@ -37,7 +37,7 @@ static enum pke_err apply(struct issuer *is, struct batch_op *op, struct pke_fai
 {
     struct orphan *o = op->arg;
 
-    return ledger_failed(is->ledger, o->request_id, &o->why, role_wall_ms(), fail);
+    return ledger_failed(is->ledger, o->request_id, &o->why, NULL, role_wall_ms(), fail);
 }
 
 static void done(struct issuer *is, struct batch_op *op, enum pke_err err, const struct pke_fail *fail)

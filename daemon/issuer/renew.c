@@ -148,7 +148,8 @@ static struct policy_renewal facts(const struct request *req)
         .identity = req->has_applicant ? &req->applicant : NULL,
         .asked_device_id = pke_pairs_get(&req->msg.context, "DeviceID"),
         .asked_type = pke_pairs_get(&req->msg.context, "EnrollmentType"),
-        .asked_hwdev_id = pke_pairs_get(&req->msg.context, "HWDevID"),
+        .asked_hwdev_id =
+            req->dry && req->known ? req->device.hwdev_id : pke_pairs_get(&req->msg.context, "HWDevID"),
         .endpoint_tenant = req->setup->conf->global.tenant,
         .endpoint_provider = req->provider,
         /* of the CSR, which renew_identity() has not read yet: policy_renewal_holds() does not look at it */
@@ -166,7 +167,7 @@ enum pke_err renew_identity(struct request *req)
     if (!req->tmpl->policy->renew)
         return pke_fail_set(&req->fail, PKE_UNSUPPORTED, "renewal-disabled", "template: renew",
                             "renewal is not enabled");
-    err = read_cms(req);
+    err = req->dry ? PKE_OK : read_cms(req); /* simulate.c named the certificate */
     if (err == PKE_OK)
         err = find_old(req);
     if (err == PKE_OK)
@@ -202,7 +203,11 @@ enum pke_err renew_request(struct request *req)
         log_event(LOG_NOTICE, "renewal with another HWDevID", "trace_id", req->msg.trace_id, "device",
                   req->device_id, NULL);
     req->uses_renewal = policy_renewal_is_early(req->tmpl->policy, r.not_after, req->now_ms);
-    return policy_renewal_check(req->tmpl->policy, &r, req->now_ms, &req->fail);
+    if (policy_renewal_check(req->tmpl->policy, &r, req->now_ms, &req->fail) != PKE_OK)
+        return req->fail.err;
+    explain(req, PKE_TRAIL_PASSED, "renewal", "MS-MDE2 3.5 Renew", "ledger", "%s",
+            req->uses_renewal ? "before its time, as an operator allowed" : "within its time");
+    return PKE_OK;
 }
 
 enum pke_err renew_visible(struct issuer *is, const struct conf_endpoint *ep, struct pke_bytes certificate,

@@ -53,7 +53,7 @@ static void log_refused(const struct request *req)
     log_fail(LOG_NOTICE, "request refused", &req->fail, "trace_id", req->msg.trace_id, "principal",
              req->who.principal, "device", req->device_id, "serial",
              req->serial_hex[0] ? req->serial_hex : NULL, "csr_subject", req->csr.subject_text, "attestation",
-             req->attestation, NULL);
+             req->attestation, "dropped", explain_dropped(&req->trail, req->arena), NULL);
 }
 
 void request_end_failed(struct request *req)
@@ -93,7 +93,8 @@ static void end_issued(struct request *req)
         waiting_issued(req);
     log_event(LOG_INFO, "certificate issued", "trace_id", req->msg.trace_id, "principal", req->who.principal,
               "device", req->device_id, "serial", req->serial_hex, "subject", req->decision.subject_cn,
-              "csr_subject", req->csr.subject_text, "attestation", req->attestation, NULL);
+              "csr_subject", req->csr.subject_text, "attestation", req->attestation, "dropped",
+              explain_dropped(&req->trail, req->arena), NULL);
     request_answer(req, MSG_ISSUED, msg_issued_fields, &m);
     request_free(req);
     issuer_check_stopped(is);
@@ -130,6 +131,7 @@ struct ledger_request request_to_ledger(const struct request *req)
         .source = req->msg.source,
         .context = req->msg.context,
         .request = req->csr_der.n ? req->csr_der : req->msg.request,
+        .explanation = req->explanation,
         .at = req->now_ms,
     };
 }
@@ -168,16 +170,19 @@ void request_refuse(struct request *req)
 
     req->state = REQUEST_RESULT;
     if (req->ticket || waiting_may(req)) {
+        explain_refused(req, &req->fail);
         (req->ticket ? waiting_failed : waiting_record)(req);
         return;
     }
     allowed = req->fail.err != PKE_STALE && refusal_allowed(req->issuer);
     if (!allowed && req->fail.err == PKE_PENDING) /* nobody could approve what is not recorded */
         req->fail.err = PKE_BUSY;
-    if (!allowed)
+    if (!allowed) {
         request_end_failed(req);
-    else
-        batch_add(req->issuer, apply_refused, done_refused, req);
+        return;
+    }
+    explain_refused(req, &req->fail);
+    batch_add(req->issuer, apply_refused, done_refused, req);
 }
 
 /* ---- T2 ---- */
@@ -193,7 +198,8 @@ static enum pke_err apply_failed(struct issuer *is, struct batch_op *op, struct 
 {
     struct request *req = op->arg;
 
-    return ledger_failed(is->ledger, req->msg.trace_id, &req->fail, role_wall_ms(), fail);
+    explain_refused(req, &req->fail);
+    return ledger_failed(is->ledger, req->msg.trace_id, &req->fail, req->explanation, role_wall_ms(), fail);
 }
 
 static void done_failed(struct issuer *is, struct batch_op *op, enum pke_err err, const struct pke_fail *fail)

@@ -11,6 +11,7 @@
 #include "base/encode.h"
 #include "base/mem.h"
 #include "daemon/common/file.h"
+#include "daemon/common/floor.h"
 #include "daemon/issuer/issuer.h"
 #include "daemon/issuer/sample.h"
 
@@ -240,6 +241,8 @@ enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key,
     for (size_t i = 0; err == PKE_OK && i < conf->n_issuers; i++) {
         err = load_ca(&conf->issuers[i], &s->cas[s->n_cas++], fail);
         if (err == PKE_OK)
+            err = floor_load(conf, &conf->issuers[i], &s->cas[i].floor, fail);
+        if (err == PKE_OK)
             s->blocked[i] = ca_issuer_spki_sha256(s->cas[i].ca);
     }
     for (size_t i = 0; err == PKE_OK && i < conf->n_templates; i++)
@@ -285,6 +288,7 @@ void setup_unref(struct setup *s)
     }
     for (size_t i = 0; i < s->n_cas; i++) {
         ca_issuer_free(s->cas[i].ca);
+        ca_floor_free(s->cas[i].floor);
         pke_buf_done(&s->cas[i].cross);
     }
     free(s->templates);

@@ -89,7 +89,7 @@ static void key_link(struct role *r, const struct msg_link *link, int fd)
 
     (void)link;
     chan_free(k->issuer);
-    k->issuer = chan_new(r->base, fd, IPC_MAX_REQUEST, &ops, k);
+    k->issuer = chan_new(r->base, fd, IPC_MAX_CRL, &ops, k);
     state_tell(k);
 }
 

@@ -34,9 +34,11 @@ struct key_role {
     uint64_t last_at; /* wall ms of last */
     struct key_totals n;
     struct event *reopen, *health, *keep_alive, *settle;
-    uint64_t reopen_ms; /* back-off */
-    uint64_t used_at;   /* monotonic ms of the last call into the device */
-    bool untold;        /* issuer does not know the last numbers */
+    uint64_t reopen_ms;  /* back-off */
+    uint64_t used_at;    /* monotonic ms of the last call into the device */
+    int64_t crl_number;  /* the greatest CRL number that was let through, of the CA with the next key */
+    uint8_t crl_key[32]; /* SHA-256 of its SubjectPublicKeyInfo */
+    bool untold;         /* issuer does not know the last numbers */
 };
 
 /* ---- state.c: what the key is, and how it becomes something else */

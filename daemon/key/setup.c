@@ -7,6 +7,8 @@
 #include "base/mem.h"
 #include "daemon/common/floor.h"
 
+#define CRL_LIFETIME_SLACK 3600 /* seconds: thisUpdate lies a little back */
+
 void key_setup_free(struct key_setup *s)
 {
     if (!s)
@@ -70,6 +72,8 @@ enum pke_err key_setup_load(const struct conf *conf, const char *name, struct ke
         key_setup_free(s);
         return err;
     }
+    if (issuer->crl_lifetime) /* else it signs none */
+        s->crl.max_lifetime = issuer->crl_lifetime / 1000 + CRL_LIFETIME_SLACK;
     s->uri = pke_strdup(key->uri);
     s->module = key->module ? pke_strdup(key->module) : NULL;
     s->latch_directory = pke_strdup(conf->global.state_directory);

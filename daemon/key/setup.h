@@ -4,6 +4,7 @@
 #ifndef DAEMON_KEY_SETUP_H
 #define DAEMON_KEY_SETUP_H
 
+#include "ca/crl_floor.h"
 #include "ca/floor.h"
 #include "daemon/common/conf.h"
 #include "keystore/keystore.h"
@@ -13,6 +14,7 @@ struct key_setup {
     struct pke_secret *pin;  /* NULL: none */
     char *uri, *module, *tcti, *latch_directory;
     struct ca_floor *floor;
+    struct ca_crl_limits crl;
     uint64_t deadline, health_interval, keep_alive; /* ms; the last two: 0 is never */
 };
 

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "ca/crl_floor.h"
 #include "ca/floor.h"
 #include "daemon/common/log.h"
 #include "daemon/key/key.h"
@@ -65,21 +66,46 @@ static void count(struct key_totals *n, uint64_t took)
         n->max_micros = took;
 }
 
+static bool is_certificate(const struct msg_sign *m)
+{
+    return strcmp(m->kind, "certificate") == 0;
+}
+
+/* Numbers of CRLs grow for as long as the process and its CA live; a new configuration does not start them
+ * anew. */
+static enum pke_err refuse_crl(struct key_role *k, const struct msg_sign *m, struct pke_fail *fail)
+{
+    const struct ca_issuer *ca = ca_floor_issuer(k->setup->floor);
+    struct pke_bytes key = ca_issuer_spki_sha256(ca);
+
+    if (k->role->index != 0)
+        return pke_fail_set(fail, PKE_UNSUPPORTED, "sign-kind", "floor policy",
+                            "the first process of a key signs its CRLs: it alone knows the last number");
+    if (!pke_bytes_eq(PKE_BYTES(k->crl_key, sizeof k->crl_key), key)) {
+        memcpy(k->crl_key, key.p, sizeof k->crl_key);
+        k->crl_number = 0;
+    }
+    return ca_crl_floor_check(ca, &k->setup->crl, &k->crl_number, m->tbs, role_wall_ms() / 1000, fail);
+}
+
 /* What the device is not even asked for. */
 static enum pke_err refuse(struct key_role *k, const struct msg_sign *m, struct pke_fail *fail)
 {
     enum pke_err err;
 
-    if (strcmp(m->kind, "certificate") != 0)
+    if (is_certificate(m))
+        err = ca_floor_check(k->setup->floor, m->tbs, role_wall_ms() / 1000, fail);
+    else if (strcmp(m->kind, "crl") == 0)
+        err = refuse_crl(k, m, fail);
+    else
         return pke_fail_set(fail, PKE_UNSUPPORTED, "sign-kind", "floor policy",
-                            "this key signs certificates only");
-    err = ca_floor_check(k->setup->floor, m->tbs, role_wall_ms() / 1000, fail);
+                            "this key signs certificates and CRLs only");
     if (err != PKE_OK)
         log_fail(LOG_CRIT, "refused to sign", fail, NULL);
     return err;
 }
 
-static enum pke_err sign(struct key_role *k, const struct msg_sign *m, struct pke_buf *out,
+static enum pke_err sign(struct key_role *k, const struct msg_sign *m, struct pke_buf *out, uint64_t *took,
                          struct pke_fail *fail)
 {
     struct ks_error e = {0};
@@ -110,7 +136,9 @@ static enum pke_err sign(struct key_role *k, const struct msg_sign *m, struct pk
         *fail = e.fail;
         return e.fail.err;
     }
-    count(&k->n, micros() - start);
+    *took = micros() - start;
+    if (is_certificate(m)) /* a list is one in thousands and takes as long as its length wants */
+        count(&k->n, *took);
     return PKE_OK;
 }
 
@@ -120,14 +148,15 @@ void sign_frame(struct key_role *k, struct chan *c, const struct ipc_frame *f)
     struct pke_buf signature;
     struct msg_sign m;
     struct msg_failed failed = {0};
+    uint64_t took = 0;
     enum pke_err err;
 
     pke_buf_init(&signature, 4096);
     err = ipc_record_read(msg_sign_fields, f->payload, arena, &m, sizeof m, &failed.fail);
     if (err == PKE_OK)
-        err = sign(k, &m, &signature, &failed.fail);
+        err = sign(k, &m, &signature, &took, &failed.fail);
     if (err == PKE_OK) {
-        struct msg_signed reply = {.signature = pke_buf_bytes(&signature), .micros = k->n.last_micros};
+        struct msg_signed reply = {.signature = pke_buf_bytes(&signature), .micros = took};
         chan_send_record(c, MSG_SIGNED, f->id, msg_signed_fields, &reply);
     } else {
         k->n.failures++;

@@ -258,6 +258,22 @@ def old_certificates_are_revoked():
     r = LAB.ctl("cert", "revoke", serial, "--reason", "keyCompromise")
     tap.ok(r.status == 0, "a certificate of the retired issuer is revoked", r)
     tap.ok(old.renew().certificate() is None, "and does not renew")
+    number = x509.load_der_x509_certificate(old.der).serial_number
+
+    def crl():
+        c = x509.load_der_x509_crl(published("lab.crl"))
+        return c if c.get_revoked_certificate_by_serial_number(number) else None
+    deadline = time.monotonic() + 30
+    while not crl() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    with open(LAB.issuers["lab"], "rb") as f:
+        key = x509.load_pem_x509_certificate(f.read()).public_key()
+    tap.ok(crl() and crl().is_signature_valid(key), "the retired issuer signs the CRL that has it")
+    with Nginx(LAB, os.path.join(LAB.publish, "clients-ca.pem"), os.path.join(LAB.publish, "clients.crl.pem")) as nginx:
+        fresh = enroll(LAB)
+        tap.ok(nginx.accepts(fresh.der, fresh.key) is True, "nginx with the CRLs of both takes a client of the new issuer",
+               nginx.accepts(fresh.der, fresh.key))
+        tap.ok(nginx.accepts(old.der, old.key) is not True, "and not the one that was revoked")
 
 
 # ---- what is published

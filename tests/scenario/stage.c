@@ -30,6 +30,7 @@ static const char conf_text[] = "state-directory: %1$s/state\n"
                                 "    certificate: %1$s/ca.pem\n"
                                 "    key: lab\n"
                                 "%6$s"
+                                "    crl-lifetime: %8$s\n"
                                 "templates:\n"
                                 "  device:\n"
                                 "    issuer: lab\n"
@@ -302,7 +303,8 @@ bool stage_configure(struct actor *a)
     char *key = stage_key_conf(s),
          *text = pke_asprintf(conf_text, s->dir, key, s->extra ? s->extra : "", s->key_deadline,
                               s->allow ? s->allow : "*@corp.example", s->issuer_extra ? s->issuer_extra : "",
-                              s->template_extra ? s->template_extra : "");
+                              s->template_extra ? s->template_extra : "",
+                              s->crl_lifetime ? s->crl_lifetime : "0s");
     struct msg_conf m = {.file = "test.yaml", .text = pke_bytes_str(text)};
     unsigned ready = a->ready, refused = a->refused, states = a->states;
     uint64_t end = process_monotonic_ms() + PATIENCE_MS;

@@ -72,6 +72,7 @@ struct stage {
     const char *issuer_extra, *template_extra; /* more options of the issuer and of the template */
     const char *allow;                         /* whom the template allows */
     const char *key_deadline;                  /* time for one signature: long, unless a test lets it pass */
+    const char *crl_lifetime; /* NULL: no CRLs, so that the key is asked for certificates alone */
     struct actor issuer, key;
     uint64_t next_id;
     struct answer *answers;

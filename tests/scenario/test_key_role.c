@@ -245,7 +245,8 @@ static void what_is_no_certificate_is_refused(void **state)
 
     must_be_refused(s, "certificate", pke_bytes_str("garbage"), PKE_POLICY, "floor-der");
     must_be_refused(s, "certificate", PKE_BYTES(tbs.p, tbs.n - 1), PKE_POLICY, "floor-der");
-    must_be_refused(s, "crl", tbs, PKE_UNSUPPORTED, "sign-kind");
+    must_be_refused(s, "crl", tbs, PKE_POLICY, "floor-crl-der");
+    must_be_refused(s, "ocsp", tbs, PKE_UNSUPPORTED, "sign-kind");
     must_be_refused(s, "", tbs, PKE_UNSUPPORTED, "sign-kind");
     must_be_signed(s, tbs); /* refused kinds did not even spend its serial */
 }

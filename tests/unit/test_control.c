@@ -430,12 +430,12 @@ static void test_audit_detail(void **state)
     (void)state;
     assert_int_equal(parse(&p, "POST", "/v1/users", "", "{\"password\":\"hidden\",\"name\":\"a\\u202e\"}"),
                      PKE_OK);
-    detail = control_detail(&p.req.args);
+    detail = control_detail(p.req.verb, &p.req.args);
     assert_string_equal(detail, "{\"name\":\"a\\u202E\"}");
     free(detail);
     parsed_done(&p);
     assert_int_equal(parse(&p, "GET", "/v1/requests", "template=t&limit=3&device=d", ""), PKE_OK);
-    detail = control_detail(&p.req.args);
+    detail = control_detail(p.req.verb, &p.req.args);
     assert_string_equal(detail, "{\"device\":\"d\",\"limit\":\"3\",\"template\":\"t\"}");
     free(detail);
     parsed_done(&p);

@@ -130,7 +130,7 @@ static void test_a_grant_is_used_once(void **state)
     assert_int_equal(use(f, &c, s.request_id), PKE_DENIED); /* reserved */
     pke_fail_set(&failure, PKE_KEY_DOWN, "key-down", "keys", "gone");
     begin(f);
-    assert_int_equal(ledger_failed(f->l, b.request_id, &failure, T0, &f->fail), PKE_OK);
+    assert_int_equal(ledger_failed(f->l, b.request_id, &failure, NULL, T0, &f->fail), PKE_OK);
     commit(f);
     a = find(f, &s, T0);
     assert_true(a.usable);

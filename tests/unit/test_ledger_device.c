@@ -447,7 +447,7 @@ static void test_a_permission_is_used_once(void **state)
     assert_int_equal(attempt(f, &b, 25, true, false, T0), PKE_DENIED); /* reserved by the first */
     pke_fail_set(&why, PKE_KEY_DOWN, "key-down", "keys", "gone");
     begin(f);
-    assert_int_equal(ledger_failed(f->l, a.request_id, &why, T0, &f->fail), PKE_OK);
+    assert_int_equal(ledger_failed(f->l, a.request_id, &why, NULL, T0, &f->fail), PKE_OK);
     commit(f);
     assert_int_equal(attempt(f, &b, 25, true, false, T0), PKE_OK); /* released by its failure */
     assert_int_equal(look(f, PROV, "d", NOW).recovery_until, T0 + 9000);

@@ -78,7 +78,7 @@ static void not_issued(struct fixture *f, const struct sample *s, const char *re
     assert_int_equal(ledger_request_show(f->r, s->request_id, f->arena, &row, &f->fail), PKE_OK);
     assert_string_equal(row.state, "intent");
     begin(f);
-    assert_int_equal(ledger_failed(f->l, s->request_id, &why, T0 + 6000, &f->fail), PKE_OK);
+    assert_int_equal(ledger_failed(f->l, s->request_id, &why, NULL, T0 + 6000, &f->fail), PKE_OK);
     commit(f);
     assert_int_equal(ledger_request_show(f->r, s->request_id, f->arena, &row, &f->fail), PKE_OK);
     assert_string_equal(row.state, "failed");

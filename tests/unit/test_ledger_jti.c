@@ -81,7 +81,7 @@ static void test_a_failure_releases(void **state)
 
     assert_int_equal(use(f, &a, 1), PKE_OK);
     begin(f);
-    assert_int_equal(ledger_failed(f->l, a.request_id, &why, T0 + 9, &f->fail), PKE_OK);
+    assert_int_equal(ledger_failed(f->l, a.request_id, &why, NULL, T0 + 9, &f->fail), PKE_OK);
     commit(f);
     is_free(f);
     assert_int_equal(use(f, &b, 2), PKE_OK); /* the other request has it now */

@@ -215,7 +215,7 @@ static void test_counts(void **state)
     sample(&s, 62);
     do_intent(f, &s);
     begin(f);
-    assert_int_equal(ledger_failed(f->l, s.request_id, &why, T0, &f->fail), PKE_OK);
+    assert_int_equal(ledger_failed(f->l, s.request_id, &why, NULL, T0, &f->fail), PKE_OK);
     assert_int_equal(ledger_refused(f->l, &refused, &why, &f->fail), PKE_OK);
     commit(f);
     sample(&s, 63);

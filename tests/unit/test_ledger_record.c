@@ -120,8 +120,8 @@ static void test_failure_frees_the_slot(void **state)
     assert_int_equal(ledger_intent(f->l, &again.in, &got), PKE_EXISTS);
     assert_string_equal(got.reason, "idempotency-slot");
     pke_fail_set(&why, PKE_KEY_DOWN, "key-down", "keys", "the token was removed");
-    assert_int_equal(ledger_failed(f->l, s.request_id, &why, T0 + 70, &f->fail), PKE_OK);
-    assert_int_equal(ledger_failed(f->l, s.request_id, &why, T0 + 70, &got), PKE_NOT_FOUND);
+    assert_int_equal(ledger_failed(f->l, s.request_id, &why, NULL, T0 + 70, &f->fail), PKE_OK);
+    assert_int_equal(ledger_failed(f->l, s.request_id, &why, NULL, T0 + 70, &got), PKE_NOT_FOUND);
     assert_int_equal(ledger_find_key(f->l, s.in.idempotency_key, f->arena, &hit, &got), PKE_NOT_FOUND);
     assert_int_equal(ledger_intent(f->l, &again.in, &f->fail), PKE_OK);
     commit(f);
@@ -157,7 +157,7 @@ static void test_serial_is_never_given_twice(void **state)
     do_intent(f, &s);
     pke_fail_set(&why, PKE_DEADLINE, "late", "deadline", "too late");
     begin(f);
-    assert_int_equal(ledger_failed(f->l, s.request_id, &why, T0, &f->fail), PKE_OK);
+    assert_int_equal(ledger_failed(f->l, s.request_id, &why, NULL, T0, &f->fail), PKE_OK);
     commit(f);
     sample(&twin, 12); /* a serial stays taken although its request failed */
     memcpy(twin.serial, s.serial, sizeof twin.serial);

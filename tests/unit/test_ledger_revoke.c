@@ -457,7 +457,7 @@ static void test_what_has_no_certificate_is_told_apart(void **state)
     sample(&failed, 2);
     do_intent(f, &failed);
     begin(f);
-    assert_int_equal(ledger_failed(f->l, failed.request_id, &why, T0 + 9, &f->fail), PKE_OK);
+    assert_int_equal(ledger_failed(f->l, failed.request_id, &why, NULL, T0 + 9, &f->fail), PKE_OK);
     commit(f);
     pke_hex(s.in.serial, false, hex);
     expect_no_name(f, hex, PKE_EXISTS, "not-issued-yet");

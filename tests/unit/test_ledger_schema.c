@@ -195,6 +195,7 @@ static void back_to_3(const char *path)
     sql(path, "DROP TABLE revocation");
     sql(path, "DELETE FROM counter WHERE state IN ('revoked','held')");
     sql(path, "DROP TABLE crl");
+    sql(path, "DROP TABLE crl_carried");
     sql(path, "DROP TABLE rollover");
     sql(path, "DROP INDEX certificate_issuer_life");
     sql(path, "ALTER TABLE certificate DROP COLUMN names");

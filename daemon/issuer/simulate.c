@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A dry run for an operator: the functions of a real request, in the same order, over a request that has no
+ * client. It ends before T1; the key is not asked. What only a client can have (a password, a token, evidence
+ * of a TPM, the signature of a renewal) is taken for granted, and the answer says so.
+ */
+#include <openssl/bio.h>
+#include <openssl/crypto.h>
+#include <openssl/pem.h>
+#include <string.h>
+
+#include "base/encode.h"
+#include "base/mem.h"
+#include "ca/facts.h"
+#include "daemon/issuer/request.h"
+#include "daemon/issuer/simulate.h"
+#include "ipc/verbs.h"
+
+#define RULE      "simulate"
+#define DEVICE_ID "SIMULATED"
+
+static enum pke_err bad(struct pke_fail *fail, const char *reason, const char *text)
+{
+    return pke_fail_set(fail, PKE_MALFORMED, reason, RULE, "%s", text);
+}
+
+/* DER, or the first block of PEM. */
+static enum pke_err read_csr(struct request *req, const char *base64, struct pke_fail *fail)
+{
+    struct pke_buf raw;
+    struct pke_bytes b;
+    char *name = NULL, *header = NULL;
+    unsigned char *der = NULL;
+    long n = 0;
+    BIO *bio;
+
+    pke_buf_init(&raw, VERB_FILE_MAX);
+    (void)pke_base64_decode(pke_bytes_str(base64 ? base64 : ""), PKE_B64_STRICT, &raw);
+    b = pke_buf_bytes(&raw);
+    req->msg.request = pke_arena_bytes(req->arena, b);
+    bio = b.n && b.p[0] != 0x30 ? BIO_new_mem_buf(b.p, (int)b.n) : NULL;
+    if (bio && PEM_read_bio(bio, &name, &header, &der, &n) == 1 && strstr(name, "CERTIFICATE REQUEST"))
+        req->msg.request = pke_arena_bytes(req->arena, PKE_BYTES(der, (size_t)n));
+    else if (bio)
+        bad(fail, "simulate-csr", "csr: neither DER nor PEM of a certificate request");
+    OPENSSL_free(name);
+    OPENSSL_free(header);
+    OPENSSL_free(der);
+    BIO_free(bio);
+    pke_buf_done(&raw);
+    return fail->err;
+}
+
+/* By name, or the only one that offers the template, or the only one. */
+static enum pke_err find_endpoint(struct request *req, const struct pke_pairs *args, struct pke_fail *fail)
+{
+    const struct conf *conf = req->setup->conf;
+    const char *name = pke_pairs_get(args, "endpoint"), *tmpl = pke_pairs_get(args, "template");
+    const struct conf_endpoint *found = NULL;
+    size_t n = 0;
+
+    for (size_t i = 0; i < conf->n_endpoints; i++) {
+        const struct conf_endpoint *e = &conf->endpoints[i];
+
+        if (e->stage != CONF_STAGE_ENROLL || (name && strcmp(e->name, name) != 0) ||
+            (tmpl && strcmp(e->template_name, tmpl) != 0))
+            continue;
+        found = found ? found : e;
+        n++;
+    }
+    if (n == 0)
+        return pke_fail_set(fail, PKE_NOT_FOUND, "simulate-endpoint", RULE,
+                            "no enrollment endpoint has this name and offers this template");
+    if (n > 1 && !tmpl)
+        return bad(fail, "simulate-endpoint",
+                   "there are several enrollment endpoints: say which one, or a template");
+    req->msg.endpoint = found->name;
+    req->endpoint = found;
+    return PKE_OK;
+}
+
+static enum pke_err read_who(struct request *req, const struct pke_pairs *args, struct pke_fail *fail)
+{
+    const char *kind = pke_pairs_get(args, "credential"), *upn = pke_pairs_get(args, "upn");
+    const char *type = pke_pairs_get(args, "type"), *device = pke_pairs_get(args, "device-id");
+
+    if (type && strcmp(type, "full") != 0 && strcmp(type, "device") != 0)
+        return bad(fail, "simulate-type", "type is full or device");
+    if (!kind)
+        kind = req->endpoint->credentials.n ? req->endpoint->credentials.v[0] : "username";
+    req->who = (struct assertion){.tenant = req->setup->conf->global.tenant,
+                                  .principal = pke_pairs_get(args, "principal"),
+                                  .user_id = pke_pairs_get(args, "user-id"),
+                                  .kind = kind,
+                                  .stage = "enroll",
+                                  .endpoint = req->msg.endpoint,
+                                  .expires = UINT64_MAX};
+    if (upn)
+        pke_pairs_add(&req->who.attributes, req->arena, "upn", upn);
+    pke_pairs_add(&req->msg.context, req->arena, "DeviceID", device ? device : DEVICE_ID);
+    pke_pairs_add(&req->msg.context, req->arena, "EnrollmentType",
+                  type && strcmp(type, "full") == 0 ? "Full" : "Device");
+    return PKE_OK;
+}
+
+/* The certificate in place of a CMS that its key signed. The record says who and which device. */
+static enum pke_err read_renewal(struct request *req, const char *key, struct pke_fail *fail)
+{
+    struct ledger_certificate old;
+    struct ca_cert_facts facts;
+    enum pke_err err = ledger_name_certificate(req->issuer->ledger, key, req->cms.certificate_sha256, fail);
+
+    if (err == PKE_OK)
+        err =
+            ledger_find_certificate(req->issuer->ledger, req->cms.certificate_sha256, req->arena, &old, fail);
+    if (err == PKE_OK)
+        err = ca_cert_facts_read(old.der, req->arena, &facts, fail);
+    if (err != PKE_OK)
+        return err;
+    if (!policy_same_owner(old.principal, NULL, req->who.principal, NULL))
+        return bad(fail, "simulate-principal", "the certificate to be renewed is another principal's");
+    req->msg.operation = "renew";
+    req->msg.context = (struct pke_pairs){0};
+    req->msg.client_certificate = req->cms.certificate = old.der;
+    req->cms.spki = facts.spki;
+    req->csr_der = req->msg.request;
+    return PKE_OK;
+}
+
+static enum pke_err read_arguments(struct request *req, const struct pke_pairs *args, struct pke_fail *fail)
+{
+    const char *renews = pke_pairs_get(args, "renews");
+    enum pke_err err = find_endpoint(req, args, fail);
+
+    req->msg.operation = "issue";
+    req->msg.trace_id = "";
+    req->msg.generation = PKE_BYTES(req->setup->conf->generation, CONF_GENERATION);
+    req->msg.may_wait = MSG_WAIT_NEVER;
+    if (err == PKE_OK)
+        err = read_csr(req, pke_pairs_get(args, "csr"), fail);
+    if (err == PKE_OK)
+        err = read_who(req, args, fail);
+    return err == PKE_OK && renews ? read_renewal(req, renews, fail) : err;
+}
+
+/* The key's own look at the bytes, with the bounds that the configuration gives it. */
+static enum pke_err check_floor(struct request *req)
+{
+    const struct issuer_ca *ca = req->tmpl->ca;
+
+    if (ca_floor_check(ca->floor, req->tbs, req->now_ms / 1000, &req->fail) != PKE_OK)
+        return req->fail.err;
+    explain(req, PKE_TRAIL_PASSED, "floor", "bounds of the issuer", NULL, "%s", ca->conf->name);
+    return PKE_OK;
+}
+
+/* Not a decision about the request: what would become of it now. */
+static enum pke_err check_key(struct request *req)
+{
+    struct key_pool *p = keys_pool(req->issuer, req->tmpl->ca->conf->key);
+
+    for (unsigned i = 0; p && i < KEY_MAX_INSTANCES; i++)
+        if (keys_is_ready(&p->clients[i])) {
+            explain(req, PKE_TRAIL_PASSED, "signing key", "key state", NULL, "ready");
+            return PKE_OK;
+        }
+    if (p && keys_is_paused(p))
+        return pke_fail_set(&req->fail, PKE_MAINTENANCE, "key-paused", "key state",
+                            "an operator paused the signing key");
+    return pke_fail_set(&req->fail, PKE_KEY_DOWN, "key-down", "key state",
+                        "the signing key is not available");
+}
+
+bool simulate_verb(struct issuer *is, uint64_t id, const struct msg_verb *v)
+{
+    struct request *req;
+    struct pke_fail fail = {0};
+    bool known_ent_dmid = false;
+
+    if (strcmp(v->verb, "simulate") != 0)
+        return false;
+    req = request_create(is);
+    req->dry = true;
+    if (read_arguments(req, &v->args, &fail) != PKE_OK) {
+        verbs_refuse(is->control, id, &fail);
+        request_free(req);
+        return true;
+    }
+    if (check_identity(req) == PKE_OK && check_request(req) == PKE_OK) {
+        known_ent_dmid = req->ent_dmid != NULL;
+        if (check_build(req) == PKE_OK && check_floor(req) == PKE_OK)
+            check_key(req);
+    }
+    if (req->fail.err != PKE_OK)
+        explain_refused(req, &req->fail);
+    verbs_reply(is->control, id, simulate_json(req, req->ent_dmid && !known_ent_dmid));
+    request_free(req);
+    return true;
+}
