@@ -37,6 +37,20 @@ const struct pke_option *pke_option_find(const struct pke_option *table, const c
     return NULL;
 }
 
+static void list_default(const struct pke_option *opt, void *base, struct pke_arena *arena)
+{
+    struct pke_fail fail;
+
+    for (const char *word = opt->fallback; *word; word += strspn(word, " ")) {
+        size_t n = strcspn(word, " ");
+        const char *text = pke_arena_str(arena, PKE_BYTES(word, n));
+
+        if (pke_option_append(opt, base, text, arena, &fail) != PKE_OK)
+            abort(); /* as below */
+        word += n;
+    }
+}
+
 void pke_option_defaults(const struct pke_option *table, void *base, struct pke_arena *arena)
 {
     struct pke_fail fail;
@@ -45,7 +59,7 @@ void pke_option_defaults(const struct pke_option *table, void *base, struct pke_
         if (!table->fallback)
             continue;
         if (table->type == PKE_OPT_STRINGS || table->type == PKE_OPT_OIDS)
-            (void)pke_option_append(table, base, table->fallback, arena, &fail);
+            list_default(table, base, arena);
         else if (pke_option_set(table, base, table->fallback, NULL, arena, &fail) != PKE_OK)
             abort(); /* a table with an invalid default is a programming error, found by the first test */
     }
@@ -141,19 +155,32 @@ static enum pke_err check_text(const struct pke_option *opt, const char *text, s
     return check_range(opt, (int64_t)strlen(text), fail);
 }
 
+static const struct pke_enum_name *find_name(const struct pke_option *opt, const char *text)
+{
+    for (const struct pke_enum_name *e = opt->names; e->name; e++)
+        if (strcmp(e->name, text) == 0)
+            return e;
+    return NULL;
+}
+
+static enum pke_err bad_name(const struct pke_option *opt, const char *begin, struct pke_fail *fail)
+{
+    char expected[160];
+    size_t n = (size_t)snprintf(expected, sizeof expected, "%s", begin);
+
+    for (const struct pke_enum_name *e = opt->names; e->name && n < sizeof expected; e++)
+        n += (size_t)snprintf(expected + n, sizeof expected - n, " %s%s", e->name, e[1].name ? "," : "");
+    return bad(fail, opt, expected);
+}
+
 static enum pke_err set_enum(const struct pke_option *opt, int *out, const char *text, struct pke_fail *fail)
 {
-    char expected[160] = "one of";
+    const struct pke_enum_name *e = find_name(opt, text);
 
-    for (const struct pke_enum_name *e = opt->names; e->name; e++) {
-        if (strcmp(e->name, text) == 0) {
-            *out = e->value;
-            return PKE_OK;
-        }
-        snprintf(expected + strlen(expected), sizeof expected - strlen(expected), " %s%s", e->name,
-                 e[1].name ? "," : "");
-    }
-    return bad(fail, opt, expected);
+    if (!e)
+        return bad_name(opt, "one of", fail);
+    *out = e->value;
+    return PKE_OK;
 }
 
 enum pke_err pke_option_set(const struct pke_option *opt, void *base, const char *text, const char *dir,
@@ -201,6 +228,8 @@ enum pke_err pke_option_append(const struct pke_option *opt, void *base, const c
             return bad(fail, opt, "object identifiers such as 1.3.6.1.5.5.7.3.2 or client-auth");
     }
     err = check_text(opt, text, fail);
+    if (err == PKE_OK && opt->names && !find_name(opt, text))
+        err = bad_name(opt, "a list of", fail);
     if (err != PKE_OK)
         return err;
     pke_strings_add(list, arena, text);

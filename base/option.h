@@ -43,9 +43,9 @@ struct pke_option {
     const char *name;
     enum pke_option_type type;
     size_t offset;
-    const char *fallback;              /* default as text, NULL: none (zero value) */
+    const char *fallback;              /* default as text, NULL: none (zero value); of a list, by spaces */
     int64_t min, max;                  /* numbers, durations (ms), sizes, string length; 0,0: unchecked */
-    const struct pke_enum_name *names; /* ends with {NULL, 0} */
+    const struct pke_enum_name *names; /* ends with {NULL, 0}; of a list: the words it may hold */
     bool required;
     enum pke_option_reload reload;
     const char *help; /* one line, no full stop */

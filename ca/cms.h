@@ -16,16 +16,17 @@
 
 #include "base/arena.h"
 #include "base/bytes.h"
+#include "ca/kinds.h"
 
 #define CA_CMS_MAX              65536
 #define CA_CMS_MAX_CERTIFICATES 8
 #define CA_CMS_MAX_ATTRIBUTES   32 /* signed and unsigned ones, each */
 
 struct ca_cms_rules {
+    unsigned key_types;    /* set of enum ca_key_type, of the signer */
     unsigned rsa_min_bits; /* of the signer's key, as in struct ca_csr_rules: never below 2048 */
     unsigned rsa_max_bits; /* nor above 8192, whatever they say */
-    bool allow_ec;
-    bool allow_sha1; /* old clients: the digest and RSA with it */
+    unsigned digests;      /* set of enum ca_digest, for RSA and ECDSA; SHA-1 not for ECDSA */
 };
 
 /** A renewal whose signature was verified. An ECDSA signature has a twin: what is one request is told by
@@ -40,11 +41,11 @@ struct ca_cms_renewal {
 /**
  * Read strictly and verify: DER, nothing after it, ContentInfo signedData, content type id-data with the
  * content inside, exactly one SignerInfo, exactly one embedded certificate that it names (issuerAndSerial
- * number or subjectKeyIdentifier). SHA-256, SHA-384 or SHA-512, SHA-1 by @p rules; RSASSA-PKCS1-v1_5, or
- * ECDSA on P-256 and P-384 with SHA-256 or SHA-384; RSASSA-PSS is refused, as in a PKCS#10 (no client of this
- * protocol sends it). Signed attributes, when there are any: in DER order, one contentType id-data, one
- * messageDigest that fits, all others ignored. CRLs and unsigned attributes (countersignatures among them)
- * are ignored once they are well formed. Sizes and exponent of the key come before any use of it.
+ * number or subjectKeyIdentifier). Digests and keys of @p rules; RSASSA-PKCS1-v1_5, ECDSA, or Ed25519 with
+ * SHA-512 (RFC 8419); RSASSA-PSS is refused (no client of this protocol sends it). Signed attributes, when
+ * there are any: in DER order, one contentType id-data, one messageDigest that fits, all others ignored. CRLs
+ * and unsigned attributes (countersignatures among them) are ignored once they are well formed. Sizes and
+ * exponent of the key come before any use of it.
  * @p arena holds scratch memory; ranges point into @p der, which must live as long.
  * @return PKE_OK;
  * PKE_LIMIT: cms-size, cms-certificates-many, cms-attributes-many, cert-size, tbs-extensions;
@@ -53,7 +54,7 @@ struct ca_cms_renewal {
  * cms-crls, cms-signers, cms-signer-unknown, cms-signer-ambiguous, cms-attributes, cms-attributes-order,
  * cms-attribute-content-type, cms-attribute-message-digest, cms-unsigned-attributes, and cert-*, tbs-* of
  * ca_cert_facts_read() for an embedded certificate;
- * PKE_CSR_BAD: cms-digest, cms-digest-sha1, cms-signature-algorithm, cms-signature-pss, cms-signature-key
+ * PKE_CSR_BAD: cms-digest, cms-signature-algorithm, cms-signature-pss, cms-signature-key
  * (made for another key type), cms-signer-key-* (the reasons of ca_key_decode() and ca_key_rsa_size()),
  * cms-message-digest, cms-signature.
  */

@@ -60,40 +60,47 @@ bool ca_cms_digest_oid(struct pke_cursor *c, struct pke_bytes *oid)
     return pke_cursor_left(&inside) == 0;
 }
 
+/* An Ed25519 signature has one digest only, whatever the template says of digests (RFC 8419 3). */
 static enum pke_err find_digest(const struct ca_cms_signer *s, const struct ca_cms_rules *rules,
                                 const struct digest **ret, struct pke_fail *fail)
 {
+    const struct ca_signature *a = ca_signature_find_issued(s->signature_algorithm);
+    bool allowed = a && a->scheme == CA_SCHEME_ED25519;
+
     for (size_t i = 0; i < PKE_LEN(digests); i++) {
         if (!pke_bytes_eq(digests[i].oid, s->digest))
             continue;
-        if (digests[i].which == CA_SHA1 && !rules->allow_sha1)
-            return bad(fail, "cms-digest-sha1", "SP 800-131A 3", "the renewal is signed with SHA-1");
+        if (!allowed && !(rules->digests & CA_KINDS(digests[i].which)))
+            return pke_fail_set(fail, PKE_CSR_BAD, "cms-digest", "template: csr-digests, SP 800-131A 3",
+                                "the renewal is signed with %s", ca_digest_name(digests[i].which));
         *ret = &digests[i];
         return PKE_OK;
     }
     return bad(fail, "cms-digest", "RFC 5754 2", "the digest algorithm is not on the list of allowed ones");
 }
 
-/* rsaEncryption leaves the digest to digestAlgorithm (RFC 3370 3.2); all others name it again. */
+/* rsaEncryption leaves the digest to digestAlgorithm (RFC 3370 3.2): *ret is NULL; all others name it again.
+ */
 static enum pke_err check_algorithm(struct pke_bytes der, const struct ca_key *key, enum ca_digest digest,
-                                    struct pke_fail *fail)
+                                    const struct ca_signature **ret, struct pke_fail *fail)
 {
     static const uint8_t rsa[] = {0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86,
                                   0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00};
-    const struct ca_signature *algorithm = ca_signature_find(der);
     bool plain_rsa = pke_bytes_eq(der, PKE_BYTES(rsa, sizeof rsa));
+    const struct ca_signature *a = NULL;
 
     if (ca_signature_is_pss(der))
         return bad(fail, "cms-signature-pss", "RFC 4056 3",
                    "the renewal is signed with RSASSA-PSS, which is not supported");
-    if (!plain_rsa && !algorithm)
+    if (!plain_rsa && !(a = ca_signature_find_issued(der)))
         return bad(fail, "cms-signature-algorithm", "RFC 5754 3",
                    "the signature algorithm is not on the list of allowed ones");
-    if (!plain_rsa && algorithm->digest != digest)
-        return bad(fail, "cms-signature-algorithm", "RFC 5652 5.3, RFC 5753 2.1.1",
+    if (a && a->digest != digest)
+        return bad(fail, "cms-signature-algorithm", "RFC 5652 5.3, RFC 5753 2.1.1, RFC 8419 3",
                    "signature algorithm and digest algorithm differ in the digest");
-    if ((!plain_rsa && algorithm->ec) != (key->type != CA_KEY_RSA))
+    if (a ? !ca_signature_fits(a, key->type) : key->type != CA_KEY_RSA)
         return bad(fail, "cms-signature-key", "RFC 5652 5.6", "the signature algorithm does not fit the key");
+    *ret = a;
     return PKE_OK;
 }
 
@@ -116,8 +123,12 @@ static enum pke_err check_key(struct pke_bytes spki, const struct ca_cms_rules *
         (key->type == CA_KEY_RSA &&
          ca_key_rsa_size(key, rules->rsa_min_bits, rules->rsa_max_bits, &modulus, &why)))
         return signer_key(&why, fail);
-    if (key->type != CA_KEY_RSA && !rules->allow_ec)
-        return bad(fail, "cms-signer-key-type", "template", "elliptic curve keys are not allowed here");
+    if (!(rules->key_types & CA_KINDS(key->type)))
+        return pke_fail_set(fail, PKE_CSR_BAD, "cms-signer-key-type", "template: key-types",
+                            "keys of the type %s are not allowed here", ca_key_type_name(key->type));
+    if (!ca_key_ed25519_good(key))
+        return bad(fail, "cms-signer-key-point", "RFC 8032 5.1.7",
+                   "the public key is a point of small order or not in its one encoding");
     return PKE_OK;
 }
 
@@ -199,17 +210,21 @@ enum pke_err ca_cms_verify(const struct ca_cms_signer *signer, struct pke_bytes 
                            struct pke_fail *fail)
 {
     PKE_CLEANUP(EVP_PKEY_free_p) EVP_PKEY *evp = NULL;
+    const struct ca_signature *algorithm;
     const struct digest *digest = NULL;
     struct pke_bytes data;
     struct ca_key key;
     enum pke_err err;
+    bool good;
 
     if ((err = find_digest(signer, rules, &digest, fail)) || (err = check_key(spki, rules, &key, fail)) ||
-        (err = check_algorithm(signer->signature_algorithm, &key, digest->which, fail)) ||
+        (err = check_algorithm(signer->signature_algorithm, &key, digest->which, &algorithm, fail)) ||
         (err = signed_octets(signer, digest, content, arena, &data, fail)))
         return err;
     evp = ca_key_evp(&key);
-    if (!evp || !ca_verify(evp, digest->which, data, signer->signature))
+    good = evp && (algorithm ? ca_signature_verify(evp, algorithm, data, signer->signature)
+                             : ca_verify(evp, digest->which, data, signer->signature));
+    if (!good)
         return bad(fail, "cms-signature", "RFC 5652 5.6",
                    "the renewal is not signed by the key of the embedded certificate");
     return PKE_OK;

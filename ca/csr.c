@@ -260,7 +260,7 @@ enum pke_err ca_csr_parse(struct pke_bytes der, struct pke_arena *arena, struct 
     ret->info = info.full;
     ret->algorithm = algorithm.full;
     ret->signature = PKE_BYTES(signature.value.p + 1, signature.value.n - 1);
-    ret->signature_algorithm = ca_signature_name(algorithm.full, &ret->sha1_signature);
+    ret->signature_algorithm = ca_signature_name(algorithm.full, &ret->has_digest, &ret->digest);
     ca_digest(CA_SHA256, der, ret->der_sha256);
     if ((err = parse_info(&p, pke_cursor_of(info.value))))
         return err;

@@ -15,10 +15,10 @@
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/list.h"
+#include "ca/blocked.h"
+#include "ca/kinds.h"
 
 #define CA_CSR_MAX 16384
-
-enum ca_key_type { CA_KEY_RSA, CA_KEY_P256, CA_KEY_P384 };
 
 #define CA_CSR_MAX_EXTENSIONS 64
 #define CA_CSR_MAX_ATTRIBUTES 16
@@ -79,7 +79,8 @@ struct ca_csr {
     struct pke_bytes signature; /* BIT STRING content without the unused-bits octet */
     enum ca_key_type key_type;
     unsigned key_bits;
-    bool sha1_signature;
+    bool has_digest; /* the signature is of a known kind, and a digest is a choice in it: not of Ed25519 */
+    enum ca_digest digest;
     const char *signature_algorithm; /* "sha256WithRSAEncryption", static; "unknown" is refused later */
     uint8_t spki_sha256[32];
     uint8_t der_sha256[32];
@@ -90,12 +91,13 @@ struct ca_csr {
 };
 
 struct ca_csr_rules {
+    unsigned key_types;    /* set of enum ca_key_type: CA_KINDS() */
     unsigned rsa_min_bits; /* a modulus of k * 1024 bits passes if min <= bits <= max; whatever they say,  */
     unsigned rsa_max_bits; /* never below 2048 nor above 8192 */
-    bool allow_ec;
-    bool allow_sha1; /* legacy: RSA with SHA-1, under its PKCS#1 or its OIW identifier */
-    const struct pke_bytes *blocked_spki_sha256; /* issuing CA's own key and configured ones */
-    size_t n_blocked;
+    unsigned digests;      /* set of enum ca_digest, for RSA and ECDSA; SHA-1 is for PKCS#1 v1.5 only, under
+                            * its own or its OIW identifier */
+    bool strict;           /* also EVP_PKEY_public_check(): dear, see ca_csr_screen() */
+    const struct ca_blocked *blocked[2]; /* the CAs' own keys, the list of the configuration; may be NULL */
 };
 
 /**
@@ -113,15 +115,18 @@ enum pke_err ca_csr_parse(struct pke_bytes der, struct pke_arena *arena, struct 
                           struct pke_fail *fail);
 
 /**
- * Screen the public key of a parsed CSR by @p rules.
+ * Screen the public key of a parsed CSR by @p rules. What rules.strict adds is what libcrypto knows: a
+ * modulus that is itself a prime (its private half is everybody's), among others. It costs a primality test
+ * of the modulus, 3 ms for RSA of 2048 bits: a hundred times all the rest.
  * @return PKE_OK or PKE_KEY_WEAK: csr-key-type, csr-key-modulus, csr-key-bits, csr-key-exponent,
- * csr-key-blocked, csr-key-roca, csr-key-small-factor, csr-key-fermat, csr-key-point.
+ * csr-key-blocked, csr-key-roca, csr-key-small-factor, csr-key-fermat, csr-key-point, csr-key-strict.
  */
 enum pke_err ca_csr_screen(const struct ca_csr *csr, const struct ca_csr_rules *rules, struct pke_fail *fail);
 
 /**
  * Signature algorithm allow-list, then the CSR's own signature.
- * @return PKE_OK or PKE_CSR_BAD: csr-signature-algorithm, csr-signature-pss, csr-signature-sha1,
+ * RSASSA-PSS passes where hash and MGF1 have the same digest and the salt its length (RFC 4055 3.1).
+ * @return PKE_OK or PKE_CSR_BAD: csr-signature-algorithm, csr-signature-pss, csr-signature-digest,
  * csr-signature-key (made for another key type), csr-signature.
  */
 enum pke_err ca_csr_possession(const struct ca_csr *csr, const struct ca_csr_rules *rules,

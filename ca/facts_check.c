@@ -43,16 +43,10 @@ static EVP_PKEY *key_for(const struct ca_signature *algorithm, struct pke_bytes 
 {
     struct pke_bytes modulus;
     struct ca_key key;
-    EVP_PKEY *ed = ca_signature_ed25519_key(spki);
 
-    *usable = ed || (!ca_key_decode(spki, &key, NULL) &&
-                     (key.type != CA_KEY_RSA || !ca_key_rsa_size(&key, 0, UINT32_MAX, &modulus, NULL)));
-    if (ed && algorithm->scheme == CA_SCHEME_ED25519)
-        return ed;
-    EVP_PKEY_free(ed);
-    if (ed || !*usable || algorithm->scheme == CA_SCHEME_ED25519)
-        return NULL;
-    return algorithm->ec == (key.type != CA_KEY_RSA) ? ca_key_evp(&key) : NULL;
+    *usable = !ca_key_decode(spki, &key, NULL) && ca_key_ed25519_good(&key) &&
+              (key.type != CA_KEY_RSA || !ca_key_rsa_size(&key, 0, UINT32_MAX, &modulus, NULL));
+    return *usable && ca_signature_fits(algorithm, key.type) ? ca_key_evp(&key) : NULL;
 }
 
 enum pke_err ca_cert_facts_signed_by(const struct ca_cert_facts *f, struct pke_bytes issuer_subject,

@@ -14,7 +14,7 @@
 
 struct ca_key {
     enum ca_key_type type;
-    unsigned bits;              /* of the modulus or the curve; 0 for a modulus that is not positive */
+    unsigned bits; /* of the modulus or the field (Ed25519: 256); 0 for a modulus that is not positive */
     struct pke_bytes algorithm; /* DER AlgorithmIdentifier */
     struct pke_bytes point;     /* content of the BIT STRING without the unused-bits octet */
     struct pke_bytes modulus;   /* RSA: content octets of the INTEGERs, sign and all */
@@ -22,8 +22,9 @@ struct ca_key {
 };
 
 /**
- * Decode @p spki: the AlgorithmIdentifier must be, octet for octet, rsaEncryption with NULL or id-ecPublicKey
- * with the named curve P-256 or P-384; an EC point uncompressed. Nothing is computed.
+ * Decode @p spki: the AlgorithmIdentifier must be, octet for octet, rsaEncryption with NULL, id-ecPublicKey
+ * with the named curve P-256, P-384 or P-521, or id-Ed25519; an EC point uncompressed, an Ed25519 key of 32
+ * octets. Nothing is computed.
  * @return PKE_OK, or PKE_KEY_WEAK: csr-key-type, csr-key-encoding, csr-key-point.
  */
 enum pke_err ca_key_decode(struct pke_bytes spki, struct ca_key *ret, struct pke_fail *fail);
@@ -36,6 +37,12 @@ enum pke_err ca_key_decode(struct pke_bytes spki, struct ca_key *ret, struct pke
  */
 enum pke_err ca_key_rsa_size(const struct ca_key *key, unsigned min_bits, unsigned max_bits,
                              struct pke_bytes *modulus, struct pke_fail *fail);
+
+/**
+ * An Ed25519 key whose order is not small, and in its one encoding: with one of small order a signature is
+ * made without knowing anything (RFC 8032 5.1.7). Of other keys nothing is said: true.
+ */
+bool ca_key_ed25519_good(const struct ca_key *key);
 
 /** The key for EVP_DigestVerify; NULL when libcrypto refuses it (a point off the curve). Caller frees. */
 EVP_PKEY *ca_key_evp(const struct ca_key *key);

@@ -50,7 +50,7 @@ static uint8_t able(const struct lint *l)
 
     if (l->key.type == CA_KEY_RSA)
         return sign | encipher;
-    return l->key.type == CA_KEY_P256 || l->key.type == CA_KEY_P384 ? sign | agree : sign;
+    return l->key.type == CA_KEY_ED25519 ? sign : sign | agree;
 }
 
 bool lint_key_usage_key(const struct lint *l)

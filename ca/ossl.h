@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/mem.h"
+#include "ca/kinds.h"
 
 PKE_DEFINE_CLEANUP(BIO, BIO_free);
 PKE_DEFINE_CLEANUP(BIGNUM, BN_free);
@@ -21,8 +22,6 @@ PKE_DEFINE_CLEANUP(EVP_PKEY, EVP_PKEY_free);
 PKE_DEFINE_CLEANUP(EVP_PKEY_CTX, EVP_PKEY_CTX_free);
 PKE_DEFINE_CLEANUP(EVP_MD_CTX, EVP_MD_CTX_free);
 PKE_DEFINE_CLEANUP(X509, X509_free);
-
-enum ca_digest { CA_SHA1, CA_SHA256, CA_SHA384, CA_SHA512 };
 
 #define CA_SHA1_SIZE   20
 #define CA_SHA256_SIZE 32

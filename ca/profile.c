@@ -16,7 +16,7 @@
 #define TEMPLATE_NAME 64   /* characters */
 
 /* Kinds of keys that differ in what they can be used for. */
-enum family { FAMILY_RSA, FAMILY_CURVE, FAMILIES };
+enum family { FAMILY_RSA, FAMILY_CURVE, FAMILY_ED25519, FAMILIES };
 
 /* The order in a certificate: head, SKI, AKI, names, tail. */
 struct ca_profile {
@@ -25,7 +25,7 @@ struct ca_profile {
     struct pke_buf tail; /* certificatePolicies, CDP, AIA, template, application policies */
 };
 
-static const enum ca_key_type samples[FAMILIES] = {CA_KEY_RSA, CA_KEY_P256};
+static const enum ca_key_type samples[FAMILIES] = {CA_KEY_RSA, CA_KEY_P256, CA_KEY_ED25519};
 
 struct ca_extension ca_extension_open(struct pke_buf *b, const char *oid, bool critical)
 {
@@ -47,7 +47,7 @@ void ca_extension_close(struct pke_buf *b, struct ca_extension e)
 
 static enum family family_of(enum ca_key_type type)
 {
-    return type == CA_KEY_RSA ? FAMILY_RSA : FAMILY_CURVE;
+    return type == CA_KEY_RSA ? FAMILY_RSA : type == CA_KEY_ED25519 ? FAMILY_ED25519 : FAMILY_CURVE;
 }
 
 uint8_t ca_usage_of_key(uint8_t usage, enum ca_key_type type)
@@ -56,6 +56,7 @@ uint8_t ca_usage_of_key(uint8_t usage, enum ca_key_type type)
         [FAMILY_RSA] = CA_USAGE_DIGITAL_SIGNATURE | CA_USAGE_NON_REPUDIATION | CA_USAGE_KEY_ENCIPHERMENT |
                        CA_USAGE_DATA_ENCIPHERMENT,
         [FAMILY_CURVE] = CA_USAGE_DIGITAL_SIGNATURE | CA_USAGE_NON_REPUDIATION | CA_USAGE_KEY_AGREEMENT,
+        [FAMILY_ED25519] = CA_USAGE_DIGITAL_SIGNATURE | CA_USAGE_NON_REPUDIATION,
     };
 
     return usage & able[family_of(type)];

@@ -51,8 +51,11 @@ static void add_made(EVP_PKEY *key, struct pke_buf *out)
 
 void ca_sample_spki(enum ca_key_type type, unsigned bits, struct pke_buf *out)
 {
+    static const char *const curves[] = {
+        [CA_KEY_P256] = "P-256", [CA_KEY_P384] = "P-384", [CA_KEY_P521] = "P-521", [CA_KEY_ED25519] = NULL};
+
     if (type == CA_KEY_RSA)
         add_rsa(bits, out);
     else
-        add_made(EVP_EC_gen(type == CA_KEY_P256 ? "P-256" : "P-384"), out);
+        add_made(curves[type] ? EVP_EC_gen(curves[type]) : EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"), out);
 }

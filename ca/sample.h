@@ -8,7 +8,7 @@
 #define CA_SAMPLE_H
 
 #include "base/bytes.h"
-#include "ca/csr.h"
+#include "ca/kinds.h"
 
 /** DER SubjectPublicKeyInfo of a key of this type, appended to @p out; @p bits of an RSA modulus, a multiple
  * of 8. The private half is forgotten, or never was: the RSA modulus is a number that looks like one. */

@@ -17,25 +17,29 @@ struct ca_signature {
     enum ca_scheme scheme; /* what makes RSASSA-PSS and Ed25519 of it */
 };
 
-/** The algorithm whose AlgorithmIdentifier is exactly @p der; NULL when it is not one that clients sign with
- * here. */
+/** The algorithm whose AlgorithmIdentifier is exactly @p der: PKCS #1 v1.5 or ECDSA. NULL: another. */
 const struct ca_signature *ca_signature_find(struct pke_bytes der);
 
 /** As ca_signature_find, also for those that only a CA of ours signs with when it is told to: RSASSA-PSS as
  * in ca_scheme, and Ed25519. */
 const struct ca_signature *ca_signature_find_issued(struct pke_bytes der);
 
-/** Its name, or the name of one that is known and refused, or "unknown". Static. @p sha1 may be NULL. */
-const char *ca_signature_name(struct pke_bytes der, bool *sha1);
+/** As ca_signature_find, also Ed25519 and RSASSA-PSS with one of SHA-256, SHA-384 and SHA-512, MGF1 of the
+ * same and a salt of its length: what a request may be signed with. */
+const struct ca_signature *ca_signature_find_request(struct pke_bytes der);
+
+/** Do algorithm and type of key belong together? */
+bool ca_signature_fits(const struct ca_signature *a, enum ca_key_type type);
+
+/** Its name, or the name of one that is known and refused, or "unknown". Static. Where the digest is a choice
+ * (not: Ed25519, and of an unknown one nobody knows) *has_digest is set. */
+const char *ca_signature_name(struct pke_bytes der, bool *has_digest, enum ca_digest *digest);
 
 /** id-RSASSA-PSS with any parameters. */
 bool ca_signature_is_pss(struct pke_bytes der);
 
 /** What @p key signs certificates with, as ca_scheme says. NULL: not a CA key for that scheme. */
 const struct ca_signature *ca_signature_of_key(EVP_PKEY *key, enum ca_scheme scheme);
-
-/** The key of a SubjectPublicKeyInfo that is Ed25519, octet for octet (RFC 8410 4); NULL for all others. */
-EVP_PKEY *ca_signature_ed25519_key(struct pke_bytes spki);
 
 /** Is @p signature over @p data by @p key, with this algorithm and these parameters? The caller sees to it
  * that algorithm and type of the key belong together. Leaves no entry in the error queue. */

@@ -11,15 +11,15 @@
 
 #define SPKI_MAX 16384
 
-static const struct ca_csr_rules rules = {.rsa_min_bits = 2048, .rsa_max_bits = 4096, .allow_ec = true};
+static const struct ca_csr_rules rules = {
+    .key_types = CA_ALL_KEYS, .rsa_min_bits = 2048, .rsa_max_bits = 4096};
 
-/* Weak keys are refused by the rules for devices; an Ed25519 key has no weak values of its own. */
+/* Weak keys are refused by the rules for devices. */
 static enum pke_err screen(EVP_PKEY *pub, struct tool_subject *s, struct pke_fail *fail)
 {
     uint8_t *der = NULL;
     int n = pub ? i2d_PUBKEY(pub, &der) : -1;
     struct ca_csr csr = {0};
-    enum pke_err err = PKE_OK;
 
     if (n <= 0)
         return pke_fail_set(fail, PKE_KEY_WEAK, "subject-key", "RFC 5280 4.1.2.7",
@@ -27,9 +27,7 @@ static enum pke_err screen(EVP_PKEY *pub, struct tool_subject *s, struct pke_fai
     pke_buf_add(&s->spki, der, (size_t)n);
     OPENSSL_free(der);
     csr.spki = pke_buf_bytes(&s->spki);
-    if (!EVP_PKEY_is_a(pub, "ED25519"))
-        err = ca_csr_screen(&csr, &rules, fail);
-    return err;
+    return ca_csr_screen(&csr, &rules, fail);
 }
 
 static bool same_algorithm(const X509_ALGOR *alg, EVP_PKEY *pub, enum ca_scheme scheme)

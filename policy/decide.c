@@ -138,17 +138,18 @@ static enum pke_err weak(struct pke_fail *fail, const char *reason, const char *
 static enum pke_err decide_key(const struct policy_template *t, const struct policy_key *key,
                                struct pke_fail *fail)
 {
-    if (key->rsa && key->bits < t->rsa_min_bits)
+    bool rsa = strcmp(key->type, "rsa") == 0;
+
+    if (!pke_strings_has(&t->key_types, key->type))
+        return pke_fail_set(fail, PKE_KEY_WEAK, "key-type", "template: key-types",
+                            "the template does not allow keys of the type %s", key->type);
+    if (rsa && key->bits < t->rsa_min_bits)
         return weak(fail, "key-too-small", "template: rsa-min-bits", "the RSA key is smaller than allowed");
-    if (key->rsa && key->bits > t->rsa_max_bits)
+    if (rsa && key->bits > t->rsa_max_bits)
         return weak(fail, "key-too-large", "template: rsa-max-bits", "the RSA key is larger than allowed");
-    if (!key->rsa && !t->allow_ec)
-        return weak(fail, "key-type", "template: allow-ec", "the template does not allow EC keys");
-    if (!key->rsa && key->bits != 256 && key->bits != 384)
-        return weak(fail, "key-curve", "template: allow-ec", "EC keys must be on P-256 or P-384");
-    if (key->sha1_signature && !t->allow_sha1_csr)
-        return pke_fail_set(fail, PKE_CSR_BAD, "csr-sha1", "template: allow-sha1-csr",
-                            "the certificate request is signed with SHA-1");
+    if (key->digest && !pke_strings_has(&t->csr_digests, key->digest))
+        return pke_fail_set(fail, PKE_CSR_BAD, "csr-digest", "template: csr-digests",
+                            "the certificate request is signed with %s", key->digest);
     return PKE_OK;
 }
 
@@ -191,8 +192,8 @@ static enum pke_err decide_request(const struct policy_template *t, const struct
     if (err == PKE_OK)
         err = decide_key(t, &req->key, fail);
     if (err == PKE_OK)
-        passed(req, "key rules", req->key.rsa ? "template: rsa-min-bits, rsa-max-bits" : "template: allow-ec",
-               NULL);
+        passed(req, "key rules", "template: key-types, rsa-min-bits, rsa-max-bits, csr-digests",
+               req->key.type);
     return err;
 }
 

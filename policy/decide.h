@@ -26,9 +26,9 @@ struct policy_identity {
 
 /** Facts of the key in a CSR, copied from ca/ by the issuer: policy/ does not know X.509. */
 struct policy_key {
-    bool rsa;
+    const char *type; /* as in key-types */
     unsigned bits;
-    bool sha1_signature;
+    const char *digest; /* of the CSR's signature, as in csr-digests; NULL: none that could be another */
 };
 
 /** One request as policy sees it. Borrowed strings; device_id and enrollment_type come from the client. */

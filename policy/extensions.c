@@ -10,6 +10,7 @@
 #define ANY_POLICY "2.5.29.32.0"
 #define CURVE_BITS (0x80 | 0x40 | 0x08) /* what a key on an elliptic curve can have (RFC 8813 3) */
 #define RSA_BITS   (0x80 | 0x40 | 0x20 | 0x10)
+#define EDDSA_BITS (0x80 | 0x40) /* RFC 8410 5 */
 
 static enum pke_err bad(struct pke_fail *fail, const char *option, const char *text)
 {
@@ -45,6 +46,13 @@ static bool repeats(const struct pke_strings *list)
     return false;
 }
 
+static uint8_t bits_of(const char *key_type)
+{
+    return strcmp(key_type, "rsa") == 0       ? RSA_BITS
+           : strcmp(key_type, "ed25519") == 0 ? EDDSA_BITS
+                                              : CURVE_BITS;
+}
+
 static enum pke_err check_key_usage(const struct policy_template *t, struct pke_fail *fail)
 {
     uint8_t usage = policy_template_key_usage(t);
@@ -55,10 +63,9 @@ static enum pke_err check_key_usage(const struct policy_template *t, struct pke_
                    "key-agreement");
     if (repeats(&t->key_usage))
         return bad(fail, "key-usage", "names one twice");
-    if (!(usage & RSA_BITS))
-        return bad(fail, "key-usage", "has nothing that an RSA key can do");
-    if (t->allow_ec && !(usage & CURVE_BITS))
-        return bad(fail, "key-usage", "has nothing that a key on an elliptic curve can do");
+    for (size_t i = 0; i < t->key_types.n; i++)
+        if (!(usage & bits_of(t->key_types.v[i])))
+            return bad(fail, "key-usage", "has nothing that each of key-types can do");
     return PKE_OK;
 }
 

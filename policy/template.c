@@ -102,14 +102,37 @@ static enum pke_err check_platform(const struct policy_template *t, struct pke_f
     return PKE_OK;
 }
 
+unsigned policy_template_min_bits(const struct policy_template *t)
+{
+    unsigned ret = 0;
+
+    if (pke_strings_has(&t->key_types, "rsa")) /* what nearly all clients make */
+        return (unsigned)t->rsa_min_bits;
+    for (const struct pke_enum_name *k = policy_key_types; k->name; k++)
+        if (pke_strings_has(&t->key_types, k->name) && (!ret || (unsigned)k->value < ret))
+            ret = (unsigned)k->value;
+    return ret;
+}
+
+static enum pke_err check_keys(const struct policy_template *t, struct pke_fail *fail)
+{
+    if (t->key_types.n == 0)
+        return bad(fail, "key-types is empty");
+    if (t->csr_digests.n == 0)
+        return bad(fail, "csr-digests is empty");
+    if (t->rsa_min_bits > t->rsa_max_bits)
+        return bad(fail, "rsa-min-bits must not be larger than rsa-max-bits");
+    return PKE_OK;
+}
+
 enum pke_err policy_template_check(const struct policy_template *t, struct pke_fail *fail)
 {
     enum pke_err err = check_names(t, fail);
 
     if (err == PKE_OK)
         err = check_times(t, fail);
-    if (err == PKE_OK && t->rsa_min_bits > t->rsa_max_bits)
-        err = bad(fail, "rsa-min-bits must not be larger than rsa-max-bits");
+    if (err == PKE_OK)
+        err = check_keys(t, fail);
     if (err == PKE_OK && !t->allow_full && !t->allow_device && t->enabled)
         err = bad(fail, "allow-full and allow-device are both off: use enabled: no");
     if (err == PKE_OK)

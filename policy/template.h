@@ -68,8 +68,9 @@ struct policy_template {
     int64_t validity, backdate;  /* ms */
     int64_t renewal_period;      /* ms before expiry, as advertised */
     uint64_t rsa_min_bits, rsa_max_bits;
-    bool allow_ec;                                                 /* P-256 and P-384 */
-    bool allow_sha1_csr;                                           /* legacy CSR signatures */
+    struct pke_strings key_types;                                  /* policy_key_types */
+    struct pke_strings csr_digests;                                /* policy_digests */
+    bool strict_key_check;                                         /* EVP_PKEY_public_check() */
     struct pke_strings ekus;                                       /* dotted OIDs */
     struct pke_strings key_usage;                                  /* names of policy_template_key_usage() */
     struct pke_strings application_policies, certificate_policies; /* dotted OIDs */
@@ -105,6 +106,10 @@ struct policy_template {
 
 extern const struct pke_option policy_template_options[]; /* ends with PKE_OPTION_END */
 
+/** What key-types (with the bits of its only size; 0: rsa-min-bits) and csr-digests may name; end with
+ * {NULL, 0}. */
+extern const struct pke_enum_name policy_key_types[], policy_digests[];
+
 /** "FailOnError", "IgnoreOnError", "RetryOnError" by enum policy_attestation_failure; ends with {NULL, 0}. */
 extern const struct pke_enum_name policy_attestation_failures[];
 
@@ -113,6 +118,9 @@ extern const struct pke_enum_name policy_attestation_failures[];
 
 /** The policyID to advertise: policy_id, or the template's name where it is not set. */
 const char *policy_template_policy_id(const struct policy_template *t);
+
+/** Bits of the smallest key that the template certifies: XCEP minimalKeyLength. */
+unsigned policy_template_min_bits(const struct policy_template *t);
 
 /** keyUsage as the first octet of its BIT STRING (RFC 5280 4.2.1.3): 0x80 digital-signature, 0x40
  * non-repudiation, 0x20 key-encipherment, 0x10 data-encipherment, 0x08 key-agreement. 0 when a name is

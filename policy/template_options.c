@@ -12,6 +12,11 @@ static const struct pke_enum_name disallowed[] = {
     {"deny", POLICY_DISALLOWED_DENY}, {"strip", POLICY_DISALLOWED_STRIP}, {NULL, 0}};
 static const struct pke_enum_name sids[] = {
     {"no", POLICY_SID_NO}, {"when-known", POLICY_SID_WHEN_KNOWN}, {"require", POLICY_SID_REQUIRE}, {NULL, 0}};
+const struct pke_enum_name policy_key_types[] = {{"rsa", 0},     {"p-256", 256},   {"p-384", 384},
+                                                 {"p-521", 521}, {"ed25519", 256}, {NULL, 0}};
+const struct pke_enum_name policy_digests[] = {
+    {"sha256", 0}, {"sha384", 0}, {"sha512", 0}, {"sha1", 0}, {NULL, 0}};
+
 static const struct pke_enum_name template_extensions[] = {
     {"none", POLICY_TEMPLATE_NONE}, {"name", POLICY_TEMPLATE_NAME}, {"oid", POLICY_TEMPLATE_OID}, {NULL, 0}};
 static const struct pke_enum_name conflicts[] = {
@@ -164,16 +169,23 @@ const struct pke_option policy_template_options[] = {
      .min = 2048,
      .max = 8192,
      .help = "Largest RSA key accepted"},
-    {.name = "allow-ec",
+    {.name = "key-types",
+     .type = PKE_OPT_STRINGS,
+     .offset = FIELD(struct pke_strings, key_types),
+     .fallback = "rsa",
+     .names = policy_key_types,
+     .help = "Kinds of keys that are certified"},
+    {.name = "csr-digests",
+     .type = PKE_OPT_STRINGS,
+     .offset = FIELD(struct pke_strings, csr_digests),
+     .fallback = "sha256 sha384 sha512",
+     .names = policy_digests,
+     .help = "Digests that requests and renewals may be signed with"},
+    {.name = "strict-key-check",
      .type = PKE_OPT_BOOL,
-     .offset = FIELD(bool, allow_ec),
+     .offset = FIELD(bool, strict_key_check),
      .fallback = "no",
-     .help = "Accept keys on P-256 and P-384"},
-    {.name = "allow-sha1-csr",
-     .type = PKE_OPT_BOOL,
-     .offset = FIELD(bool, allow_sha1_csr),
-     .fallback = "no",
-     .help = "Accept requests signed with SHA-1 (old clients only)"},
+     .help = "Test each key with all that libcrypto knows, a modulus for being prime: slow"},
     {.name = "ekus",
      .type = PKE_OPT_OIDS,
      .offset = FIELD(struct pke_strings, ekus),

@@ -181,6 +181,7 @@ struct conf_global {
     uint64_t waiting_max;
     char *user_file;
     char *identity_map; /* NULL: none */
+    char *blocked_keys; /* SHA-256 of SPKIs, one a line; NULL: none */
     uint64_t auth_workers;
     int64_t request_deadline;
     int64_t clock_backward_limit, clock_forward_limit;

@@ -160,7 +160,7 @@ static json_t *option_schema(const struct pke_option *opt)
     case PKE_OPT_OIDS:
         s = json_object();
         put(s, "type", json_string("array"));
-        put(s, "items", text_schema(opt));
+        put(s, "items", opt->names ? enum_schema(opt) : text_schema(opt));
         put(s, "uniqueItems", json_true());
         break;
     }

@@ -159,6 +159,7 @@ static void check_named_files(struct look *k)
 {
     const struct conf *c = &k->ci->conf;
 
+    need_file(k, CONF_GLOBAL, 0, "blocked-keys", c->global.blocked_keys);
     for (size_t i = 0; i < c->n_keys; i++) {
         need_file(k, CONF_KEYS, i, "module", c->keys[i].module);
         need_pin(k, i, c->keys[i].pin_file);

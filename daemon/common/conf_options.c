@@ -24,6 +24,8 @@ const struct pke_option conf_global_options[] = {
      .help = "JSON lines: names of identities beside what their credential says"},
     {"user-file", PKE_OPT_PATH, F(char *, user_file), "users", 1, 4000,
      .help = "Users and password hashes of the credential kind username"},
+    {"blocked-keys", PKE_OPT_PATH, F(char *, blocked_keys), NULL, 1, 4000,
+     .help = "Keys that are never certified, by SHA-256 of their SubjectPublicKeyInfo"},
     {"auth-workers", PKE_OPT_UINT, F(uint64_t, auth_workers), "2", 1, 16, .reload = PKE_RELOAD_RESTART,
      .help = "Processes that verify credentials"},
     {"request-deadline", PKE_OPT_DURATION, F(int64_t, request_deadline), "10s", 1000, 60000,

@@ -34,9 +34,9 @@ static void new_ent_dmid(struct request *req)
 
 static enum pke_err decide(struct request *req)
 {
-    const struct policy_key key = {.rsa = req->csr.key_type == CA_KEY_RSA,
+    const struct policy_key key = {.type = ca_key_type_name(req->csr.key_type),
                                    .bits = req->csr.key_bits,
-                                   .sha1_signature = req->csr.sha1_signature};
+                                   .digest = req->csr.has_digest ? ca_digest_name(req->csr.digest) : NULL};
     struct policy_request p = {.identity = &req->identity,
                                .device_id = req->device_id,
                                .enrollment_type = req->enrollment_type,

@@ -255,10 +255,10 @@ enum pke_err check_request(struct request *req)
     const struct policy_template *t = req->tmpl->policy;
     struct ca_csr_rules rules = {.rsa_min_bits = (unsigned)t->rsa_min_bits,
                                  .rsa_max_bits = (unsigned)t->rsa_max_bits,
-                                 .allow_ec = t->allow_ec,
-                                 .allow_sha1 = t->allow_sha1_csr,
-                                 .blocked_spki_sha256 = req->setup->blocked,
-                                 .n_blocked = req->setup->n_cas};
+                                 .key_types = req->tmpl->key_types,
+                                 .digests = req->tmpl->digests,
+                                 .strict = t->strict_key_check,
+                                 .blocked = {req->setup->own_keys, req->setup->blocked_keys}};
     enum pke_err err = check_token_use(req);
 
     if (err == PKE_OK)

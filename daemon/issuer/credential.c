@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/encode.h"
+#include "ca/facts.h"
 #include "daemon/issuer/issuer.h"
 
 #define RULE "certificates of our own as credentials"
@@ -31,7 +32,7 @@ static bool is_ours(const struct request *req)
     if (!read_sha256(&req->who.attributes, ASSERTION_ISSUER_SHA256, spki))
         return false;
     for (size_t i = 0; i < req->setup->n_cas; i++)
-        if (pke_bytes_eq(req->setup->blocked[i], PKE_BYTES(spki, sizeof spki)))
+        if (pke_bytes_eq(ca_issuer_spki_sha256(req->setup->cas[i].ca), PKE_BYTES(spki, sizeof spki)))
             return true;
     return false;
 }
@@ -63,6 +64,18 @@ static enum pke_err check_device(struct request *req, const struct ledger_certif
     return PKE_OK;
 }
 
+/* Who has a key that is on the list is not known. */
+static enum pke_err check_key(struct request *req, const struct ledger_certificate *c)
+{
+    struct ca_cert_facts facts;
+    struct pke_fail fail;
+
+    if (ca_cert_facts_read(c->der, req->arena, &facts, &fail) != PKE_OK ||
+        spki_blocked(req->setup, facts.spki))
+        return refuse(req, "certificate-key-blocked", "the certificate's key is on the list of blocked keys");
+    return PKE_OK;
+}
+
 static enum pke_err check_record(struct request *req, const struct ledger_certificate *c)
 {
     if (strcmp(c->tenant, req->who.tenant) != 0)
@@ -73,6 +86,8 @@ static enum pke_err check_record(struct request *req, const struct ledger_certif
         return refuse(req, "certificate-superseded", "the certificate was replaced by a newer one");
     if (c->not_after <= req->now_ms / 1000)
         return refuse(req, "certificate-expired", "the certificate has expired");
+    if (check_key(req, c) != PKE_OK)
+        return req->fail.err;
     return check_device(req, c);
 }
 

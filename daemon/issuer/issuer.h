@@ -43,6 +43,7 @@ struct issuer_template {
     const struct policy_template *policy;
     const struct issuer_ca *ca;
     struct ca_profile *profile;        /* extensions encoded once */
+    unsigned key_types, digests;       /* sets, as in struct ca_csr_rules */
     struct attest_roots *attest_roots; /* NULL while attestation is off */
     struct jose_keys *maa_keys;        /* of an attestation provider; NULL: its tokens are not verified */
     struct issuer_template *switched;  /* the same with another issuer, since a switch; requests that were
@@ -56,7 +57,8 @@ struct setup {
     size_t n_cas;
     struct issuer_template *templates;
     size_t n_templates;
-    struct pke_bytes *blocked; /* SHA-256 of the SPKIs that no CSR may carry: the CAs' own */
+    struct ca_blocked *own_keys;     /* of the CAs and their roots: no CSR may carry one */
+    struct ca_blocked *blocked_keys; /* of the file of that name; NULL: none */
     uint8_t assertion_key[ASSERTION_KEY_SIZE];
     struct identity_map *identities; /* NULL: none is configured */
 };
@@ -80,6 +82,18 @@ enum pke_err setup_try(const struct setup *s, const struct issuer_template *t, c
 enum pke_err setup_follow(struct setup *s, const struct succession *by, struct pke_fail *fail);
 /** What template and issuer say of each certificate. Borrows from both. */
 struct ca_profile_spec setup_profile_spec(const struct policy_template *t, const struct conf_issuer *issuer);
+
+/* ---- blocked.c: keys that no CSR may carry, and with which nobody proves anything any more
+ * ------------------------------------------------------------------------------------------- */
+
+/** Read the file of blocked-keys. PKE_CONFIG with "FILE:LINE: what". Blocks on disk. */
+enum pke_err blocked_load(const char *path, struct ca_blocked **ret, struct pke_fail *fail);
+
+/** The keys of all CAs of @p s and of their roots. */
+struct ca_blocked *blocked_of_cas(const struct setup *s);
+
+/** Is this SubjectPublicKeyInfo one of either? */
+bool spki_blocked(const struct setup *s, struct pke_bytes spki);
 
 /* ---- the role's state
  * -------------------------------------------------------------------------------------------- */

@@ -16,19 +16,28 @@
 #define OLD_RSA_MIN_BITS 2048
 #define OLD_RSA_MAX_BITS 8192
 
+/* Whoever has a key that is on the list would go on with one of his own. */
+static enum pke_err check_signer_key(struct request *req)
+{
+    if (!spki_blocked(req->setup, req->cms.spki))
+        return PKE_OK;
+    return pke_fail_set(&req->fail, PKE_RENEW_INELIGIBLE, "renew-key-blocked", "blocked-keys",
+                        "the key of the certificate is on the list of blocked keys");
+}
+
 /* The old key was accepted once, and the ledger says so: today's rules of the template are for the new one.
  */
 static enum pke_err read_cms(struct request *req)
 {
     struct ca_cms_rules rules = {.rsa_min_bits = OLD_RSA_MIN_BITS,
                                  .rsa_max_bits = OLD_RSA_MAX_BITS,
-                                 .allow_ec = true,
-                                 .allow_sha1 = req->tmpl->policy->allow_sha1_csr};
+                                 .key_types = CA_ALL_KEYS,
+                                 .digests = req->tmpl->digests};
     enum pke_err err = ca_cms_renewal_read(req->msg.request, &rules, req->arena, &req->cms, &req->fail);
 
     if (err == PKE_OK)
         req->csr_der = req->cms.content;
-    return err;
+    return err == PKE_OK ? check_signer_key(req) : err;
 }
 
 static bool signed_by(struct request *req, const struct ca_issuer *ca, struct pke_fail *fail)

@@ -114,8 +114,11 @@ static enum pke_err one(struct trial *t, struct pke_fail *fail)
     struct pke_pairs attributes = {0};
     struct policy_identity id;
     struct policy_decision decision;
-    struct policy_request request = {
-        .identity = &id, .device_id = SAMPLE_DEVICE, .enrollment_type = t->type, .ent_dmid = SAMPLE_UUID, .key = t->key};
+    struct policy_request request = {.identity = &id,
+                                     .device_id = SAMPLE_DEVICE,
+                                     .enrollment_type = t->type,
+                                     .ent_dmid = SAMPLE_UUID,
+                                     .key = t->key};
     uint8_t serial[CA_SERIAL_SIZE];
     struct pke_buf spki;
     enum pke_err err;
@@ -152,8 +155,7 @@ static enum pke_err any_variant(struct trial *t, struct pke_fail *fail)
     }
     return pke_fail_set(fail, PKE_CONFIG, "template-sample", first.rule,
                         "template %s: a certificate of it (%s, %s key) would be refused: %s (%s): %s",
-                        t->tmpl->policy->name, t->type, t->key.rsa ? "RSA" : "EC", first.reason, first.rule,
-                        first.text);
+                        t->tmpl->policy->name, t->type, t->key.type, first.reason, first.rule, first.text);
 }
 
 static enum pke_err each_key(struct trial *t, struct pke_fail *fail)
@@ -161,19 +163,18 @@ static enum pke_err each_key(struct trial *t, struct pke_fail *fail)
     const struct policy_template *p = t->tmpl->policy;
     const struct {
         enum ca_key_type type;
-        bool offered;
-        struct policy_key key;
-    } keys[] = {
-        {CA_KEY_RSA, true, {.rsa = true, .bits = (unsigned)p->rsa_min_bits}},
-        {CA_KEY_RSA, p->rsa_max_bits != p->rsa_min_bits, {.rsa = true, .bits = (unsigned)p->rsa_max_bits}},
-        {CA_KEY_P256, p->allow_ec, {.bits = 256}},
-        {CA_KEY_P384, p->allow_ec, {.bits = 384}},
-    };
+        unsigned bits;
+    } keys[] = {{CA_KEY_RSA, (unsigned)p->rsa_min_bits},
+                {CA_KEY_RSA, (unsigned)p->rsa_max_bits},
+                {CA_KEY_P256, 256},
+                {CA_KEY_P384, 384},
+                {CA_KEY_P521, 521},
+                {CA_KEY_ED25519, 256}};
 
     for (size_t i = 0; i < PKE_LEN(keys); i++) {
-        t->key = keys[i].key;
         t->key_type = keys[i].type;
-        if (keys[i].offered && any_variant(t, fail) != PKE_OK)
+        t->key = (struct policy_key){.type = ca_key_type_name(keys[i].type), .bits = keys[i].bits};
+        if ((t->tmpl->key_types & CA_KINDS(keys[i].type)) && any_variant(t, fail) != PKE_OK)
             return fail->err;
     }
     return PKE_OK;

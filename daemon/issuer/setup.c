@@ -214,6 +214,9 @@ static enum pke_err load_template(struct setup *s, const struct policy_template 
                                   struct issuer_template *ret, struct pke_fail *fail)
 {
     ret->policy = t;
+    if (!ca_key_types(&t->key_types, &ret->key_types) || !ca_digests(&t->csr_digests, &ret->digests))
+        return pke_fail_set(fail, PKE_CONFIG, "template-keys", "template: key-types, csr-digests",
+                            "template %s names a kind of key or digest that is not known", t->name);
     ret->ca = setup_ca(s, t->issuer);
     if (t->attestation != POLICY_ATTESTATION_OFF && load_roots(t, &ret->attest_roots, fail) != PKE_OK)
         return fail->err;
@@ -232,7 +235,6 @@ enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key,
     s->conf = conf_ref(conf);
     s->cas = pke_calloc(conf->n_issuers, sizeof *s->cas);
     s->templates = pke_calloc(conf->n_templates, sizeof *s->templates);
-    s->blocked = pke_calloc(conf->n_issuers, sizeof *s->blocked);
     if (assertion_key.n != ASSERTION_KEY_SIZE)
         err =
             pke_fail_set(fail, PKE_INTERNAL, "assertion-key", "process model", "main sent no assertion key");
@@ -242,9 +244,11 @@ enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key,
         err = load_ca(&conf->issuers[i], &s->cas[s->n_cas++], fail);
         if (err == PKE_OK)
             err = floor_load(conf, &conf->issuers[i], &s->cas[i].floor, fail);
-        if (err == PKE_OK)
-            s->blocked[i] = ca_issuer_spki_sha256(s->cas[i].ca);
     }
+    if (err == PKE_OK)
+        s->own_keys = blocked_of_cas(s);
+    if (err == PKE_OK && conf->global.blocked_keys)
+        err = blocked_load(conf->global.blocked_keys, &s->blocked_keys, fail);
     for (size_t i = 0; err == PKE_OK && i < conf->n_templates; i++)
         err = load_template(s, &conf->templates[i], &s->templates[s->n_templates++], fail);
     if (err == PKE_OK && conf->global.identity_map)
@@ -293,8 +297,9 @@ void setup_unref(struct setup *s)
     }
     free(s->templates);
     free(s->cas);
-    free(s->blocked);
     identity_map_free(s->identities);
+    ca_blocked_free(s->own_keys);
+    ca_blocked_free(s->blocked_keys);
     conf_unref(s->conf);
     explicit_bzero(s->assertion_key, sizeof s->assertion_key);
     free(s);

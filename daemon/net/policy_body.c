@@ -43,7 +43,7 @@ enum pke_err policy_body_render(const struct conf_endpoint *ep, const char *enro
         .common_name = t->common_name ? t->common_name : t->name,
         .validity_seconds = (uint64_t)t->validity / 1000,
         .renewal_seconds = (uint64_t)t->renewal_period / 1000,
-        .minimal_key_length = (unsigned)t->rsa_min_bits,
+        .minimal_key_length = policy_template_min_bits(t),
         .providers = &t->providers,
         .major_revision = (unsigned)t->major_revision,
         .minor_revision = (unsigned)t->minor_revision,

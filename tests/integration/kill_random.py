@@ -302,7 +302,7 @@ class Campaign:
 def campaign_lab():
     """A port of its own, because one that the daemon picks is another one after net died; EC keys, because making RSA keys
     would be most of the load."""
-    return MdmLab({("listeners", "main", "port"): free_port(), ("templates", "device", "allow-ec"): "yes"})
+    return MdmLab({("listeners", "main", "port"): free_port(), ("templates", "device", "key-types"): "[rsa, p-256]"})
 
 
 def main():

@@ -454,14 +454,14 @@ def with_credential(text):
 
 def hint_old_clients_sign_with_sha1():
     d = mdm.Device(LAB.client())
-    refused(d.renew(mdm.new_cms(mdm.new_csr(d.id), d.der, d.key, hashes.SHA1()), keep=True), CSR, None, "cms-digest-sha1",
+    refused(d.renew(mdm.new_cms(mdm.new_csr(d.id), d.der, d.key, hashes.SHA1()), keep=True), CSR, None, "cms-digest",
             "mdm.md 10.2 a CMS with SHA-1 is refused")
-    option("allow-sha1-csr", "yes")
+    option("csr-digests", "[sha256, sha1]")
     key = mdm.new_key()
     d.new_key = key
     a = d.renew(mdm.new_cms(mdm.new_csr(d.id, key), d.der, d.key, hashes.SHA1()))
     tap.ok(a.certificate(), "mdm.md 10.2 unless the template allows it", a.describe())
-    option("allow-sha1-csr", None)
+    option("csr-digests", None)
 
 
 def hint_context_items():

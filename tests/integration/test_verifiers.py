@@ -20,7 +20,7 @@ import tap  # noqa: E402
 import yaml  # noqa: E402
 from cryptography import x509  # noqa: E402
 from cryptography.hazmat.primitives import serialization  # noqa: E402
-from cryptography.hazmat.primitives.asymmetric import ec, rsa  # noqa: E402
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa  # noqa: E402
 from mdmlab import MdmLab, USER, write_text  # noqa: E402
 
 VERIFY_JAVA = os.path.join(TOP, "tests", "data", "java", "Verify.java")
@@ -37,8 +37,10 @@ KEYS = {
     "rsa-4096": lambda: rsa.generate_private_key(65537, 4096),
     "p-256": lambda: ec.generate_private_key(ec.SECP256R1()),
     "p-384": lambda: ec.generate_private_key(ec.SECP384R1()),
+    "p-521": lambda: ec.generate_private_key(ec.SECP521R1()),
+    "ed25519": ed25519.Ed25519PrivateKey.generate,
 }
-ALL_KEYS = {"allow-ec": "yes", "rsa-max-bits": 4096}
+ALL_KEYS = {"key-types": ["rsa", "p-256", "p-384", "p-521", "ed25519"], "rsa-max-bits": 4096}
 
 # Bounds of the lab's CA: whatever a shipped template may ask for.
 ISSUER = {"allowed-ekus": [CLIENT_AUTH, SMART_CARD], "allowed-policies": [POLICY], "upn-suffixes": [DOMAIN],
@@ -169,7 +171,9 @@ def check(cases, name, verify):
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         answers = list(pool.map(lambda t: verify(t[0], t[2]), todo))
     for (case, what, _), (status, text) in zip(todo, answers):
-        if what is None:
+        if what is None and status != 0 and " ed25519 " in case.name and name == "NSS PKIX" and "-8049" in text:
+            tap.skip(f"{case.name}: {name} verifies it", "libpkix of this NSS knows no Ed25519 keys")
+        elif what is None:
             tap.ok(status == 0, f"{case.name}: {name} verifies it", text)
         else:
             tap.ok(status != 0, f"{case.name}: {name} refuses it with one bit of {what} changed", text)

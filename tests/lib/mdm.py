@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ET
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import pkcs7
 from cryptography.x509.oid import NameOID
 
@@ -62,7 +62,8 @@ def new_csr(device, key=None, cn=None, digest=None, extensions=()):
         x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.311.66.1.0"), device.encode() + b"\0"), False)
     for ext, critical in extensions:
         builder = builder.add_extension(ext, critical)
-    return builder.sign(key, digest or hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+    digest = None if isinstance(key, ed25519.Ed25519PrivateKey) else digest or hashes.SHA256()
+    return builder.sign(key, digest).public_bytes(serialization.Encoding.DER)
 
 
 def new_cms(csr, certificate, key, digest=None, options=()):

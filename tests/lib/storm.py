@@ -29,7 +29,7 @@ TIMEOUT = 30
 @contextlib.contextmanager
 def slow_lab(rate, instances=1, options=None, key="softhsm"):
     """A running lab whose CA key makes @p rate signatures a second with each of its instances."""
-    options = {("templates", "device", "allow-ec"): "yes", ("keys", "lab-ca", "instances"): str(instances), **(options or {})}
+    options = {("templates", "device", "key-types"): "[rsa, p-256]", ("keys", "lab-ca", "instances"): str(instances), **(options or {})}
     with contextlib.ExitStack() as stack:
         if key == "tpm":
             tpm = stack.enter_context(swtpm.Tpm())

@@ -57,7 +57,7 @@ static int set_up(void **state)
     f->req = (struct policy_request){.identity = &f->who,
                                      .device_id = "0123456789ABCDEF0123456789ABCDEF",
                                      .enrollment_type = "Full",
-                                     .key = {.rsa = true, .bits = 2048}};
+                                     .key = {.type = "rsa", .bits = 2048, .digest = "sha256"}};
     *state = f;
     return 0;
 }
@@ -109,7 +109,12 @@ static void test_defaults(void **state)
     assert_int_equal(t.renewal_period, 42LL * 86400 * 1000);
     assert_int_equal(t.rsa_min_bits, 2048);
     assert_int_equal(t.rsa_max_bits, 4096);
-    assert_false(t.allow_ec || t.allow_sha1_csr || t.advertise_ca || t.recovery != POLICY_RECOVERY_NO);
+    assert_false(t.strict_key_check || t.advertise_ca || t.recovery != POLICY_RECOVERY_NO);
+    assert_int_equal(t.key_types.n, 1);
+    assert_string_equal(t.key_types.v[0], "rsa");
+    assert_int_equal(t.csr_digests.n, 3);
+    assert_string_equal(t.csr_digests.v[0], "sha256");
+    assert_string_equal(t.csr_digests.v[2], "sha512");
     assert_int_equal(t.ekus.n, 1);
     assert_string_equal(t.ekus.v[0], "1.3.6.1.5.5.7.3.2");
     assert_int_equal(t.providers.n, 0);
@@ -433,33 +438,94 @@ static void test_keys(void **state)
 {
     static const struct {
         struct policy_key key;
-        bool ec, sha1;
+        const char *types, *digest; /* beside what the option tables have; NULL: nothing */
         enum pke_err want;
         const char *reason;
     } rows[] = {
-        {{true, 2048, false}, false, false, PKE_OK, NULL},
-        {{true, 4096, false}, false, false, PKE_OK, NULL},
-        {{true, 2047, false}, false, false, PKE_KEY_WEAK, "key-too-small"},
-        {{true, 4097, false}, false, false, PKE_KEY_WEAK, "key-too-large"},
-        {{true, 0, false}, true, true, PKE_KEY_WEAK, "key-too-small"},
-        {{false, 256, false}, false, false, PKE_KEY_WEAK, "key-type"},
-        {{false, 256, false}, true, false, PKE_OK, NULL},
-        {{false, 384, false}, true, false, PKE_OK, NULL},
-        {{false, 521, false}, true, false, PKE_KEY_WEAK, "key-curve"},
-        {{false, 2048, false}, true, false, PKE_KEY_WEAK, "key-curve"},
-        {{true, 2048, true}, false, false, PKE_CSR_BAD, "csr-sha1"},
-        {{true, 2048, true}, false, true, PKE_OK, NULL},
+        {{"rsa", 2048, "sha256"}, NULL, NULL, PKE_OK, NULL},
+        {{"rsa", 4096, "sha512"}, NULL, NULL, PKE_OK, NULL},
+        {{"rsa", 2047, "sha256"}, NULL, NULL, PKE_KEY_WEAK, "key-too-small"},
+        {{"rsa", 4097, "sha256"}, NULL, NULL, PKE_KEY_WEAK, "key-too-large"},
+        {{"rsa", 0, "sha256"}, "p-256", "sha1", PKE_KEY_WEAK, "key-too-small"},
+        {{"p-256", 256, "sha256"}, NULL, NULL, PKE_KEY_WEAK, "key-type"},
+        {{"p-256", 256, "sha256"}, "p-256", NULL, PKE_OK, NULL},
+        {{"p-384", 384, "sha384"}, "p-256", NULL, PKE_KEY_WEAK, "key-type"},
+        {{"p-384", 384, "sha384"}, "p-384", NULL, PKE_OK, NULL},
+        {{"p-521", 521, "sha512"}, "p-521", NULL, PKE_OK, NULL},
+        {{"ed25519", 256, NULL}, NULL, NULL, PKE_KEY_WEAK, "key-type"},
+        {{"ed25519", 256, NULL}, "ed25519", NULL, PKE_OK, NULL},
+        {{"dsa", 2048, "sha256"}, "p-256", NULL, PKE_KEY_WEAK, "key-type"},
+        {{"rsa", 2048, "sha1"}, NULL, NULL, PKE_CSR_BAD, "csr-digest"},
+        {{"rsa", 2048, "sha1"}, NULL, "sha1", PKE_OK, NULL},
     };
     struct fixture *f = *state;
 
     for (size_t i = 0; i < PKE_LEN(rows); i++) {
         f->req.key = rows[i].key;
-        f->t.allow_ec = rows[i].ec;
-        f->t.allow_sha1_csr = rows[i].sha1;
+        f->t.key_types = f->t.csr_digests = (struct pke_strings){0};
+        set(f, "key-types", "rsa");
+        set(f, "csr-digests", "sha256");
+        set(f, "csr-digests", "sha384");
+        set(f, "csr-digests", "sha512");
+        if (rows[i].types)
+            set(f, "key-types", rows[i].types);
+        if (rows[i].digest)
+            set(f, "csr-digests", rows[i].digest);
         if (rows[i].want == PKE_OK)
             assert_int_equal(decide(f), PKE_OK);
         else
             refused(f, rows[i].want, rows[i].reason);
+    }
+}
+
+/* Kinds that nobody knows, and lists that say nothing. */
+static void test_kinds_of_keys(void **state)
+{
+    static const struct {
+        const char *option, *value;
+    } bad[] = {
+        {"key-types", "dsa"}, {"key-types", "RSA"}, {"key-types", "secp256k1"}, {"csr-digests", "md5"}};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < PKE_LEN(bad); i++) {
+        const struct pke_option *o =
+            pke_option_find(policy_template_options, bad[i].option, strlen(bad[i].option));
+
+        assert_int_equal(pke_option_append(o, &f->t, bad[i].value, f->arena, &f->fail), PKE_CONFIG);
+        assert_non_null(strstr(f->fail.text, bad[i].option));
+    }
+    f->t.key_types = (struct pke_strings){0};
+    assert_int_equal(policy_template_check(&f->t, &f->fail), PKE_CONFIG);
+    assert_non_null(strstr(f->fail.text, "key-types"));
+    set(f, "key-types", "p-521");
+    assert_int_equal(policy_template_min_bits(&f->t), 521);
+    set(f, "key-types", "ed25519");
+    assert_int_equal(policy_template_min_bits(&f->t), 256);
+    set(f, "key-types", "rsa");
+    assert_int_equal(policy_template_min_bits(&f->t), 2048);
+    assert_int_equal(policy_template_check(&f->t, &f->fail), PKE_OK);
+    f->t.csr_digests = (struct pke_strings){0};
+    assert_int_equal(policy_template_check(&f->t, &f->fail), PKE_CONFIG);
+    assert_non_null(strstr(f->fail.text, "csr-digests"));
+}
+
+/* A key usage that one of the kinds cannot have would leave its certificates without any. */
+static void test_key_usage_of_each_kind(void **state)
+{
+    static const struct {
+        const char *usage, *type;
+        enum pke_err want;
+    } rows[] = {{"key-encipherment", "rsa", PKE_OK},      {"key-encipherment", "p-521", PKE_CONFIG},
+                {"key-agreement", "rsa", PKE_CONFIG},     {"key-agreement", "p-521", PKE_OK},
+                {"key-agreement", "ed25519", PKE_CONFIG}, {"non-repudiation", "ed25519", PKE_OK}};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < PKE_LEN(rows); i++) {
+        f->t.key_usage = f->t.key_types = (struct pke_strings){0};
+        set(f, "key-usage", rows[i].usage);
+        set(f, "key-types", rows[i].type);
+        if (policy_template_check(&f->t, &f->fail) != rows[i].want)
+            fail_msg("%s with %s", rows[i].usage, rows[i].type);
     }
 }
 
@@ -653,6 +719,8 @@ int main(void)
         T(test_device_id_form),
         T(test_device_belongs_to_its_owner),
         T(test_keys),
+        T(test_kinds_of_keys),
+        T(test_key_usage_of_each_kind),
         T(test_common_name),
         T(test_subject_sources),
         T(test_client_data_does_not_change_a_full_subject),

@@ -59,7 +59,7 @@ static int set_up(void **state)
                                      .device_id = "DEV{1}",
                                      .enrollment_type = "Full",
                                      .ent_dmid = "0a1b",
-                                     .key = {.rsa = true, .bits = 2048},
+                                     .key = {.type = "rsa", .bits = 2048, .digest = "sha256"},
                                      .asked = &f->asked_names,
                                      .trail = &f->trail};
     f->asked = (struct policy_asked){.names = &f->asked_names, .unreadable = &f->unreadable};

@@ -243,7 +243,7 @@ static void test_names_are_the_recorded_ones(void **state)
     struct pke_pair changed[] = {{"dns", "b.corp.example"}}, foreign[] = {{"CN", "s"}, {"x400", "y"}};
     struct pke_pairs names = {recorded, 5}, today = {changed, 1}, odd = {foreign, 2};
     struct policy_identity who = {.principal = "ada@corp.example", .credential = "username"};
-    struct policy_request req = {.identity = &who, .key = {.rsa = true, .bits = 2048}};
+    struct policy_request req = {.identity = &who, .key = {.type = "rsa", .bits = 2048, .digest = "sha256"}};
     struct policy_decision d;
 
     (void)state;

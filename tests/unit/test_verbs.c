@@ -176,10 +176,12 @@ static enum pke_err check(enum verb_id verb, enum verb_place place, const char *
 
 static void test_argument_values(void **state)
 {
+    static char file[VERB_FILE_MAX / 3 * 4 + 4];
     char longest[1026];
 
     (void)state;
     memset(longest, 'a', sizeof longest);
+    memset(file, 'a', sizeof file);
     assert_int_equal(CHECK(ISSUER_SHOW, PATH, "name", "lab-ca_1.x"), PKE_OK);
     assert_int_equal(CHECK(ISSUER_SHOW, PATH, "name", ""), PKE_MALFORMED);
     assert_int_equal(CHECK(ISSUER_SHOW, PATH, "name", "../etc"), PKE_MALFORMED);
@@ -211,6 +213,12 @@ static void test_argument_values(void **state)
     assert_int_equal(check(VERB_USER_ADD, VERB_PLACE_BODY, "password", longest, 1024), PKE_OK);
     assert_int_equal(check(VERB_USER_ADD, VERB_PLACE_BODY, "password", longest, 1025), PKE_MALFORMED);
     assert_int_equal(CHECK(USER_ADD, BODY, "password", ""), PKE_MALFORMED);
+    assert_int_equal(CHECK(SIMULATE, BODY, "csr", "MAMCAQA="), PKE_OK);
+    assert_int_equal(CHECK(SIMULATE, BODY, "csr", ""), PKE_MALFORMED);
+    assert_int_equal(CHECK(SIMULATE, BODY, "csr", "MAMCAQA"), PKE_MALFORMED);
+    assert_int_equal(CHECK(SIMULATE, BODY, "csr", "MAMC AQA="), PKE_MALFORMED);
+    assert_int_equal(check(VERB_SIMULATE, VERB_PLACE_BODY, "csr", file, sizeof file - 4), PKE_OK);
+    assert_int_equal(check(VERB_SIMULATE, VERB_PLACE_BODY, "csr", file, sizeof file), PKE_MALFORMED);
     assert_int_equal(CHECK(CERT_LIST, QUERY, "limit", "1"), PKE_OK);
     assert_int_equal(CHECK(CERT_LIST, QUERY, "limit", "500"), PKE_OK);
     assert_int_equal(CHECK(CERT_LIST, QUERY, "limit", "501"), PKE_MALFORMED);

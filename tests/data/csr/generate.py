@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make the certificate requests that the screening must tell apart, one file each, next to this script.
 
-The files are committed, so that the tests are deterministic; a new run makes new keys of the same shapes. Each request
+The files are committed, so that the tests are deterministic; a new run makes new keys of the same shapes, and with the
+word "missing" only the files that are not there. Each request
 is signed by its own key where that is possible, so that nothing but the defect can be the reason of a refusal.
 windows-*.csr are not made here: they are the shapes that Windows sends (MS-MDE2).
 """
@@ -10,9 +11,10 @@ import hashlib
 import math
 import os
 import random
+import sys
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding, rsa, x25519
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa, x448, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from derlib import (CN, ECDSA_SHA256, RSA_SHA256, bits, ext, integer, name, octets, oid, printable, seq, set_, tlv,
@@ -24,7 +26,10 @@ E = 65537
 
 
 def write(label, data):
-    with open(os.path.join(HERE, label + ".csr"), "wb") as f:
+    path = os.path.join(HERE, label + ".csr")
+    if "missing" in sys.argv[1:] and os.path.exists(path):
+        return
+    with open(path, "wb") as f:
         f.write(data)
 
 
@@ -118,7 +123,8 @@ def rsa_keys(n, d):
     write("rsa-no-null", csr(rsa_spki(n, E, seq(oid("1.2.840.113549.1.1.1"))), sign))
     write("rsa-nonminimal-modulus", csr(seq(RSA, bits(seq(tlv(2, b"\0\0" + n.to_bytes(256, "big")), integer(E)))), sign))
     write("rsa-three-integers", csr(seq(RSA, bits(seq(integer(n), integer(E), integer(1)))), sign))
-    for size, esize in ((16384, 17), (8192, 64), (4096, 64), (3072, 3072), (2048, 2048)):
+    write("rsa-e-zero", csr(rsa_spki(n, 0), sign))
+    for size, esize in ((65536, 17), (16400, 17), (16384, 64), (16384, 17), (8192, 64), (4096, 64), (3072, 3072), (2048, 2048)):
         modulus = random.getrandbits(size) | 1 | 1 << (size - 1)
         exponent = random.getrandbits(esize) | 1 | 1 << (esize - 1)
         write(f"cost-rsa{size}-e{esize}", csr(rsa_spki(modulus, exponent), lambda m, s=size: b"\x01" * (s // 8)))
@@ -157,14 +163,49 @@ def signatures(n, d):
     write("sig-sha1-oiw", csr(spki, rsa_sign(n, d, "sha1"), alg=seq(oid("1.3.14.3.2.29"), tlv(5))))
     write("sig-no-null", csr(spki, rsa_sign(n, d), alg=seq(oid(pkcs1 % 11))))
     write("sig-wrong-type", csr(spki, rsa_sign(n, d), alg=ECDSA_SHA256))
+
+
+def pss_signatures():
     key = rsa.generate_private_key(E, 2048)
     rk = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    sha256 = seq(oid("2.16.840.1.101.3.4.2.1"))
-    for salt in (0, 32):
-        pss = seq(oid(pkcs1 % 10), seq(tlv(0xA0, sha256), tlv(0xA1, seq(oid(pkcs1 % 8), sha256)),
-                                       tlv(0xA2, integer(salt))))
-        write(f"sig-pss-salt{salt}", csr(
-            rk, lambda m, s=salt: key.sign(m, padding.PSS(padding.MGF1(hashes.SHA256()), s), hashes.SHA256()), alg=pss))
+    pkcs1, nist = "1.2.840.113549.1.1.%d", "2.16.840.1.101.3.4.2.%d"
+    digests = {"sha1": (hashes.SHA1(), "1.3.14.3.2.26"), "sha256": (hashes.SHA256(), nist % 1),
+               "sha384": (hashes.SHA384(), nist % 2), "sha512": (hashes.SHA512(), nist % 3),
+               "sha224": (hashes.SHA224(), nist % 4)}
+
+    def one(label, digest="sha256", mgf=None, salt=None, null=b"", tail=b"", raw_salt=None, params=None, spki=rk,
+            break_it=False):
+        mgf = mgf or digest
+        algorithm, size = digests[digest][0], digests[digest][0].digest_size
+        salt = size if salt is None else salt
+        if params is None:
+            params = seq(tlv(0xA0, seq(oid(digests[digest][1]), null)),
+                         tlv(0xA1, seq(oid(pkcs1 % 8), seq(oid(digests[mgf][1]), null))),
+                         tlv(0xA2, raw_salt or integer(salt)), tail)
+
+        def sign(m):
+            s = key.sign(m, padding.PSS(padding.MGF1(digests[mgf][0]), salt), algorithm)
+            return s[:-1] + bytes([s[-1] ^ 1]) if break_it else s
+        write("sig-pss-" + label, csr(spki, sign, alg=seq(oid(pkcs1 % 10), params)))
+
+    one("salt0", salt=0)
+    one("salt32")
+    one("null", null=tlv(5))
+    one("sha384", "sha384")
+    one("sha512", "sha512", null=tlv(5))
+    one("salt20", salt=20)
+    one("salt33", salt=33)
+    one("salt-longer", "sha512", salt=32)
+    one("salt-negative", raw_salt=integer(-32))
+    one("salt-long", raw_salt=tlv(2, b"\x01\0\0\0\x20"))
+    one("mgf-other", mgf="sha512")
+    one("mgf-sha1", mgf="sha1")
+    one("sha1", "sha1")
+    one("sha224", "sha224")
+    one("defaults", "sha1", params=seq())
+    one("trailer", tail=tlv(0xA3, integer(1)))
+    one("bad", break_it=True)
+    one("key", spki=seq(seq(oid(pkcs1 % 10)), *[bits(rk[-270:])]))
 
 
 def encodings(n, d):
@@ -204,6 +245,8 @@ def subjects(n, d):
             ("subject-long", name((CN, utf8("x" * 5000)))),
             ("subject-32-names", name(*[(CN, utf8("x"))] * 32)),
             ("subject-33-names", name(*[(CN, utf8("x"))] * 33)),
+            ("limit-subject", name(*[(CN, utf8("x"))] * 1300)),
+            ("limit-common-name", name((CN, utf8("x" * 16000)))),
             ("subject-multivalued", seq(set_(seq(cn, utf8("a")), seq(cn, utf8("b"))))),
             ("subject-big-arc", name(("2.25.340282366920938463463374607431768211455", utf8("x")))),
             ("subject-printable", name(("2.5.4.6", printable("DE")), (CN, printable("dev"))))):
@@ -238,6 +281,9 @@ def extensions(n, d):
             ("ext-not-der-value", request(ext("1.3.6.1.4.1.311.66.1.0", b"not DER\0"))),
             ("ext-64", numbered(64)),
             ("ext-65", numbered(65)),
+            ("limit-extension", request(ext("1.2.3", b"\0" * 16000))),
+            ("limit-extensions", numbered(1100)),
+            ("limit-alternative-names", request(ext("2.5.29.17", seq(*[tlv(0x82, b"a.b")] * 3200)))),
             ("attribute-duplicate", seq(oid("1.2.3"), set_(integer(1))) * 2),
             ("attribute-17", b"".join(seq(oid(f"1.2.3.{i}"), set_(integer(1))) for i in range(17)))):
         write(label, csr(spki, sign, attributes=attributes))
@@ -274,6 +320,11 @@ def ec_keys():
     write("good-p256", csr(spki(key), signer(key), alg=ECDSA_SHA256))
     write("good-p384", csr(spki(key384), signer(key384, hashes.SHA384()), alg=seq(oid("1.2.840.10045.4.3.3"))))
     write("ec-sha1", csr(spki(key), signer(key, hashes.SHA1()), alg=seq(oid("1.2.840.10045.4.1"))))
+    write("ec-sha512", csr(spki(key), signer(key, hashes.SHA512()), alg=seq(oid("1.2.840.10045.4.3.4"))))
+    key521 = ec.generate_private_key(ec.SECP521R1())
+    write("good-p521", csr(spki(key521), signer(key521, hashes.SHA512()), alg=seq(oid("1.2.840.10045.4.3.4"))))
+    point521 = key521.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    p521 = oid("1.3.132.0.35")
     write("ec-sig-null", csr(spki(key), signer(key), alg=seq(oid("1.2.840.10045.4.3.2"), tlv(5))))
     for label, curve in (("ec-p192", ec.SECP192R1()), ("ec-secp256k1", ec.SECP256K1()), ("ec-p521", ec.SECP521R1())):
         other = ec.generate_private_key(curve)
@@ -283,6 +334,8 @@ def ec_keys():
     for label, curve, pt in (
             ("ec-off-curve", p256, b"\x04" + b"\x01" * 64),
             ("ec-off-curve-p384", p384, b"\x04" + b"\x01" * 96),
+            ("ec-off-curve-p521", p521, point521[:-1] + bytes([point521[-1] ^ 1])),
+            ("ec-short-p521", p521, b"\x04" + b"\x01" * 130),
             ("ec-infinity", p256, b"\x00"),
             ("ec-coordinate-over-prime", p256, b"\x04" + b"\xff" * 64),
             ("ec-wrong-curve", p384, point),
@@ -301,7 +354,29 @@ def other_keys():
     d = dsa.generate_private_key(2048)
     write("dsa2048", csr(spki(d), lambda m: d.sign(m, hashes.SHA256()), alg=seq(oid("2.16.840.1.101.3.4.3.2"))))
     ed = ed25519.Ed25519PrivateKey.generate()
-    write("ed25519", csr(spki(ed), ed.sign, alg=seq(oid("1.3.101.112"))))
+    eddsa = seq(oid("1.3.101.112"))
+    write("ed25519", csr(spki(ed), ed.sign, alg=eddsa))
+    raw = ed.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    write("ed25519-bad", csr(spki(ed), lambda m: ed.sign(m + b"x"), alg=eddsa))
+    write("ed25519-null", csr(seq(seq(oid("1.3.101.112"), tlv(5)), bits(raw)), ed.sign, alg=eddsa))
+    write("ed25519-short", csr(seq(eddsa, bits(raw[:-1])), ed.sign, alg=eddsa))
+    write("ed25519-ecdsa", csr(spki(ed), ed.sign, alg=ECDSA_SHA256))
+    # Points whose order divides 8: with them R = the base point, S = 1 is a signature of anything, once in order tries.
+    small = {"identity": 1, "order2": 2 ** 255 - 20, "order4": 0,
+             "order8": int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"),
+                                      "little"),
+             "order8b": int.from_bytes(bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"),
+                                       "little"),
+             "not-reduced": 2 ** 255 - 18}
+    base = bytes([0x58]) + bytes([0x66]) * 31
+    for label, y in small.items():
+        for sign in (0, 1):
+            point = (y | sign << 255).to_bytes(32, "little")
+            write(f"ed25519-{label}{'-negative' if sign else ''}", csr(
+                seq(eddsa, bits(point)), lambda m: base + (1).to_bytes(32, "little"), alg=eddsa))
+    e4 = ed448.Ed448PrivateKey.generate()
+    write("ed448", csr(spki(e4), e4.sign, alg=seq(oid("1.3.101.113"))))
+    write("x448", csr(spki(x448.X448PrivateKey.generate()), lambda m: b"\0" * 114, alg=seq(oid("1.3.101.113"))))
     x = x25519.X25519PrivateKey.generate()
     write("x25519", csr(spki(x), lambda m: b"\0" * 64, alg=seq(oid("1.3.101.112"))))
 
@@ -311,6 +386,7 @@ def main():
     rsa_keys(n, d)
     factorable_keys()
     signatures(n, d)
+    pss_signatures()
     encodings(n, d)
     subjects(n, d)
     extensions(n, d)
