@@ -49,13 +49,18 @@ static void add_made(EVP_PKEY *key, struct pke_buf *out)
     EVP_PKEY_free(key);
 }
 
+static EVP_PKEY *make(enum ca_key_type type)
+{
+    return type == CA_KEY_ED25519 ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")
+                                  : EVP_EC_gen(type == CA_KEY_P256   ? "P-256"
+                                               : type == CA_KEY_P384 ? "P-384"
+                                                                     : "P-521");
+}
+
 void ca_sample_spki(enum ca_key_type type, unsigned bits, struct pke_buf *out)
 {
-    static const char *const curves[] = {
-        [CA_KEY_P256] = "P-256", [CA_KEY_P384] = "P-384", [CA_KEY_P521] = "P-521", [CA_KEY_ED25519] = NULL};
-
     if (type == CA_KEY_RSA)
         add_rsa(bits, out);
     else
-        add_made(curves[type] ? EVP_EC_gen(curves[type]) : EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"), out);
+        add_made(make(type), out);
 }

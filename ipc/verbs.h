@@ -247,8 +247,8 @@
     X(SIMULATE, "template", BODY, NAME, false, "template in place of an endpoint that offers it")           \
     X(SIMULATE, "credential", BODY, NAME, false, "kind of credential (the first of the endpoint)")          \
     X(SIMULATE, "upn", BODY, TEXT, false, "UPN that the credential says")                                   \
-    X(SIMULATE, "user-id", BODY, TEXT, false, "id of the user that the credential says")                    \
-    X(SIMULATE, "device-id", BODY, NAME, false, "DeviceID of the request (SIMULATED)")                      \
+    X(SIMULATE, "user_id", BODY, TEXT, false, "id of the user that the credential says")                    \
+    X(SIMULATE, "device_id", BODY, NAME, false, "DeviceID of the request (SIMULATED)")                      \
     X(SIMULATE, "type", BODY, STATE, false, "EnrollmentType of the request: full or device (device)")       \
     X(SIMULATE, "renews", BODY, TEXT, false, "renewal of this certificate: serial or thumbprint")
 

@@ -46,11 +46,14 @@ static bool repeats(const struct pke_strings *list)
     return false;
 }
 
-static uint8_t bits_of(const char *key_type)
+static enum pke_err check_kind(uint8_t usage, const char *key_type, struct pke_fail *fail)
 {
-    return strcmp(key_type, "rsa") == 0       ? RSA_BITS
-           : strcmp(key_type, "ed25519") == 0 ? EDDSA_BITS
-                                              : CURVE_BITS;
+    if (strcmp(key_type, "rsa") == 0)
+        return usage & RSA_BITS ? PKE_OK : bad(fail, "key-usage", "has nothing that an RSA key can do");
+    if (strcmp(key_type, "ed25519") == 0)
+        return usage & EDDSA_BITS ? PKE_OK : bad(fail, "key-usage", "has nothing that an Ed25519 key can do");
+    return usage & CURVE_BITS ? PKE_OK
+                              : bad(fail, "key-usage", "has nothing that a key on an elliptic curve can do");
 }
 
 static enum pke_err check_key_usage(const struct policy_template *t, struct pke_fail *fail)
@@ -64,8 +67,8 @@ static enum pke_err check_key_usage(const struct policy_template *t, struct pke_
     if (repeats(&t->key_usage))
         return bad(fail, "key-usage", "names one twice");
     for (size_t i = 0; i < t->key_types.n; i++)
-        if (!(usage & bits_of(t->key_types.v[i])))
-            return bad(fail, "key-usage", "has nothing that each of key-types can do");
+        if (check_kind(usage, t->key_types.v[i], fail) != PKE_OK)
+            return fail->err;
     return PKE_OK;
 }
 

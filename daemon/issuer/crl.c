@@ -147,12 +147,13 @@ void crl_end(struct crl_ca *c, const struct pke_fail *fail)
     pke_buf_done(&c->der);
 }
 
-static bool is_due(const struct crl_ca *c, const struct conf_issuer *conf, uint64_t now)
+static bool is_due(struct crl_ca *c, const struct conf_issuer *conf, uint64_t now)
 {
     int64_t wall = crl_now(), interval = conf->crl_interval / 1000 + CRL_BACKDATE;
 
-    if (c->failures == 0 && now < c->since + KEY_START_MS && !keys_takes_job(c->is, conf->key))
-        return false; /* it has just been started */
+    c->key_seen = c->key_seen || keys_takes_job(c->is, conf->key) || now >= c->since + KEY_START_MS;
+    if (!c->key_seen)
+        return false; /* it is being started */
     if (now < c->not_before && !(c->asked && c->failures == 0))
         return false;
     if (!c->loaded || c->asked || c->again || c->failures)

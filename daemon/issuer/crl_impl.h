@@ -65,6 +65,7 @@ struct crl_ca {
     enum crl_step longest_step;
     /* when */
     bool dirty, asked, again; /* revocations changed; somebody wants one now; look again at once */
+    bool key_seen;            /* the key was ready once, or had its time to become so */
     uint64_t since;           /* monotonic ms: configured */
     uint64_t dirty_at;        /* monotonic ms */
     uint64_t not_before;      /* monotonic ms */

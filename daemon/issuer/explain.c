@@ -75,9 +75,6 @@ void explain_identity(struct request *req)
 
 /* ---- the CSR ---- */
 
-static const char *const key_names[] = {
-    [CA_KEY_RSA] = "RSA", [CA_KEY_P256] = "P-256", [CA_KEY_P384] = "P-384"};
-
 /* As it was read; policy/asked.c says what is dropped. */
 static void asked(struct request *req)
 {
@@ -102,9 +99,10 @@ void explain_csr(struct request *req)
     if (!csr->spki.n)
         return;
     if (csr->key_type == CA_KEY_RSA)
-        explain(req, PKE_TRAIL_NOTED, "key", NULL, "csr", "RSA %u", csr->key_bits);
+        explain(req, PKE_TRAIL_NOTED, "key", NULL, "csr", "%s %u", ca_key_type_name(csr->key_type),
+                csr->key_bits);
     else
-        fact(req, "key", key_names[csr->key_type], "csr");
+        fact(req, "key", ca_key_type_name(csr->key_type), "csr");
     pke_hex(PKE_BYTES(csr->spki_sha256, sizeof csr->spki_sha256), false, hex);
     fact(req, "key sha256", hex, "csr");
     fact(req, "signature algorithm", csr->signature_algorithm, "csr");

@@ -163,18 +163,21 @@ static enum pke_err each_key(struct trial *t, struct pke_fail *fail)
     const struct policy_template *p = t->tmpl->policy;
     const struct {
         enum ca_key_type type;
+        bool offered;
         unsigned bits;
-    } keys[] = {{CA_KEY_RSA, (unsigned)p->rsa_min_bits},
-                {CA_KEY_RSA, (unsigned)p->rsa_max_bits},
-                {CA_KEY_P256, 256},
-                {CA_KEY_P384, 384},
-                {CA_KEY_P521, 521},
-                {CA_KEY_ED25519, 256}};
+    } keys[] = {
+        {CA_KEY_RSA, true, (unsigned)p->rsa_min_bits},
+        {CA_KEY_RSA, p->rsa_max_bits != p->rsa_min_bits, (unsigned)p->rsa_max_bits},
+        {CA_KEY_P256, true, 256},
+        {CA_KEY_P384, true, 384},
+        {CA_KEY_P521, true, 521},
+        {CA_KEY_ED25519, true, 256},
+    };
 
     for (size_t i = 0; i < PKE_LEN(keys); i++) {
-        t->key_type = keys[i].type;
         t->key = (struct policy_key){.type = ca_key_type_name(keys[i].type), .bits = keys[i].bits};
-        if ((t->tmpl->key_types & CA_KINDS(keys[i].type)) && any_variant(t, fail) != PKE_OK)
+        t->key_type = keys[i].type;
+        if (keys[i].offered && t->tmpl->key_types & CA_KINDS(keys[i].type) && any_variant(t, fail) != PKE_OK)
             return fail->err;
     }
     return PKE_OK;

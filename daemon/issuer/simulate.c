@@ -82,7 +82,7 @@ static enum pke_err find_endpoint(struct request *req, const struct pke_pairs *a
 static enum pke_err read_who(struct request *req, const struct pke_pairs *args, struct pke_fail *fail)
 {
     const char *kind = pke_pairs_get(args, "credential"), *upn = pke_pairs_get(args, "upn");
-    const char *type = pke_pairs_get(args, "type"), *device = pke_pairs_get(args, "device-id");
+    const char *type = pke_pairs_get(args, "type"), *device = pke_pairs_get(args, "device_id");
 
     if (type && strcmp(type, "full") != 0 && strcmp(type, "device") != 0)
         return bad(fail, "simulate-type", "type is full or device");
@@ -90,7 +90,7 @@ static enum pke_err read_who(struct request *req, const struct pke_pairs *args, 
         kind = req->endpoint->credentials.n ? req->endpoint->credentials.v[0] : "username";
     req->who = (struct assertion){.tenant = req->setup->conf->global.tenant,
                                   .principal = pke_pairs_get(args, "principal"),
-                                  .user_id = pke_pairs_get(args, "user-id"),
+                                  .user_id = pke_pairs_get(args, "user_id"),
                                   .kind = kind,
                                   .stage = "enroll",
                                   .endpoint = req->msg.endpoint,

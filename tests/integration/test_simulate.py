@@ -14,7 +14,7 @@ import ledgerdb  # noqa: E402
 import mdm  # noqa: E402
 import tap  # noqa: E402
 from cryptography import x509  # noqa: E402
-from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519  # noqa: E402
 from mdmlab import MdmLab, USER, write_text  # noqa: E402
 
 LAB = None
@@ -164,6 +164,25 @@ def test_refusals_equal_reality():
         tap.equal(record["error"], answer["error"], f"{name}: so is the real one, with the same words")
         tap.equal(record["explanation"], answer["explanation"], f"{name}: by the same steps")
         well_formed(record["explanation"], f"{name}: which are well formed")
+
+
+def test_every_type_of_key():
+    """Also those that the template has to name first."""
+    LAB.set_option(("templates", "device", "key-types"), "[rsa, p-256, p-384, p-521, ed25519]")
+    LAB.ctl("reload", check=True)
+    try:
+        for name, key in (("rsa 3072", mdm.new_key(3072)), ("p-256", ec.generate_private_key(ec.SECP256R1())),
+                          ("p-384", ec.generate_private_key(ec.SECP384R1())),
+                          ("p-521", ec.generate_private_key(ec.SECP521R1())),
+                          ("ed25519", ed25519.Ed25519PrivateKey.generate())):
+            device = mdm.device_id()
+            csr = windows_csr(device, key)
+            status, answer = simulate(csr, device, "--user-id", user_id())
+            tap.ok(status == 0 and steps(answer, "noted", "key")[0]["value"] == name, f"{name}: would be issued", answer)
+            same_certificate(answer["certificate"], LAB.client().enroll(csr, device).certificate(), name)
+    finally:
+        LAB.set_option(("templates", "device", "key-types"), None)
+        LAB.ctl("reload", check=True)
 
 
 def test_owner_and_policy():
@@ -339,7 +358,8 @@ def test_roles():
 def main():
     global LAB
     with MdmLab() as LAB:
-        tap.run(test_issue_equals_reality, test_renewal_equals_reality, test_refusals_equal_reality, test_owner_and_policy,
+        tap.run(test_issue_equals_reality, test_renewal_equals_reality, test_refusals_equal_reality, test_every_type_of_key,
+                test_owner_and_policy,
                 test_hostile_csr, test_log_names_what_was_dropped, test_arguments, test_approval, test_floor,
                 test_identity_map, test_without_a_key, test_roles)
 

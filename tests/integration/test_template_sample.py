@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Templates with a mistake that only a certificate shows: each is refused when the configuration is loaded, with template, rule
+"""Templates with a mistake that no option by itself shows, but a certificate: each is refused when the configuration is loaded, with template, rule
 and reason, before the CA's key is asked for anything (attacks A47); what was in force goes on."""
 import os
 import sys
@@ -14,10 +14,7 @@ TEMPLATE = ("templates", "device")
 ISSUER = ("issuers", "lab")
 # options -> reason in the sentence, rule
 MISTAKES = {
-    "a URI outside of the issuer's bounds": ({(*TEMPLATE, "san"): ["uri:https://elsewhere.example/{device-id}"]}, "floor-uri"),
-    "host names, and an issuer without bounds for them": ({(*TEMPLATE, "san"): ["dns:{dns}"]}, "floor-dns"),
-    "an account that is required, and an issuer without accounts": ({(*TEMPLATE, "sid-extension"): "require"}, "floor-sid"),
-    "an account by URI only": ({(*TEMPLATE, "san"): ["sid-uri:{sid}"], (*TEMPLATE, "sid-extension"): "no"}, "floor-sid"),
+    "a country that is a person": ({(*TEMPLATE, "subject-full"): ["C={principal}", "CN={upn}"]}, "subject-value"),
     "more than fits into a certificate": ({(*ISSUER, "crl-urls"): [f"http://{i}.example/" + "x" * 1000 for i in range(8)],
                                            (*ISSUER, "ca-issuers-urls"): [f"http://{i}.example/" + "x" * 700 for i in range(3)]},
                                           "size"),
@@ -49,7 +46,7 @@ def refused_unless_enabled():
     """A template that nobody can use is nobody's mistake."""
     before = read_text(LAB.config)
     LAB.set_option(("templates", "spare", "issuer"), "lab")
-    for option, value in (("common-name", "Spare"), ("san", ["uri:https://elsewhere.example/"]), ("validity", "365d"),
+    for option, value in (("common-name", "Spare"), ("subject-device", ["C={principal}", "CN={device-id}"]), ("validity", "365d"),
                           ("allow", "['*']"), ("enabled", "no")):
         LAB.set_option(("templates", "spare", option), value)
     r = LAB.ctl("reload")

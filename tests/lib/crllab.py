@@ -69,8 +69,12 @@ class CrlLab(MdmLab):
         """The whole daemon at once, as a power cut does it."""
         self.stop(how=9)
 
-    def wait_first(self):
-        return self.wait_show(lambda c: c["number"] > 0)
+    def wait_first(self, timeout=40):
+        """Until the first list and what is written after it are in the folder."""
+        deadline = time.monotonic() + timeout
+        while not os.path.exists(self.file("clients.crl.pem")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return self.crl() is not None and self.wait_show(lambda c: c["number"] > 0)
 
 
 def serial_of(der):

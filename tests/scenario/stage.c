@@ -330,7 +330,7 @@ static struct chan *link_to(struct actor *a, enum role_id peer, const struct cha
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
     stage_give_end(a, peer, pair[0]);
-    return chan_new(s->base, pair[1], IPC_MAX_REQUEST, ops, s);
+    return chan_new(s->base, pair[1], IPC_MAX_CRL, ops, s);
 }
 
 void stage_link_net(struct stage *s)
