@@ -204,22 +204,25 @@ static int64_t within(const struct ca_issuer *ca, int64_t now)
                                                                            : ca_issuer_not_before(ca) + 1;
 }
 
+enum pke_err sample_try_one(const struct setup *s, const struct issuer_template *tmpl, int64_t now,
+                            struct pke_fail *fail)
+{
+    struct trial t = {.setup = s, .arena = pke_arena_new(), .tmpl = tmpl, .now = within(tmpl->ca->ca, now)};
+    enum pke_err err = floor_load(s->conf, tmpl->ca->conf, &t.floor, fail);
+
+    if (err == PKE_OK)
+        err = each_type(&t, fail);
+    ca_floor_free(t.floor);
+    pke_arena_free(t.arena);
+    return err;
+}
+
 enum pke_err sample_try(const struct setup *s, int64_t now, struct pke_fail *fail)
 {
-    struct trial t = {.setup = s, .arena = pke_arena_new()};
     enum pke_err err = PKE_OK;
 
-    for (size_t i = 0; err == PKE_OK && i < s->n_templates; i++) {
-        t.tmpl = &s->templates[i];
-        if (!t.tmpl->policy->enabled)
-            continue;
-        t.now = within(t.tmpl->ca->ca, now);
-        err = floor_load(s->conf, t.tmpl->ca->conf, &t.floor, fail);
-        if (err == PKE_OK)
-            err = each_type(&t, fail);
-        ca_floor_free(t.floor);
-        t.floor = NULL;
-    }
-    pke_arena_free(t.arena);
+    for (size_t i = 0; err == PKE_OK && i < s->n_templates; i++)
+        if (s->templates[i].policy->enabled)
+            err = sample_try_one(s, &s->templates[i], now, fail);
     return err;
 }

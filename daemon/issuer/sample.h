@@ -8,6 +8,7 @@
 #include "base/error.h"
 
 struct setup;
+struct issuer_template;
 
 /**
  * For each enabled template, enrollment type and type of key: decide a request of somebody who has every
@@ -18,5 +19,9 @@ struct setup;
  * template, reason and rule.
  */
 enum pke_err sample_try(const struct setup *s, int64_t now, struct pke_fail *fail);
+
+/** The same of one, which may be signed by another issuer of @p s than it is. */
+enum pke_err sample_try_one(const struct setup *s, const struct issuer_template *tmpl, int64_t now,
+                            struct pke_fail *fail);
 
 #endif
