@@ -8,7 +8,6 @@
 
 #include "base/mem.h"
 #include "ca/sample.h"
-#include "daemon/common/floor.h"
 #include "daemon/issuer/issuer.h"
 #include "daemon/issuer/tbs.h"
 
@@ -22,11 +21,9 @@
 enum variant { FROM_BOUNDS, FROM_ALLOW, WITHIN_BOUNDS, VARIANTS };
 
 struct trial {
-    const struct setup *setup;
     const struct issuer_template *tmpl;
     struct policy_template open; /* the template, for anybody: who may enroll is not the question */
-    struct ca_floor *floor;
-    struct pke_arena *arena; /* of one sample */
+    struct pke_arena *arena;     /* of one sample */
     int64_t now;
     enum variant variant;
     const char *type; /* of the enrollment */
@@ -137,7 +134,7 @@ static enum pke_err one(struct trial *t, struct pke_fail *fail)
                       .now = t->now};
     err = tbs_make(&tbs, t->arena, fail);
     if (err == PKE_OK)
-        err = ca_floor_check(t->floor, tbs.der, t->now, fail);
+        err = ca_floor_check(t->tmpl->ca->floor, tbs.der, t->now, fail);
     pke_buf_done(&spki);
     return err;
 }
@@ -163,21 +160,20 @@ static enum pke_err each_key(struct trial *t, struct pke_fail *fail)
     const struct policy_template *p = t->tmpl->policy;
     const struct {
         enum ca_key_type type;
-        bool offered;
         unsigned bits;
     } keys[] = {
-        {CA_KEY_RSA, true, (unsigned)p->rsa_min_bits},
-        {CA_KEY_RSA, p->rsa_max_bits != p->rsa_min_bits, (unsigned)p->rsa_max_bits},
-        {CA_KEY_P256, true, 256},
-        {CA_KEY_P384, true, 384},
-        {CA_KEY_P521, true, 521},
-        {CA_KEY_ED25519, true, 256},
+        {CA_KEY_RSA, (unsigned)p->rsa_min_bits},
+        {CA_KEY_RSA, (unsigned)p->rsa_max_bits},
+        {CA_KEY_P256, 256},
+        {CA_KEY_P384, 384},
+        {CA_KEY_P521, 521},
+        {CA_KEY_ED25519, 256},
     };
 
     for (size_t i = 0; i < PKE_LEN(keys); i++) {
         t->key = (struct policy_key){.type = ca_key_type_name(keys[i].type), .bits = keys[i].bits};
         t->key_type = keys[i].type;
-        if (keys[i].offered && t->tmpl->key_types & CA_KINDS(keys[i].type) && any_variant(t, fail) != PKE_OK)
+        if (t->tmpl->key_types & CA_KINDS(keys[i].type) && any_variant(t, fail) != PKE_OK)
             return fail->err;
     }
     return PKE_OK;
@@ -206,7 +202,7 @@ static int64_t within(const struct ca_issuer *ca, int64_t now)
 
 enum pke_err sample_try(const struct setup *s, int64_t now, struct pke_fail *fail)
 {
-    struct trial t = {.setup = s, .arena = pke_arena_new()};
+    struct trial t = {.arena = pke_arena_new()};
     enum pke_err err = PKE_OK;
 
     for (size_t i = 0; err == PKE_OK && i < s->n_templates; i++) {
@@ -214,11 +210,7 @@ enum pke_err sample_try(const struct setup *s, int64_t now, struct pke_fail *fai
         if (!t.tmpl->policy->enabled)
             continue;
         t.now = within(t.tmpl->ca->ca, now);
-        err = floor_load(s->conf, t.tmpl->ca->conf, &t.floor, fail);
-        if (err == PKE_OK)
-            err = each_type(&t, fail);
-        ca_floor_free(t.floor);
-        t.floor = NULL;
+        err = each_type(&t, fail);
     }
     pke_arena_free(t.arena);
     return err;

@@ -13,7 +13,7 @@ struct setup;
  * For each enabled template, enrollment type and type of key: decide a request of somebody who has every
  * name, build the certificate, lint it, and ask the floor of its issuer, all as for a real one, and without
  * the key. Names are taken from the issuer's bounds and from `allow`; a template is fine when those of either
- * pass, or those that the bounds let through. @p now in seconds. Reads the issuers' certificates. Blocks.
+ * pass, or those that the bounds let through. @p now in seconds.
  * @return PKE_OK or PKE_CONFIG: template-sample; the rule is the one that refused, and the sentence names
  * template, reason and rule.
  */
