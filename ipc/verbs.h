@@ -36,6 +36,15 @@
       "list the issuing certification authorities")                                                          \
     X(ISSUER_SHOW, "issuer-show", "GET", "/v1/issuers/{name}", "issuer show", VIEWER, ISSUER, OBJECT, 5,     \
       "show one issuer and its certificate")                                                                 \
+    X(ISSUER_SCHEDULE, "issuer-schedule", "POST", "/v1/issuers/{name}/schedule", "issuer schedule", ADMIN,   \
+      ISSUER, OBJECT, 15, "let another issuer take over from one at a time, once it is acknowledged")        \
+    X(ISSUER_ACKNOWLEDGE, "issuer-acknowledge", "POST", "/v1/issuers/{name}/acknowledge",                    \
+      "issuer acknowledge", OFFICER, ISSUER, OBJECT, 15,                                                     \
+      "say that the management server trusts the successor of an issuer")                                    \
+    X(ISSUER_SWITCH, "issuer-switch", "POST", "/v1/issuers/{name}/switch", "issuer switch", ADMIN, ISSUER,   \
+      OBJECT, 15, "let the successor of an issuer take over now")                                            \
+    X(ISSUER_CANCEL, "issuer-cancel", "POST", "/v1/issuers/{name}/cancel", "issuer cancel", ADMIN, ISSUER,   \
+      OBJECT, 15, "forget the successor of an issuer, or go back to it after the switch")                    \
     X(TEMPLATE_LIST, "template-list", "GET", "/v1/templates", "template list", VIEWER, CONTROL, LIST, 5,     \
       "list the certificate templates")                                                                      \
     X(TEMPLATE_SHOW, "template-show", "GET", "/v1/templates/{name}", "template show", VIEWER, CONTROL,       \
@@ -118,6 +127,13 @@
     X(ISSUER_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                            \
     X(ISSUER_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                              \
     X(ISSUER_SHOW, "name", PATH, NAME, true, "issuer of the configuration")                                 \
+    X(ISSUER_SCHEDULE, "name", PATH, NAME, true, "issuer that is to be followed")                           \
+    X(ISSUER_SCHEDULE, "to", BODY, NAME, true, "issuer that takes over")                                    \
+    X(ISSUER_SCHEDULE, "at", BODY, TEXT, false, "when, as 2027-03-01T12:00:00Z (at once)")                  \
+    X(ISSUER_ACKNOWLEDGE, "name", PATH, NAME, true, "issuer that is to be followed")                        \
+    X(ISSUER_SWITCH, "name", PATH, NAME, true, "issuer that is followed")                                   \
+    X(ISSUER_SWITCH, "force", BODY, FLAG, false, "although nobody acknowledged it")                         \
+    X(ISSUER_CANCEL, "name", PATH, NAME, true, "issuer that was to be followed")                            \
     X(TEMPLATE_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                          \
     X(TEMPLATE_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                            \
     X(TEMPLATE_SHOW, "name", PATH, NAME, true, "template of the configuration")                             \

@@ -38,6 +38,7 @@ enum pke_err ledger_find_key(struct ledger *l, const uint8_t key[LEDGER_KEY_SIZE
         .superseded_at = query_col_int(&q, 7),
         .revoked_at = query_col_int(&q, 8),
         .not_after = query_col_int(&q, 9),
+        .issuer_id = query_col_bytes(&q, 10, arena),
     };
     return PKE_OK;
 }

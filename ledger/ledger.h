@@ -156,6 +156,7 @@ enum pke_err ledger_clock(struct ledger *l, int64_t at, struct pke_fail *fail);
 struct ledger_hit {
     const char *request_id, *ent_dmid, *subject, *serial_hex, *principal;
     struct pke_bytes certificate;      /* when issued */
+    struct pke_bytes issuer_id;        /* SHA-1 of the issuer's certificate */
     int64_t issued_at;                 /* ms */
     int64_t superseded_at, revoked_at; /* ms; not 0: it must not be replayed */
     int64_t not_after;                 /* seconds */

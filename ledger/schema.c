@@ -265,17 +265,21 @@ static const char tables_4[] =
     "  PRIMARY KEY (issuer_id, serial)"
     ") STRICT, WITHOUT ROWID;"
 
-    /* the successor of an issuer: templates that name the old one are signed by the new one from the switch
+    /*
+     * The successor of an issuer: templates that name the old one are signed by the new one from the switch.
+     * One row at a time for an issuer: before it is scheduled again, this one is cancelled.
      */
     "CREATE TABLE rollover ("
     "  id INTEGER PRIMARY KEY,"
-    "  from_issuer TEXT NOT NULL, to_issuer TEXT NOT NULL,"
+    "  from_issuer TEXT NOT NULL, to_issuer TEXT NOT NULL CHECK (to_issuer <> from_issuer),"
     "  scheduled_at INTEGER NOT NULL, scheduled_by TEXT NOT NULL, switch_at INTEGER NOT NULL,"
     "  acknowledged_at INTEGER NOT NULL DEFAULT 0, acknowledged_by TEXT,"
     "  switched_at INTEGER NOT NULL DEFAULT 0, switched_by TEXT,"
     "  cancelled_at INTEGER NOT NULL DEFAULT 0, cancelled_by TEXT"
     ") STRICT;"
-    "CREATE UNIQUE INDEX rollover_open ON rollover (from_issuer) WHERE switched_at = 0 AND cancelled_at = 0;";
+    "CREATE UNIQUE INDEX rollover_current ON rollover (from_issuer) WHERE cancelled_at = 0;"
+    /* is anything of this issuer still valid? */
+    "CREATE INDEX certificate_issuer_life ON certificate (issuer_id, not_after);";
 
 static const char *const steps[LEDGER_SCHEMA] = {tables_1, tables_2, tables_3, tables_4};
 

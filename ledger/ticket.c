@@ -142,7 +142,8 @@ static enum pke_err load(struct ledger *l, struct query *q, struct pke_arena *ar
                                   .certificate = query_col_bytes(q, 21, arena),
                                   .revoked_at = query_col_int(q, 22),
                                   .released_at = query_col_int(q, 23),
-                                  .blocked_at = query_col_int(q, 24)};
+                                  .blocked_at = query_col_int(q, 24),
+                                  .issuer_id = query_col_bytes(q, 25, arena)};
     if (token)
         ret->fail.err = pke_err_from_token(token);
     copy_text(q, 14, ret->fail.reason, sizeof ret->fail.reason);

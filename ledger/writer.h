@@ -16,8 +16,8 @@
       " coalesce(c.template_name, r.template_name), c.device_id,"                                           \
       " coalesce(c.enrollment_type, r.enrollment_type), c.subject, c.san_uri, c.ent_dmid, c.der,"           \
       " c.issuer_id, r.attributes, c.not_before, c.not_after, r.finished_at, c.confirmed_at,"               \
-      " c.superseded_at, c.revoked_at, c.released_at, c.names FROM certificate c JOIN request r ON r.id =" \
-      " c.request WHERE c.sha256 = ?")                                                                                \
+      " c.superseded_at, c.revoked_at, c.released_at, c.names FROM certificate c JOIN request r ON r.id ="  \
+      " c.request WHERE c.sha256 = ?")                                                                      \
     X(CERT_BY_SHA256, "SELECT sha256 FROM certificate WHERE sha256 = ?")                                    \
     X(CERT_BY_SHA1, "SELECT sha256 FROM certificate WHERE sha1 = ? LIMIT 2")                                \
     X(CERT_BY_SERIAL, "SELECT sha256 FROM certificate WHERE serial = ? AND sha256 IS NOT NULL LIMIT 3")     \
@@ -187,7 +187,7 @@
       " coalesce(t.fail_rule, r.fail_rule), coalesce(t.fail_text, r.fail_text),"                             \
       " o.request_id, c.serial, c.subject, c.ent_dmid, c.der, c.revoked_at, c.released_at,"                  \
       " (SELECT max(d.blocked_at) FROM device d WHERE d.tenant = c.tenant AND d.device_id = c.device_id"     \
-      " AND d.provider IN (c.provider, '')) FROM ticket t"                                                   \
+      " AND d.provider IN (c.provider, '')), c.issuer_id FROM ticket t"                                      \
       " JOIN request r ON r.id = t.request"                                                                  \
       " LEFT JOIN request o ON o.id = t.result AND t.state = 'issued'"                                       \
       " LEFT JOIN certificate c ON c.request = o.id WHERE t.number = ?")                                     \
@@ -279,6 +279,22 @@
                   " AND next_update > ? AND tells_deltas >= ? AND sha256 IS NOT NULL"                        \
                   " ORDER BY number LIMIT 1")
 
+#define WRITER_ROLLOVERS(X)                                                                                 \
+    X(LIST_ROLLOVERS,                                                                                       \
+      "SELECT from_issuer, to_issuer, scheduled_at, scheduled_by, switch_at, acknowledged_at,"              \
+      " acknowledged_by, switched_at, switched_by FROM rollover WHERE cancelled_at = 0 ORDER BY id")        \
+    X(ADD_ROLLOVER, "INSERT INTO rollover (from_issuer, to_issuer, scheduled_at, scheduled_by, switch_at)"  \
+                    " SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS"                                           \
+                    " (SELECT 1 FROM rollover WHERE from_issuer = ?1 AND cancelled_at = 0)")                \
+    X(ACKNOWLEDGE_ROLLOVER, "UPDATE rollover SET acknowledged_at = ?2, acknowledged_by = ?3"                \
+                            " WHERE from_issuer = ?1 AND cancelled_at = 0 AND switched_at = 0")             \
+    X(SWITCH_ROLLOVER, "UPDATE rollover SET switched_at = ?2, switched_by = ?3"                             \
+                       " WHERE from_issuer = ?1 AND cancelled_at = 0 AND switched_at = 0")                  \
+    X(CANCEL_ROLLOVER, "UPDATE rollover SET cancelled_at = ?2, cancelled_by = ?3"                           \
+                       " WHERE from_issuer = ?1 AND cancelled_at = 0")                                      \
+    X(ISSUER_LIFE, "SELECT not_after FROM certificate WHERE issuer_id = ? ORDER BY not_after DESC LIMIT 1") \
+    X(ISSUERS_ALIVE, "SELECT issuer_id FROM certificate GROUP BY issuer_id HAVING max(not_after) > ?")
+
 #define WRITER_STATEMENTS(X)                                                                                 \
     X(BEGIN, "BEGIN IMMEDIATE")                                                                              \
     X(COMMIT, "COMMIT")                                                                                      \
@@ -295,7 +311,7 @@
     X(ADD_SERIAL,                                                                                            \
       "INSERT INTO certificate (request, issuer_id, serial, tbs, spki_sha256, subject, ent_dmid, "           \
       "not_before,"                                                                                          \
-      " not_after, tenant, principal, device_id, provider, user_id, names, enrollment_type,"               \
+      " not_after, tenant, principal, device_id, provider, user_id, names, enrollment_type,"                 \
       " template_name, uses_grant, renewed_from) VALUES (last_insert_rowid(),?,?,?,?,?,?,?,?,?,?,?,?,?,?,?," \
       "?,?,nullif(?,0))")                                                                                    \
     X(ADD_TOKEN, "INSERT INTO token (token_id, hash, tenant, principal, enrollment_type, uses, created_at,"  \
@@ -333,7 +349,8 @@
                  " VALUES (?,?,?,?,?,?,?,?,?)")                                                              \
     X(FIND_KEY,                                                                                              \
       "SELECT r.request_id, c.ent_dmid, c.subject, c.serial, r.principal, c.der,"                            \
-      " r.finished_at, c.superseded_at, c.revoked_at, c.not_after FROM request r JOIN certificate c ON "     \
+      " r.finished_at, c.superseded_at, c.revoked_at, c.not_after, c.issuer_id FROM request r JOIN "         \
+      "certificate c ON "                                                                                    \
       "c.request = r.id"                                                                                     \
       " WHERE r.idempotency_key = ? AND r.state IN ('intent','issued') ORDER BY r.id DESC LIMIT 1")          \
     X(FIND_SPKI,                                                                                             \
@@ -346,7 +363,8 @@
     WRITER_DEVICES(X)                                                                                        \
     WRITER_ADMISSIONS(X)                                                                                     \
     WRITER_TICKETS(X)                                                                                        \
-    WRITER_CRLS(X)
+    WRITER_CRLS(X)                                                                                           \
+    WRITER_ROLLOVERS(X)
 
 enum writer_statement {
 #define X(name, sql) WRITER_##name,

@@ -71,11 +71,13 @@ struct conf_issuer {
     struct pke_strings sid_prefixes, uri_prefixes;
     bool allow_guid;
     struct pke_strings crl_urls, ca_issuers_urls; /* in its certificates */
-    int64_t crl_lifetime;              /* ms from its signature to nextUpdate; 0: no CRLs */
-    int64_t crl_interval;              /* ms from one full CRL to the next */
-    int64_t crl_delay;                 /* ms from a revocation to the CRL that has it */
-    struct pke_strings delta_crl_urls; /* where clients find deltas; empty: there are none */
-    uint64_t delta_threshold;          /* entries of a full CRL from which on there are deltas */
+    int64_t crl_lifetime;                         /* ms from its signature to nextUpdate; 0: no CRLs */
+    int64_t crl_interval;                         /* ms from one full CRL to the next */
+    int64_t crl_delay;                            /* ms from a revocation to the CRL that has it */
+    struct pke_strings delta_crl_urls;            /* where clients find deltas; empty: there are none */
+    uint64_t delta_threshold;                     /* entries of a full CRL from which on there are deltas */
+    char *cross_certificates; /* PEM file: other certificates of this issuer or its root, published */
+    int64_t expiry_warning;   /* ms before its certificate or root expires */
     const struct conf_key *key_ref;
 };
 

@@ -74,6 +74,8 @@ static void check_issuer(struct conf_impl *ci, size_t i)
 {
     const struct conf_issuer *a = &ci->conf.issuers[i];
 
+    if (strcmp(a->name, "clients-ca") == 0 || strcmp(a->name, "clients") == 0)
+        conf_bad(ci, CONF_ISSUERS, i, "certificate", "the name of the issuer is that of a published file");
     if (a->allowed_ekus.n == 0)
         conf_bad(ci, CONF_ISSUERS, i, "allowed-ekus", "must not be empty");
     if (a->crl_lifetime && a->crl_interval >= a->crl_lifetime)

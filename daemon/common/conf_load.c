@@ -169,6 +169,7 @@ static void check_named_files(struct look *k)
     for (size_t i = 0; i < c->n_issuers; i++) {
         need_file(k, CONF_ISSUERS, i, "certificate", c->issuers[i].certificate);
         need_file(k, CONF_ISSUERS, i, "root", c->issuers[i].root);
+        need_file(k, CONF_ISSUERS, i, "cross-certificates", c->issuers[i].cross_certificates);
     }
     for (size_t i = 0; i < c->n_templates; i++)
         if (c->templates[i].attestation != POLICY_ATTESTATION_OFF)
@@ -255,7 +256,8 @@ static void compare_options(struct look *k, enum conf_section_id section, size_t
             conf_bad_in(k->ci, &k->report, section, i, o->name, "a change needs a restart of the daemon");
 }
 
-/* Processes are made for keys at start, so that their set is fixed until the next one. */
+/* A key that comes gets its processes; one that goes has some that would be asked to take a configuration
+ * without it. */
 static void compare_keys(struct look *k, const struct conf *old)
 {
     const struct conf *fresh = &k->ci->conf;
@@ -264,9 +266,6 @@ static void compare_keys(struct look *k, const struct conf *old)
         const struct conf_key *was = conf_find_key(old, fresh->keys[i].name);
         if (was)
             compare_options(k, CONF_KEYS, i, was);
-        else
-            conf_report_add(&k->report, k->ci->nodes[CONF_KEYS][i]->kept, k->ci->nodes[CONF_KEYS][i]->path,
-                            "a new key needs a restart of the daemon");
     }
     for (size_t i = 0; i < old->n_keys; i++)
         if (!conf_find_key(fresh, old->keys[i].name))

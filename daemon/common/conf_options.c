@@ -146,6 +146,10 @@ const struct pke_option conf_issuer_options[] = {
      .help = "Where clients find delta lists; absent: there are none"},
     {"delta-threshold", PKE_OPT_UINT, F(uint64_t, delta_threshold), "10000", 0, 10000000,
      .help = "Entries of a full list from which on revocations are told by deltas"},
+    {"cross-certificates", PKE_OPT_PATH, F(char *, cross_certificates), NULL, 1, 4000,
+     .help = "PEM file of cross-certificates of this issuer or of its root, which are published beside it"},
+    {"expiry-warning", PKE_OPT_DURATION, F(int64_t, expiry_warning), "90d", 0, 315360000000,
+     .help = "How long before the end of its certificate or of its root there are warnings"},
     PKE_OPTION_END,
 };
 #undef F

@@ -113,6 +113,7 @@ const struct ipc_field msg_issued_fields[] = {
     {10, IPC_STR, offsetof(struct msg_issued, upn), false},
     {11, IPC_U64, offsetof(struct msg_issued, with_ca), false},
     {12, IPC_U64, offsetof(struct msg_issued, number), false},
+    {13, IPC_STR, offsetof(struct msg_issued, issuer), true},
     {0, IPC_U64, 0, false},
 };
 
@@ -148,6 +149,7 @@ const struct ipc_field msg_catalogue_fields[] = {
     {2, IPC_PAIRS, offsetof(struct msg_catalogue, issuers), false},
     {3, IPC_BLOBS, offsetof(struct msg_catalogue, certificates), false},
     {4, IPC_BLOBS, offsetof(struct msg_catalogue, roots), false},
+    {5, IPC_PAIRS, offsetof(struct msg_catalogue, templates), false},
     {0, IPC_U64, 0, false},
 };
 

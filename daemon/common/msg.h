@@ -190,6 +190,7 @@ struct msg_issued {
     uint64_t with_ca;            /* 1: a renewal whose issuer is not the one of the old certificate */
     uint64_t replayed;           /* 1: an earlier answer of the same request */
     uint64_t number;             /* RequestID of one that had waited; 0: none */
+    const char *issuer;          /* who signed it: a name of the catalogue */
 };
 
 struct msg_refusal {
@@ -208,6 +209,7 @@ struct msg_catalogue {
     struct pke_pairs issuers; /* issuer name -> hex SHA-1 of its certificate, same order as the lists below */
     struct pke_blobs certificates; /* DER of the issuing CA */
     struct pke_blobs roots;        /* DER of its self-signed root (the same bytes when self-signed) */
+    struct pke_pairs templates;    /* template -> name of the issuer that signs for it now */
 };
 
 struct msg_sign {

@@ -365,6 +365,59 @@ static void crl_families(struct pke_buf *out, const json_t *crls)
     crl_samples(out, crls, "crl_failures", "failures");
 }
 
+/* ---- issuers */
+
+static const char *const issuer_states[] = {"active", "scheduled", "standby", "retired"};
+
+static void issuer_sample(struct pke_buf *out, const char *name, const json_t *issuer,
+                          const char *certificate, json_int_t value)
+{
+    struct pke_buf labels;
+
+    pke_buf_init(&labels, LABELS);
+    label(&labels, "issuer", text_of(issuer, "name"));
+    if (certificate)
+        label(&labels, "certificate", certificate);
+    sample(out, name, &labels, value);
+    pke_buf_done(&labels);
+}
+
+static bool is_waiting(const json_t *issuer)
+{
+    const json_t *row = json_object_get(issuer, "rollover");
+
+    return strcmp(text_of(row, "from"), text_of(issuer, "name")) == 0 &&
+           json_is_string(json_object_get(row, "waits"));
+}
+
+static void issuer_families(struct pke_buf *out, const json_t *issuers)
+{
+    const json_t *one;
+    size_t i;
+
+    family(out, "issuer_state", "gauge", NULL, "State of an issuer: 1 for the one it is in.");
+    json_array_foreach(issuers, i, one)
+    {
+        struct pke_buf labels;
+
+        pke_buf_init(&labels, LABELS);
+        label(&labels, "issuer", text_of(one, "name"));
+        states(out, "issuer_state", &labels, issuer_states, PKE_LEN(issuer_states), text_of(one, "state"));
+        pke_buf_done(&labels);
+    }
+    family(out, "issuer_not_after_seconds", "gauge", "seconds",
+           "When the certificate of an issuer or its root ends.");
+    json_array_foreach(issuers, i, one)
+    {
+        issuer_sample(out, "issuer_not_after_seconds", one, "issuer",
+                      json_integer_value(json_object_get(one, "not_after_seconds")));
+        issuer_sample(out, "issuer_not_after_seconds", one, "root",
+                      json_integer_value(json_object_get(one, "root_not_after_seconds")));
+    }
+    family(out, "rollover_waiting", "gauge", NULL, "Whether the switch of an issuer is due and waits.");
+    json_array_foreach(issuers, i, one) issuer_sample(out, "rollover_waiting", one, NULL, is_waiting(one));
+}
+
 enum pke_err metrics_write(const json_t *status, const json_t *keys, const struct ledger_counts *counts,
                            struct pke_buf *out)
 {
@@ -376,6 +429,8 @@ enum pke_err metrics_write(const json_t *status, const json_t *keys, const struc
         key_families(out, keys);
     if (keys)
         crl_families(out, json_object_get(keys, "crls"));
+    if (keys)
+        issuer_families(out, json_object_get(keys, "issuers"));
     family(out, "ledger_up", "gauge", NULL, "Whether the ledger could be read for this call.");
     sample(out, "ledger_up", NULL, counts != NULL);
     if (counts)

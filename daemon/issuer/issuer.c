@@ -11,7 +11,7 @@
 
 #define TICK_MS 500
 
-static void send_catalogue(struct issuer *is)
+void issuer_send_catalogue(struct issuer *is)
 {
     struct pke_arena *arena;
     struct msg_catalogue m = {0};
@@ -25,6 +25,10 @@ static void send_catalogue(struct issuer *is)
         pke_pairs_add(&m.issuers, arena, ca->conf->name, ca->sha1_hex);
         pke_blobs_add(&m.certificates, arena, ca_issuer_der(ca->ca));
         pke_blobs_add(&m.roots, arena, ca_issuer_root_der(ca->ca));
+    }
+    for (size_t i = 0; i < is->setup->n_templates; i++) {
+        const struct issuer_template *t = setup_template_at(is->setup, i);
+        pke_pairs_add(&m.templates, arena, t->policy->name, t->ca->conf->name);
     }
     chan_send_record(is->net, MSG_CATALOGUE, 0, msg_catalogue_fields, &m);
     pke_arena_free(arena);
@@ -93,7 +97,7 @@ static void link_net(struct issuer *is, int fd)
     }
     is->net_epoch++;
     is->net = chan_new(is->role->base, fd, IPC_MAX_REQUEST, &ops, is);
-    send_catalogue(is);
+    issuer_send_catalogue(is);
 }
 
 static void link_control(struct issuer *is, int fd)
@@ -142,6 +146,8 @@ static enum pke_err open_ledger(struct issuer *is, const struct conf *conf, stru
         err = ledger_wall_clock(is->ledger, &is->wall_seen, fail);
     if (err == PKE_OK)
         err = ledger_abandon_intents(is->ledger, role_wall_ms(), &abandoned, fail);
+    if (err == PKE_OK)
+        err = rollover_load(is, fail);
     if (err != PKE_OK) {
         ledger_close(is->ledger);
         is->ledger = NULL;
@@ -161,6 +167,8 @@ static enum pke_err issuer_prepare(struct role *r, const struct conf *conf, stru
 
     if (err == PKE_OK)
         err = open_ledger(r->state, conf, fail);
+    if (err == PKE_OK)
+        err = rollover_prepare(r->state, s, fail);
     if (err != PKE_OK) {
         setup_unref(s);
         return err;
@@ -169,10 +177,30 @@ static enum pke_err issuer_prepare(struct role *r, const struct conf *conf, stru
     return PKE_OK;
 }
 
+void issuer_tell(struct issuer *is)
+{
+    struct pke_arena *arena = pke_arena_new();
+    struct msg_state m = {.state = "ready"};
+
+    for (size_t i = 0; is->setup && i < is->setup->n_cas; i++) {
+        const struct issuer_ca *ca = &is->setup->cas[i];
+        json_t *o = issuer_view_short(is, ca);
+        char *text = json_dumps(o, JSON_COMPACT);
+        pke_pairs_add(&m.facts, arena, pke_arena_printf(arena, "issuer %s", ca->conf->name), text);
+        wipe_free(text);
+        json_decref(o);
+    }
+    for (size_t i = 0; i < is->succession.n && !m.text; i++)
+        if (is->waits[i])
+            m.text = pke_arena_printf(arena, "the switch from %s to %s waits: %s",
+                                      is->succession.rows[i].from, is->succession.rows[i].to, is->waits[i]);
+    role_tell_state(is->role, &m);
+    pke_arena_free(arena);
+}
+
 static void issuer_commit(struct role *r, const struct conf *conf, void *candidate)
 {
     struct issuer *is = r->state;
-    struct msg_state m = {.state = "ready"};
     bool first = !is->setup;
     char *detail = pke_asprintf("{\"generation\":\"%s\"}", conf->generation_hex);
 
@@ -182,8 +210,7 @@ static void issuer_commit(struct role *r, const struct conf *conf, void *candida
     batch_audit(is, first ? "start" : "configuration", "main", NULL, detail);
     free(detail);
     crl_configured(is);
-    send_catalogue(is);
-    role_tell_state(r, &m);
+    rollover_commit(is);
 }
 
 static void issuer_abort(struct role *r, void *candidate)
@@ -201,6 +228,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     orphans_close(arg);
     waiting_tick(arg);
     crl_tick(arg);
+    rollover_tick(arg);
     issuer_check_stopped(arg); /* what expired may have been the last */
 }
 

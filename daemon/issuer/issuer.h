@@ -21,6 +21,7 @@
 #include "daemon/issuer/admit.h"
 #include "daemon/issuer/explain.h"
 #include "daemon/issuer/identity_map.h"
+#include "daemon/issuer/succession.h"
 #include "jose/jwks.h"
 #include "ledger/ledger.h"
 #include "policy/decide.h"
@@ -31,9 +32,11 @@
 struct issuer_ca {
     const struct conf_issuer *conf;
     struct ca_issuer *ca;
-    struct ca_floor *floor; /* as the key has it; for simulations and samples only */
+    struct ca_floor *floor; /* as the key has it; for simulations only */
     uint8_t sha1[20];       /* of the certificate: the ledger's issuer id */
     char sha1_hex[41];
+    int64_t root_not_after; /* seconds */
+    struct pke_buf cross;   /* PEM of its cross-certificates, empty: none */
 };
 
 struct issuer_template {
@@ -43,6 +46,8 @@ struct issuer_template {
     unsigned key_types, digests;       /* sets, as in struct ca_csr_rules */
     struct attest_roots *attest_roots; /* NULL while attestation is off */
     struct jose_keys *maa_keys;        /* of an attestation provider; NULL: its tokens are not verified */
+    struct issuer_template *switched;  /* the same with another issuer, since a switch; requests that were
+                                          decided before keep this one */
 };
 
 struct setup {
@@ -62,7 +67,19 @@ enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key,
                         struct pke_fail *fail);
 struct setup *setup_ref(struct setup *s);
 void setup_unref(struct setup *s); /* accepts NULL */
+/** As it is signed now; NULL when there is none of this name. */
 const struct issuer_template *setup_template(const struct setup *s, const char *name);
+/** The same for each @p i below s->n_templates. */
+const struct issuer_template *setup_template_at(const struct setup *s, size_t i);
+/** NULL when there is none. */
+const struct issuer_ca *setup_ca(const struct setup *s, const char *name);
+const struct issuer_ca *setup_ca_of(const struct setup *s, struct pke_bytes sha1);
+/** Could @p ca sign for this template at @p now (seconds)? PKE_CONFIG and what is against it: its floor, or a
+ * sample (sample.h). Blocks. */
+enum pke_err setup_try(const struct setup *s, const struct issuer_template *t, const struct issuer_ca *ca,
+                       int64_t now, struct pke_fail *fail);
+/** Let each template be signed by whom the switches lead to: all of them or, with PKE_CONFIG, none. */
+enum pke_err setup_follow(struct setup *s, const struct succession *by, struct pke_fail *fail);
 /** What template and issuer say of each certificate. Borrows from both. */
 struct ca_profile_spec setup_profile_spec(const struct policy_template *t, const struct conf_issuer *issuer);
 
@@ -237,6 +254,14 @@ struct issuer {
     uint32_t waiting_after;  /* where the last look ended; 0: begin with the oldest */
     bool waiting_some;       /* there may be waiting requests */
     uint64_t waiting_expire; /* ms: when to look for expired ones */
+    /* rollover.c */
+    struct succession succession; /* in its arena */
+    struct pke_arena *succession_arena;
+    bool succession_stale; /* the ledger could not be read after a change */
+    bool switching;        /* a switch is on its way into the ledger */
+    char **waits;     /* of each row: why it waits although it is due, as it was logged; NULL: it does not */
+    bool unpublished; /* clients-ca.pem could not be written */
+    uint64_t warn_at; /* ms: when to look for certificates that expire soon */
     /* orphan.c */
     struct orphan *orphans;
     uint64_t orphans_at;   /* when to try again, monotonic ms */
@@ -344,10 +369,40 @@ void verbs_revoke_device(struct issuer *is, uint64_t id, const struct msg_verb *
 
 /** Answer key-*, metrics; false when it is none of them. */
 bool verbs_key(struct issuer *is, uint64_t id, const struct msg_verb *v);
+/** What a client of the key meets: "ready" when one instance is. */
+const char *verbs_key_state(const struct key_pool *p);
 /** A key process answered @p id. */
 void verbs_key_done(struct issuer *is, uint64_t id, const struct msg_key_state *m);
 /** A process of this key ended: what waits for it has its answer. */
 void verbs_key_lost(struct issuer *is, const char *name, unsigned instance);
+
+/* ---- rollover.c, verbs_rollover.c: who signs for an issuer
+ * -------------------------------------------------------- */
+
+/** Read the rows, at the start. */
+enum pke_err rollover_load(struct issuer *is, struct pke_fail *fail);
+/** Part of taking a configuration: its templates follow the switches. PKE_CONFIG when it lacks what they or
+ * live certificates need. */
+enum pke_err rollover_prepare(struct issuer *is, struct setup *candidate, struct pke_fail *fail);
+/** The configuration is in force. */
+void rollover_commit(struct issuer *is);
+/** What is due; what waits; what expires soon. */
+void rollover_tick(struct issuer *is);
+/** Could @p to take over from @p from at @p at_ms? @p warnings: sentences are added to it; may be NULL. */
+enum pke_err rollover_fits(struct issuer *is, const char *from, const char *to, int64_t at_ms,
+                           json_t *warnings, struct pke_fail *fail);
+/** After the commit of such a change: log @p event, and what follows from the rows. */
+void rollover_changed(struct issuer *is, const char *event, const char *from, const char *by);
+/** Answer issuer-*; false when it is none of them. */
+bool verbs_rollover(struct issuer *is, uint64_t id, const struct msg_verb *v);
+/** publish_issuers.c: certificates of the issuers and clients-ca.pem, where they changed. PKE_STORE_DOWN. */
+enum pke_err publish_issuers(struct issuer *is, struct pke_fail *fail);
+/** issuer_view.c: an issuer as the control API and the metrics show it. */
+json_t *issuer_view(struct issuer *is, const struct issuer_ca *ca);
+/** The same with its certificates. */
+json_t *issuer_view_full(struct issuer *is, const struct issuer_ca *ca);
+/** In short, for status. */
+json_t *issuer_view_short(struct issuer *is, const struct issuer_ca *ca);
 
 /* ---- attest.c: does a TPM hold the key?
  * -------------------------------------------------------------------------------- */
@@ -467,6 +522,10 @@ void verbs_forget_control(struct issuer *is);
 /* ---- issuer.c
  * ----------------------------------------------------------------------------------------------------- */
 
+/** Tell main how things are. */
+void issuer_tell(struct issuer *is);
+/** Tell net whose certificates answers carry and who signs. */
+void issuer_send_catalogue(struct issuer *is);
 /** A request ended: when draining this may have been the last. */
 void issuer_check_stopped(struct issuer *is);
 

@@ -29,7 +29,8 @@ static struct request *find_twin(const struct request *req)
  */
 static bool may_replay(struct request *req, const struct ledger_hit *hit)
 {
-    if (!hit->certificate.n || hit->superseded_at || hit->revoked_at || hit->issued_at > req->now_ms)
+    if (!hit->certificate.n || !setup_ca_of(req->setup, hit->issuer_id) || hit->superseded_at ||
+        hit->revoked_at || hit->issued_at > req->now_ms)
         return false;
     if (req->op == OP_RENEW)
         return req->now_ms / 1000 < hit->not_after;
@@ -82,8 +83,9 @@ static bool replay(struct request *req)
                             .operation = req->msg.operation,
                             .enrollment_type = req->enrollment_type,
                             .upn = req->identity.upn,
-                            .with_ca = request_with_ca(req, req->old.issuer_id),
-                            .replayed = 1};
+                            .with_ca = request_with_ca(req, hit.issuer_id),
+                            .replayed = 1,
+                            .issuer = setup_ca_of(req->setup, hit.issuer_id)->conf->name};
     audit_replay(req, hit.request_id);
     log_event(LOG_INFO, "certificate replayed", "trace_id", req->msg.trace_id, "request_id", hit.request_id,
               "serial", hit.serial_hex, NULL);
@@ -217,6 +219,8 @@ void request_commit(struct issuer *is, const struct ipc_frame *f)
     pke_arena_free(arena);
     req->state = REQUEST_INTENT;
     req->now_ms = role_wall_ms(); /* it is decided now: what was issued meanwhile counts */
+    if (req->tmpl)                /* and who signs now */
+        req->tmpl = setup_template(req->setup, req->tmpl->policy->name);
     if (req->fail.err != PKE_OK) {
         request_refuse(req);
     } else if (!replay(req)) {

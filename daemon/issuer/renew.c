@@ -40,23 +40,30 @@ static enum pke_err read_cms(struct request *req)
     return err == PKE_OK ? check_signer_key(req) : err;
 }
 
-/* Who can write the ledger's file cannot sign: a row of his own making renews nothing. */
+static bool signed_by(struct request *req, const struct ca_issuer *ca, struct pke_fail *fail)
+{
+    struct ca_cert_facts facts;
+
+    return ca_cert_facts_read(req->old.der, req->arena, &facts, fail) == PKE_OK &&
+           ca_cert_facts_signed_by(&facts, ca_issuer_subject(ca), ca_issuer_spki(ca), fail) == PKE_OK;
+}
+
+/* Who can write the ledger's file cannot sign: a row of his own making renews nothing. An issuer whose
+ * certificate was made anew for the same name and key has another id in the ledger since. */
 static enum pke_err check_issuer(struct request *req)
 {
-    const struct issuer_ca *by = NULL;
-    struct ca_cert_facts facts;
+    const struct issuer_ca *by = setup_ca_of(req->setup, req->old.issuer_id);
     struct pke_fail fail;
 
-    for (size_t i = 0; i < req->setup->n_cas; i++)
-        if (pke_bytes_eq(req->old.issuer_id, PKE_BYTES(req->setup->cas[i].sha1, 20)))
+    if (by && !signed_by(req, by->ca, &fail))
+        return pke_fail_set(&req->fail, PKE_RENEW_INELIGIBLE, "renew-signature", "RFC 5280 6.1.3",
+                            "the recorded certificate is not signed by its issuer");
+    for (size_t i = 0; !by && i < req->setup->n_cas; i++)
+        if (signed_by(req, req->setup->cas[i].ca, &fail))
             by = &req->setup->cas[i];
     if (!by)
         return pke_fail_set(&req->fail, PKE_RENEW_INELIGIBLE, "renew-issuer", "issuers of the configuration",
                             "the certificate's issuer is not in use any more");
-    if (ca_cert_facts_read(req->old.der, req->arena, &facts, &fail) != PKE_OK ||
-        ca_cert_facts_signed_by(&facts, ca_issuer_subject(by->ca), ca_issuer_spki(by->ca), &fail) != PKE_OK)
-        return pke_fail_set(&req->fail, PKE_RENEW_INELIGIBLE, "renew-signature", "RFC 5280 6.1.3",
-                            "the recorded certificate is not signed by its issuer");
     return PKE_OK;
 }
 

@@ -68,9 +68,9 @@ void request_end_failed(struct request *req)
 }
 
 /* The device trusts the CA of its old certificate; another one comes with the renewal (MS-MDE2 2.2.9.1). */
-bool request_with_ca(const struct request *req, struct pke_bytes old_issuer)
+bool request_with_ca(const struct request *req, struct pke_bytes new_issuer)
 {
-    return req->op == OP_RENEW && !pke_bytes_eq(old_issuer, PKE_BYTES(req->tmpl->ca->sha1, 20));
+    return req->op == OP_RENEW && !pke_bytes_eq(req->old.issuer_id, new_issuer);
 }
 
 static void end_issued(struct request *req)
@@ -85,8 +85,9 @@ static void end_issued(struct request *req)
                            .operation = req->msg.operation,
                            .enrollment_type = req->enrollment_type,
                            .upn = req->identity.upn,
-                           .with_ca = request_with_ca(req, req->old.issuer_id),
-                           .number = req->ticket};
+                           .with_ca = request_with_ca(req, PKE_BYTES(req->tmpl->ca->sha1, 20)),
+                           .number = req->ticket,
+                           .issuer = req->tmpl->ca->conf->name};
 
     if (req->ticket)
         waiting_issued(req);

@@ -29,7 +29,8 @@ void request_end_failed(struct request *req);
 /** Queue T1; what follows happens by itself. */
 void request_intend(struct request *req);
 
-/** The device trusts the CA of its old certificate; another one comes with the renewal (MS-MDE2 2.2.9.1). */
-bool request_with_ca(const struct request *req, struct pke_bytes old_issuer);
+/** The device trusts the CA of its old certificate; another one comes with the renewal (MS-MDE2 2.2.9.1).
+ * @p new_issuer: SHA-1 of the certificate of who signed the answer. */
+bool request_with_ca(const struct request *req, struct pke_bytes new_issuer);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "ca/sample.h"
+#include "daemon/common/floor.h"
 #include "daemon/issuer/issuer.h"
 #include "daemon/issuer/tbs.h"
 
@@ -21,9 +22,11 @@
 enum variant { FROM_BOUNDS, FROM_ALLOW, WITHIN_BOUNDS, VARIANTS };
 
 struct trial {
+    const struct setup *setup;
     const struct issuer_template *tmpl;
     struct policy_template open; /* the template, for anybody: who may enroll is not the question */
-    struct pke_arena *arena;     /* of one sample */
+    struct ca_floor *floor;
+    struct pke_arena *arena; /* of one sample */
     int64_t now;
     enum variant variant;
     const char *type; /* of the enrollment */
@@ -134,7 +137,7 @@ static enum pke_err one(struct trial *t, struct pke_fail *fail)
                       .now = t->now};
     err = tbs_make(&tbs, t->arena, fail);
     if (err == PKE_OK)
-        err = ca_floor_check(t->tmpl->ca->floor, tbs.der, t->now, fail);
+        err = ca_floor_check(t->floor, tbs.der, t->now, fail);
     pke_buf_done(&spki);
     return err;
 }
@@ -160,20 +163,21 @@ static enum pke_err each_key(struct trial *t, struct pke_fail *fail)
     const struct policy_template *p = t->tmpl->policy;
     const struct {
         enum ca_key_type type;
+        bool offered;
         unsigned bits;
     } keys[] = {
-        {CA_KEY_RSA, (unsigned)p->rsa_min_bits},
-        {CA_KEY_RSA, (unsigned)p->rsa_max_bits},
-        {CA_KEY_P256, 256},
-        {CA_KEY_P384, 384},
-        {CA_KEY_P521, 521},
-        {CA_KEY_ED25519, 256},
+        {CA_KEY_RSA, true, (unsigned)p->rsa_min_bits},
+        {CA_KEY_RSA, p->rsa_max_bits != p->rsa_min_bits, (unsigned)p->rsa_max_bits},
+        {CA_KEY_P256, true, 256},
+        {CA_KEY_P384, true, 384},
+        {CA_KEY_P521, true, 521},
+        {CA_KEY_ED25519, true, 256},
     };
 
     for (size_t i = 0; i < PKE_LEN(keys); i++) {
         t->key = (struct policy_key){.type = ca_key_type_name(keys[i].type), .bits = keys[i].bits};
         t->key_type = keys[i].type;
-        if (t->tmpl->key_types & CA_KINDS(keys[i].type) && any_variant(t, fail) != PKE_OK)
+        if (keys[i].offered && t->tmpl->key_types & CA_KINDS(keys[i].type) && any_variant(t, fail) != PKE_OK)
             return fail->err;
     }
     return PKE_OK;
@@ -200,18 +204,25 @@ static int64_t within(const struct ca_issuer *ca, int64_t now)
                                                                            : ca_issuer_not_before(ca) + 1;
 }
 
+enum pke_err sample_try_one(const struct setup *s, const struct issuer_template *tmpl, int64_t now,
+                            struct pke_fail *fail)
+{
+    struct trial t = {.setup = s, .arena = pke_arena_new(), .tmpl = tmpl, .now = within(tmpl->ca->ca, now)};
+    enum pke_err err = floor_load(s->conf, tmpl->ca->conf, &t.floor, fail);
+
+    if (err == PKE_OK)
+        err = each_type(&t, fail);
+    ca_floor_free(t.floor);
+    pke_arena_free(t.arena);
+    return err;
+}
+
 enum pke_err sample_try(const struct setup *s, int64_t now, struct pke_fail *fail)
 {
-    struct trial t = {.arena = pke_arena_new()};
     enum pke_err err = PKE_OK;
 
-    for (size_t i = 0; err == PKE_OK && i < s->n_templates; i++) {
-        t.tmpl = &s->templates[i];
-        if (!t.tmpl->policy->enabled)
-            continue;
-        t.now = within(t.tmpl->ca->ca, now);
-        err = each_type(&t, fail);
-    }
-    pke_arena_free(t.arena);
+    for (size_t i = 0; err == PKE_OK && i < s->n_templates; i++)
+        if (s->templates[i].policy->enabled)
+            err = sample_try_one(s, &s->templates[i], now, fail);
     return err;
 }

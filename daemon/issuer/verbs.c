@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Control verbs that the issuer answers: issuer list|show; and the audit rows of all verbs. */
 #include <jansson.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/encode.h"
 #include "base/mem.h"
-#include "base/timefmt.h"
 #include "daemon/issuer/crl.h"
 #include "ipc/wipealloc.h"
 
@@ -39,44 +36,6 @@ static void refuse(struct chan *to, uint64_t id, enum pke_err err, const char *r
         chan_send_record(to, MSG_FAILED, id, msg_failed_fields, &m);
 }
 
-static json_t *time_json(int64_t seconds)
-{
-    char text[PKE_RFC3339_SIZE];
-
-    pke_time_rfc3339(seconds, text);
-    return json_string(text);
-}
-
-static json_t *issuer_json(const struct issuer_ca *ca)
-{
-    struct pke_bytes der = ca_issuer_der(ca->ca), key_id = ca_issuer_key_id(ca->ca);
-    struct pke_bytes serial = ca_issuer_serial(ca->ca);
-    uint8_t sha256[32];
-    char hex256[65], hexkey[129], hexserial[129];
-
-    EVP_Digest(der.p, der.n, sha256, NULL, EVP_sha256(), NULL);
-    pke_hex(PKE_BYTES(sha256, sizeof sha256), false, hex256);
-    pke_hex(PKE_BYTES(key_id.p, key_id.n < 64 ? key_id.n : 64), false, hexkey);
-    pke_hex(PKE_BYTES(serial.p, serial.n < 64 ? serial.n : 64), false, hexserial);
-    return json_pack("{s:s, s:s, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:b}", "name", ca->conf->name, "subject",
-                     ca_issuer_subject_text(ca->ca), "not_before", time_json(ca_issuer_not_before(ca->ca)),
-                     "not_after", time_json(ca_issuer_not_after(ca->ca)), "serial", hexserial, "key",
-                     ca->conf->key, "key_id", hexkey, "sha1", ca->sha1_hex, "sha256", hex256, "self_signed",
-                     ca_issuer_self_signed(ca->ca));
-}
-
-static json_t *issuer_full_json(const struct issuer_ca *ca)
-{
-    json_t *object = issuer_json(ca);
-    struct pke_buf b64;
-
-    pke_buf_init(&b64, 65536);
-    (void)pke_base64_encode(ca_issuer_der(ca->ca), 0, &b64);
-    json_object_set_new(object, "certificate", json_string(pke_buf_cstr(&b64)));
-    pke_buf_done(&b64);
-    return object;
-}
-
 static json_t *list_json(json_t *items)
 {
     return json_pack("{s:o, s:n}", "items", items, "next");
@@ -87,7 +46,7 @@ static void issuer_list(struct issuer *is, uint64_t id)
     json_t *items = json_array();
 
     for (size_t i = 0; i < is->setup->n_cas; i++)
-        json_array_append_new(items, issuer_json(&is->setup->cas[i]));
+        json_array_append_new(items, issuer_view(is, &is->setup->cas[i]));
     verbs_reply(is->control, id, list_json(items));
 }
 
@@ -95,7 +54,7 @@ static void issuer_show(struct issuer *is, uint64_t id, const char *name)
 {
     for (size_t i = 0; name && i < is->setup->n_cas; i++) {
         if (strcmp(is->setup->cas[i].conf->name, name) == 0) {
-            verbs_reply(is->control, id, issuer_full_json(&is->setup->cas[i]));
+            verbs_reply(is->control, id, issuer_view_full(is, &is->setup->cas[i]));
             return;
         }
     }
@@ -128,7 +87,7 @@ static void on_verb(struct issuer *is, const struct ipc_frame *f, struct pke_are
     else if (strcmp(v.verb, "token-revoke") == 0)
         token_revoke(is, f->id, &v);
     else if (!verbs_key(is, f->id, &v) && !verbs_ledger(is, f->id, &v) && !verbs_revoke(is, f->id, &v) &&
-             !simulate_verb(is, f->id, &v) && !verbs_crl(is, f->id, &v))
+             !simulate_verb(is, f->id, &v) && !verbs_crl(is, f->id, &v) && !verbs_rollover(is, f->id, &v))
         refuse(is->control, f->id, PKE_UNSUPPORTED, "verb", "issuer does not answer this verb");
 }
 

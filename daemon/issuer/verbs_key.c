@@ -144,8 +144,7 @@ static void key_list(struct issuer *is, uint64_t id)
     verbs_reply(is->control, id, json_pack("{s:o, s:n}", "items", items, "next"));
 }
 
-/* What a client of the pool meets: ready when one instance is. */
-static const char *pool_state(const struct key_pool *p)
+const char *verbs_key_state(const struct key_pool *p)
 {
     const char *state = "gone";
 
@@ -165,7 +164,7 @@ static json_t *pool_json(struct issuer *is, const struct conf_key *conf, struct 
 
     put(o, "name", json_string(conf->name));
     put(o, "issuer", text_json(issuer_of_key(is->setup, conf->name)));
-    put(o, "state", text_json(pool_state(p)));
+    put(o, "state", text_json(verbs_key_state(p)));
     put_number(o, "queued", p->queued);
     for (unsigned n = 0; n < conf->instances && n < KEY_MAX_INSTANCES; n++) {
         p->clients[n].index = n;
@@ -179,7 +178,7 @@ static json_t *pool_json(struct issuer *is, const struct conf_key *conf, struct 
 static void metrics(struct issuer *is, uint64_t id)
 {
     const struct conf *conf = is->setup->conf;
-    json_t *keys = json_array(), *bounds = json_array();
+    json_t *keys = json_array(), *bounds = json_array(), *issuers = json_array();
 
     for (size_t i = 0; i < conf->n_keys; i++) {
         struct key_pool *p = keys_pool(is, conf->keys[i].name);
@@ -188,8 +187,11 @@ static void metrics(struct issuer *is, uint64_t id)
     }
     for (size_t i = 0; i < MSG_KEY_BUCKETS - 1; i++)
         json_array_append_new(bounds, json_integer((json_int_t)msg_key_bounds[i]));
+    for (size_t i = 0; i < is->setup->n_cas; i++)
+        json_array_append_new(issuers, issuer_view(is, &is->setup->cas[i]));
     verbs_reply(is->control, id,
-                json_pack("{s:o, s:o, s:o}", "keys", keys, "bounds", bounds, "crls", crl_metrics(is)));
+                json_pack("{s:o, s:o, s:o, s:o}", "keys", keys, "bounds", bounds, "crls", crl_metrics(is),
+                          "issuers", issuers));
 }
 
 /* Ask the next process of the key from @p v->instance on; false when there is none. */
@@ -247,7 +249,7 @@ static json_t *answer(const struct pending_verb *v, const struct key_pool *p, co
     json_t *o = json_object();
 
     put(o, "name", json_string(v->key_name));
-    put(o, "state", text_json(v->order == MSG_KEY_TEST ? m->state : pool_state(p)));
+    put(o, "state", text_json(v->order == MSG_KEY_TEST ? m->state : verbs_key_state(p)));
     put(o, "algorithm", text_json(m->algorithm));
     put_number(o, "micros", m->last_micros);
     put_number(o, "signatures", m->signatures);

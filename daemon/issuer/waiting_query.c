@@ -68,6 +68,7 @@ static void answer(struct request *req, const struct ledger_ticket *t)
                                   .request_id = t->request_id,
                                   .expires_at = (uint64_t)t->expires_at,
                                   .reason = t->fail.reason};
+    const struct issuer_ca *by = setup_ca_of(req->setup, t->issuer_id);
     struct msg_issued issued = {.request_id = t->result_id,
                                 .serial = t->serial_hex,
                                 .certificate = t->certificate,
@@ -78,7 +79,8 @@ static void answer(struct request *req, const struct ledger_ticket *t)
                                 .enrollment_type = t->enrollment_type,
                                 .upn = t->upn,
                                 .replayed = 1,
-                                .number = t->number};
+                                .number = t->number,
+                                .issuer = by ? by->conf->name : ""}; /* no more: net has no chain for it */
 
     if (strcmp(t->state, "waiting") == 0)
         request_answer(req, MSG_PENDING, msg_pending_fields, &pending);

@@ -301,7 +301,7 @@ static void on_state(struct child *c, const struct ipc_frame *f)
     if (f->payload.n > STATE_MAX ||
         ipc_record_read(msg_state_fields, f->payload, arena, &m, sizeof m, &fail) != PKE_OK ||
         !is_word(m.state) || (m.text && !pke_utf8_valid(pke_bytes_str(m.text))) ||
-        (m.facts.n > 0 && c->role != ROLE_NET && c->role != ROLE_AUTH)) {
+        (m.facts.n > 0 && c->role != ROLE_NET && c->role != ROLE_AUTH && c->role != ROLE_ISSUER)) {
         log_event(LOG_ERR, "a role tells a state that is none", "role", role_name(c->role), "name", c->name,
                   NULL);
         pke_arena_free(arena);

@@ -90,23 +90,40 @@ static void add_token_issuer(json_t *issuers, const char *name, const char *text
     json_decref(one);
 }
 
-/* Facts of net are "listener NAME" and "url NAME", of auth "token-issuer NAME"; they become objects. */
-static void add_facts(const struct child *c, json_t *listeners, json_t *urls, json_t *issuers)
+static void add_object(json_t *to, const char *name, const char *text)
+{
+    json_t *one = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+
+    if (json_is_object(one))
+        json_object_set(to, name, one);
+    json_decref(one);
+}
+
+struct facts {
+    json_t *listeners, *urls, *tokens, *issuers;
+};
+
+/* Facts of net are "listener NAME" and "url NAME", of auth "token-issuer NAME", of issuer "issuer NAME"; they
+ * become objects. */
+static void add_facts(const struct child *c, const struct facts *to)
 {
     for (size_t i = 0; i < c->facts.n; i++) {
         const char *name = c->facts.v[i].name;
         if (strncmp(name, "listener ", 9) == 0)
-            json_object_set_new(listeners, name + 9, json_string(c->facts.v[i].value));
+            json_object_set_new(to->listeners, name + 9, json_string(c->facts.v[i].value));
         else if (strncmp(name, "url ", 4) == 0)
-            json_object_set_new(urls, name + 4, json_string(c->facts.v[i].value));
+            json_object_set_new(to->urls, name + 4, json_string(c->facts.v[i].value));
         else if (c->role == ROLE_AUTH && strncmp(name, "token-issuer ", 13) == 0)
-            add_token_issuer(issuers, name + 13, c->facts.v[i].value);
+            add_token_issuer(to->tokens, name + 13, c->facts.v[i].value);
+        else if (c->role == ROLE_ISSUER && strncmp(name, "issuer ", 7) == 0)
+            add_object(to->issuers, name + 7, c->facts.v[i].value);
     }
 }
 
 static json_t *status_object(struct supervisor *s)
 {
-    json_t *roles = json_array(), *listeners = json_object(), *urls = json_object(), *issuers = json_object();
+    struct facts f = {json_object(), json_object(), json_object(), json_object()};
+    json_t *roles = json_array();
     char started[PKE_RFC3339_SIZE];
 
     pke_time_rfc3339_ms(s->started_wall, started);
@@ -114,13 +131,13 @@ static json_t *status_object(struct supervisor *s)
         if (c->state == CHILD_GONE)
             continue;
         json_array_append_new(roles, role_object(c));
-        add_facts(c, listeners, urls, issuers);
+        add_facts(c, &f);
     }
-    return json_pack("{s:s, s:s, s:s, s:i, s:s, s:I, s:o, s:o, s:o, s:o}", "state", lifecycle_state(s),
-                     "version", PACKAGE_VERSION, "generation", s->conf->generation_hex, "pid", (int)getpid(),
-                     "started_at", started, "uptime_seconds",
-                     (json_int_t)((process_monotonic_ms() - s->started_mono) / 1000), "roles", roles,
-                     "listeners", listeners, "urls", urls, "token_issuers", issuers);
+    return json_pack(
+        "{s:s, s:s, s:s, s:i, s:s, s:I, s:o, s:o, s:o, s:o, s:o}", "state", lifecycle_state(s), "version",
+        PACKAGE_VERSION, "generation", s->conf->generation_hex, "pid", (int)getpid(), "started_at", started,
+        "uptime_seconds", (json_int_t)((process_monotonic_ms() - s->started_mono) / 1000), "roles", roles,
+        "listeners", f.listeners, "urls", f.urls, "token_issuers", f.tokens, "issuers", f.issuers);
 }
 
 void verbs_frame(struct child *c, const struct ipc_frame *f)

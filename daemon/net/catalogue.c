@@ -14,6 +14,7 @@ struct catalogue {
     struct pke_arena *arena;
     struct catalogue_issuer *issuers;
     size_t n;
+    struct pke_pairs templates;
 };
 
 void catalogue_sha1(struct pke_bytes der, char out[CATALOGUE_SHA1_HEX])
@@ -49,6 +50,7 @@ enum pke_err catalogue_read(struct pke_bytes payload, struct catalogue **ret, st
         return err;
     }
     c->n = m.issuers.n;
+    c->templates = m.templates;
     c->issuers = pke_arena_alloc(c->arena, (c->n + 1) * sizeof *c->issuers);
     for (size_t i = 0; i < c->n; i++) {
         struct catalogue_issuer *issuer = &c->issuers[i];
@@ -83,4 +85,9 @@ const struct catalogue_issuer *catalogue_find(const struct catalogue *c, const c
         if (strcmp(c->issuers[i].name, issuer) == 0)
             return &c->issuers[i];
     return NULL;
+}
+
+const struct catalogue_issuer *catalogue_of_template(const struct catalogue *c, const char *name)
+{
+    return c ? catalogue_find(c, pke_pairs_get(&c->templates, name)) : NULL;
 }

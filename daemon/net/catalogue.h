@@ -34,6 +34,9 @@ void catalogue_unref(struct catalogue *c);            /* accepts NULL */
 /** NULL when unknown; @p c may be NULL. Valid as long as the catalogue. */
 const struct catalogue_issuer *catalogue_find(const struct catalogue *c, const char *issuer);
 
+/** Who signs for this template now: not always whom it names (issuer rollover). NULL as above. */
+const struct catalogue_issuer *catalogue_of_template(const struct catalogue *c, const char *name);
+
 /** SHA-1 of a certificate in upper-case hex. */
 void catalogue_sha1(struct pke_bytes der, char out[CATALOGUE_SHA1_HEX]);
 

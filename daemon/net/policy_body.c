@@ -50,7 +50,7 @@ enum pke_err policy_body_render(const struct conf_endpoint *ep, const char *enro
     };
     if (ask_attestation(ep, &attestation))
         policy.attestation = &attestation;
-    issuer = t->advertise_ca && enroll_url ? catalogue_find(catalogue, t->issuer) : NULL;
+    issuer = t->advertise_ca && enroll_url ? catalogue_of_template(catalogue, t->name) : NULL;
     if (issuer) {
         ca = (struct xcep_ca){
             .url = enroll_url,

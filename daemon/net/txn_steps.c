@@ -378,11 +378,10 @@ static void note_unknown_items(struct txn *t)
 
 static enum step_result step_provision(struct txn *t)
 {
-    const struct policy_template *tpl = t->ep->conf->template_ref;
     struct provision_input in = {
         .conf = t->ep->conf->provisioning_ref,
         .secrets = snapshot_secrets(t->snap, t->ep->conf->provisioning_ref),
-        .issuer = catalogue_find(t->snap->catalogue, tpl ? tpl->issuer : NULL),
+        .issuer = catalogue_find(t->snap->catalogue, t->issued.issuer),
         .issued = &t->issued,
         .renewal = t->rst.operation == WSTEP_RENEW,
         .with_ca = t->issued.with_ca,

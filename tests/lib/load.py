@@ -17,7 +17,7 @@ class Request:
     """One RST: its bytes never change, whatever happens to them."""
 
     def __init__(self, worker, number, device, key, password):
-        self.device = device
+        self.device, self.key = device, key
         csr = mdm.new_csr(device, key, cn=f"{worker}-{number}")
         self.message_id = f"urn:uuid:00000000-0000-4000-8000-{worker:04x}{number:08x}"
         self.body = mdm.envelope(mdm.ACTION_RST, mdm.username_token(USER, password),

@@ -210,6 +210,7 @@ static void issue(struct harness *h, struct chan *c, uint64_t id)
         .ent_dmid = "5D9A1B2C-0000-4000-8000-000000000001",
         .operation = "issue",
         .enrollment_type = "Full",
+        .issuer = "lab",
     };
 
     (void)h;
@@ -291,6 +292,7 @@ static void send_catalogue(struct harness *h)
     pke_pairs_add(&m.issuers, h->arena, "lab", "hex");
     pke_blobs_add(&m.certificates, h->arena, pke_bytes_str("issuing ca"));
     pke_blobs_add(&m.roots, h->arena, pke_bytes_str("root"));
+    pke_pairs_add(&m.templates, h->arena, "device", "lab");
     chan_send_record(h->issuer, MSG_CATALOGUE, 0, msg_catalogue_fields, &m);
 }
 

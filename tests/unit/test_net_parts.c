@@ -138,6 +138,8 @@ static struct catalogue *make_catalogue(const char *issuer, const char *ca, cons
     pke_pairs_add(&m.issuers, arena, issuer, "hex");
     pke_blobs_add(&m.certificates, arena, pke_bytes_str(ca));
     pke_blobs_add(&m.roots, arena, pke_bytes_str(root));
+    for (size_t i = 0; conf && i < conf->n_templates; i++)
+        pke_pairs_add(&m.templates, arena, conf->templates[i].name, issuer);
     pke_buf_init(&b, 1 << 16);
     assert_int_equal(ipc_record_write(msg_catalogue_fields, &m, &b), PKE_OK);
     assert_int_equal(catalogue_read(pke_buf_bytes(&b), &c, &fail), PKE_OK);
