@@ -79,7 +79,7 @@ def not_loaded(path, value, words, name):
     r = LAB.ctl("reload")
     tap.ok(r.status != 0 and words in r.out + r.err, f"{name}: refused at load", r)
     check = LAB.run([lab_module.find_daemon(), "--config", LAB.config, "--check-config"])
-    tap.ok(check.status == 78 or "floor" in words, f"{name}: refused by --check-config", check)
+    tap.ok(check.status == 78, f"{name}: refused by --check-config", check)
     tap.equal((LAB.status()["generation"], LAB.signatures()), (generation, signatures), f"{name}: nothing changed, no use of the key")
     write_text(LAB.config, before)
 
@@ -114,12 +114,14 @@ def esc03_an_enrollment_agent():
     refused(csr([csrbuild.application_policies([AGENT])]), "csr-asks-application-policy", "ESC3 to be one by application policy")
     agent = mdm.Device(LAB.client())  # its certificate signs a request on behalf of another
     before = LAB.signatures()
-    for kind, name in ((mdm.VT_P7, "PKCS7"), (mdm.VT_P10, "PKCS10")):
+    for kind, name, reason in ((mdm.VT_P7, "PKCS7", "wstep-value-type"), (mdm.VT_P10, "PKCS10", "csr-structure")):
         cms = mdm.new_cms(csr(subject=(("CN", "administrator"),)), agent.der, agent.key)
         a = LAB.client().enroll(cms, mdm.device_id(), value_type=kind)
         tap.ok(a.status != 200 and a.certificate() is None, f"ESC3 a signed request on behalf of another, as {name}", a.describe())
+        recorded(a, reason, f"ESC3 as {name}")
     a = agent.renew(mdm.new_cms(csr(), agent.der, agent.key), items=mdm.default_items(mdm.device_id()), keep=True)
     tap.ok(a.certificate() is None, "ESC3 a renewal on behalf of another device", a.describe())
+    recorded(a, "renew-device", "ESC3 a renewal on behalf of another device")
     tap.equal(LAB.signatures(), before, "ESC3 the key was not used")
 
 
@@ -179,14 +181,25 @@ def esc07_who_may_manage_the_ca():
     os.chmod(LAB.socket, 0o666)
     serial = ledgerdb.rows(LAB.ledger, "SELECT serial FROM certificate LIMIT 1")[0][0]
     serial = serial.hex() if isinstance(serial, bytes) else serial
-    verbs = (("reload",), ("user", "add", "eve@lab.example", "--password-file", LAB.password_file), ("token", "mint", USER),
+    verbs = (("reload",), ("user", "list"), ("token", "mint", USER),
              ("cert", "revoke", serial), ("device", "release", "x"), ("request", "approve", "x"), ("key", "list"), ("status",))
     before = len(ledgerdb.rows(LAB.ledger, "SELECT 1 FROM audit WHERE event IN ('revoked', 'user-added', 'token-minted')"))
     for verb in verbs:
         r = as_nobody(*verb)
-        tap.ok(r.status != 0 and not r.out.strip(), f"ESC7 {' '.join(verb[:2])} without a role", r)
+        tap.ok(r.status != 0 and not r.out.strip() and "control-nobody" in r.err, f"ESC7 {' '.join(verb[:2])} without a role", r)
     tap.equal(len(ledgerdb.rows(LAB.ledger, "SELECT 1 FROM audit WHERE event IN ('revoked', 'user-added', 'token-minted')")), before,
               "ESC7 nothing was done")
+
+
+def spoken_to(data):
+    """What the listener answers to octets that are no TLS; b"" when it ends the connection."""
+    client = LAB.client()
+    with socket.create_connection((client.host, client.port), timeout=20) as s:
+        try:
+            s.sendall(data)
+            return s.recv(4096)
+        except ConnectionError:
+            return b""
 
 
 def no_ntlm(name):
@@ -202,10 +215,7 @@ def esc08_a_relayed_logon_over_http():
     no_ntlm("ESC8")
     for url in (LAB.policy_url, LAB.enroll_url):
         tap.ok(url.startswith("https://"), "ESC8 endpoints have TLS", url)
-    client = LAB.client()
-    with socket.create_connection((client.host, client.port), timeout=20) as s:
-        s.sendall(b"POST /EnrollmentServer/Enrollment.svc HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
-        answer = s.recv(4096)
+    answer = spoken_to(b"POST /EnrollmentServer/Enrollment.svc HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
     tap.ok(b"HTTP/1.1 2" not in answer and b"Envelope" not in answer, "ESC8 plain HTTP is not answered", answer)
     config = read_text(LAB.config)
     LAB.set_option(("listeners", "main", "tls-certificate"), None)
@@ -237,10 +247,8 @@ def esc11_a_relayed_logon_over_rpc():
     """There is no RPC; what is relayed is no credential, and nothing that was captured is good for another key."""
     before = LAB.signatures()
     no_ntlm("ESC11")
-    client = LAB.client()
-    with socket.create_connection((client.host, client.port), timeout=20) as s:
-        s.sendall(bytes.fromhex("05000b0310000000480000000100000000100010000000000100000000000100"))  # DCE/RPC bind
-        tap.ok(s.recv(4096)[:2] != b"\x05\x00", "ESC11 an RPC bind gets no answer of RPC")
+    bind = bytes.fromhex("05000b0310000000480000000100000000100010000000000100000000000100")  # DCE/RPC
+    tap.ok(spoken_to(bind)[:2] != b"\x05\x00", "ESC11 an RPC bind gets no answer of RPC")
     tap.equal(LAB.signatures(), before, "ESC11 the key was not used")
 
 
