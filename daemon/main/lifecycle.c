@@ -25,7 +25,11 @@ void lifecycle_state_changed(struct supervisor *s)
 
     pke_buf_init(&sentence, STATUS_MAX);
     status_sentence(s, &sentence);
-    notify_status(pke_buf_cstr(&sentence));
+    /* states come again and again, and a datagram to a manager that is slow to read blocks */
+    if (strncmp(pke_buf_cstr(&sentence), s->status_told, sizeof s->status_told - 1) != 0) {
+        snprintf(s->status_told, sizeof s->status_told, "%s", pke_buf_cstr(&sentence));
+        notify_status(s->status_told);
+    }
     pke_buf_done(&sentence);
     if (!s->ready_told && !s->stopping && status_all_settled(s)) {
         s->ready_told = true;

@@ -63,6 +63,7 @@ struct supervisor {
     size_t n_sockets;
     uint64_t started_mono;
     int64_t started_wall;
+    char status_told[1024]; /* STATUS= as the service manager has it */
     bool ready_told, draining, stopping;
     /* reload in progress */
     bool reloading;

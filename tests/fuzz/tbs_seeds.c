@@ -30,7 +30,7 @@ static void must(bool good)
         abort();
 }
 
-static struct ca_issuer *load(void)
+struct ca_issuer *tbs_seeds_ca(void)
 {
     const char *top = getenv("top_srcdir");
     char path[4096], pem[8192];
@@ -90,7 +90,7 @@ void tbs_seeds_write(const char *folder)
                                          .template_major = 100,
                                          .template_minor = 3},
                                  named = {.ekus = &ekus, .key_usage = 0x80, .template_name = "WindowsMDM"};
-    struct ca_issuer *ca = load();
+    struct ca_issuer *ca = tbs_seeds_ca();
     char path[4096];
     const struct {
         const struct ca_profile_spec *spec;

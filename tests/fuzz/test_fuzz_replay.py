@@ -77,6 +77,7 @@ SEEDS = {  # patterns below tests/, or the function that writes them into a fold
     "csr": ["data/csr/*.csr", "data/probe/*.csr"],
     "tpmkey": ["data/tpmkey/*.tss2", "data/tpmkey/*.der"],
     "tbs": to_be_signed,
+    "crl": made,
     "cms": ["data/cms/*.p7", "data/mdm/pki/*.p7.der"],
     "cert": ["data/cert/*.der", "data/mdm/pki/d*.der", "data/cms/*.der"],
     "conf": ["data/conf/*.yaml", "../dist/examples/*.yaml"],

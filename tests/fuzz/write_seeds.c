@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/common/assertion.h"
+#include "tests/fuzz/crl_seeds.h"
 #include "tests/fuzz/ipc_sample.h"
 #include "tests/fuzz/jws_sample.h"
 #include "tests/fuzz/tbs_seeds.h"
@@ -152,7 +153,7 @@ int main(int argc, char **argv)
     } writers[] = {{"http", write_http},           {"ipc", write_ipc},
                    {"control", write_control},     {"userfile", write_userfile},
                    {"assertion", write_assertion}, {"jws", write_jws},
-                   {"tbs", tbs_seeds_write}};
+                   {"tbs", tbs_seeds_write},       {"crl", crl_seeds_write}};
 
     for (size_t i = 0; argc == 3 && i < sizeof writers / sizeof *writers; i++)
         if (strcmp(argv[1], writers[i].target) == 0) {

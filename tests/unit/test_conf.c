@@ -202,7 +202,7 @@ static void test_one_mistake(void **state)
          "c.yaml:21:3: templates.device: key-usage takes digital-signature, non-repudiation, "
          "key-encipherment, data-encipherment and key-agreement (template options)\n"},
         {"    issuer: device-ca", "    key-usage: [key-agreement]\n    issuer: device-ca",
-         "c.yaml:21:3: templates.device: key-usage has nothing that each of key-types can do (template "
+         "c.yaml:21:3: templates.device: key-usage has nothing that an RSA key can do (template "
          "options)\n"},
         {"    issuer: device-ca", "    application-policies: [server-auth]\n    issuer: device-ca",
          "c.yaml:21:3: templates.device: application-policies names one that is not in ekus (template "
