@@ -165,29 +165,28 @@ static enum pke_err apply_san(const struct maker *m, const char *text)
     return err;
 }
 
-/* The identity map's spelling of a name; NULL: it has not this name. */
-static const char *mapped_name(const struct policy_identity *id, const struct pke_pair *name)
+/* Is it in this list, however that spells it? */
+static bool has_name(const struct pke_pairs *list, const struct pke_pair *name)
 {
-    for (size_t i = 0; id->mapped && i < id->mapped->n; i++)
-        if (strcmp(id->mapped->v[i].name, name->name) == 0 &&
-            policy_name_same(name->name, id->mapped->v[i].value, name->value))
-            return id->mapped->v[i].value;
-    return NULL;
+    for (size_t i = 0; list && i < list->n; i++)
+        if (strcmp(list->v[i].name, name->name) == 0 &&
+            policy_name_same(name->name, list->v[i].value, name->value))
+            return true;
+    return false;
 }
 
-/* Of the names that the identity map has, those which the request chose, of kinds that it may choose. */
+/* Of the names that the identity map has, those which the request chose, of kinds that it may choose: in the
+ * map's order and spelling, so that nothing but the choice is the request's. */
 static enum pke_err apply_from_csr(const struct maker *m)
 {
-    const struct pke_pairs *asked = m->req->asked;
+    const struct pke_pairs *mapped = m->req->identity->mapped;
     enum pke_err err = PKE_OK;
 
-    for (size_t i = 0; err == PKE_OK && asked && i < asked->n; i++) {
-        const char *value = pke_strings_has(&m->t->from_csr, asked->v[i].name)
-                                ? mapped_name(m->req->identity, &asked->v[i])
-                                : NULL;
+    for (size_t i = 0; err == PKE_OK && mapped && i < mapped->n; i++) {
+        const struct pke_pair *name = &mapped->v[i];
 
-        if (value)
-            err = take(m, &m->d->san, "san", asked->v[i].name, value, "template: from-csr",
+        if (pke_strings_has(&m->t->from_csr, name->name) && has_name(m->req->asked, name))
+            err = take(m, &m->d->san, "san", name->name, name->value, "template: from-csr",
                        "csr, confirmed by the identity map");
     }
     return err;
@@ -256,7 +255,7 @@ static bool still_made(const struct maker *m, const struct pke_pair *name)
                 return true;
         }
     }
-    return pke_strings_has(&m->t->from_csr, name->name) && mapped_name(m->req->identity, name);
+    return pke_strings_has(&m->t->from_csr, name->name) && has_name(m->req->identity->mapped, name);
 }
 
 enum pke_err policy_names_unchanged(const struct policy_template *t, const struct policy_request *req,
