@@ -223,3 +223,17 @@ enum pke_err ca_cert_facts_read(struct pke_bytes der, struct pke_arena *arena, s
     ca_digest(CA_SHA256, der, ret->sha256);
     return read_tbs(&r, &view);
 }
+
+bool ca_cert_subject_is_single(struct pke_bytes der)
+{
+    struct pke_cursor whole = pke_cursor_of(der), c, name, rdns, rdn;
+    struct ca_der tbs;
+    struct ca_tbs view;
+
+    if (!ca_der_enter(&whole, CA_DER_SEQUENCE, &c) || !ca_der_take_tag(&c, CA_DER_SEQUENCE, &tbs) ||
+        ca_tbs_decode(tbs.full, &view, NULL) != PKE_OK)
+        return false;
+    name = pke_cursor_of(view.subject);
+    return ca_der_enter(&name, CA_DER_SEQUENCE, &rdns) && ca_der_enter(&rdns, CA_DER_SET, &rdn) &&
+           pke_cursor_left(&rdns) == 0;
+}

@@ -69,4 +69,7 @@ enum pke_err ca_cert_facts_client(const struct ca_cert_facts *f, struct pke_fail
 enum pke_err ca_cert_facts_signed_by(const struct ca_cert_facts *f, struct pke_bytes issuer_subject,
                                      struct pke_bytes issuer_spki, struct pke_fail *fail);
 
+/** Is the subject of this certificate one attribute and no more? False also when it cannot be read. */
+bool ca_cert_subject_is_single(struct pke_bytes der);
+
 #endif

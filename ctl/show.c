@@ -17,10 +17,11 @@ struct column {
 
 static const struct column columns[] = {
     {VERB_ISSUER_LIST, "NAME", "name"},
-    {VERB_ISSUER_LIST, "SUBJECT", "subject"},
-    {VERB_ISSUER_LIST, "KEY", "key"},
+    {VERB_ISSUER_LIST, "STATE", "state"},
+    {VERB_ISSUER_LIST, "SUCCESSOR", "successor"},
     {VERB_ISSUER_LIST, "NOT AFTER", "not_after"},
-    {VERB_ISSUER_LIST, "SERIAL", "serial"},
+    {VERB_ISSUER_LIST, "FULL VALIDITY UNTIL", "full_validity_until"},
+    {VERB_ISSUER_LIST, "WAITS", "waits"},
     {VERB_TEMPLATE_LIST, "NAME", "name"},
     {VERB_TEMPLATE_LIST, "COMMON NAME", "common_name"},
     {VERB_TEMPLATE_LIST, "ISSUER", "issuer"},
@@ -171,7 +172,7 @@ void show_list(const struct verb *v, const json_t *items, bool color, FILE *out)
 static bool holds_names(const char *key)
 {
     return !strcmp(key, "listeners") || !strcmp(key, "urls") || !strcmp(key, "token_issuers") ||
-           !strcmp(key, "attributes");
+           !strcmp(key, "issuers") || !strcmp(key, "attributes");
 }
 
 /* "not_after" -> "Not after" */

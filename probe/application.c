@@ -93,7 +93,8 @@ static void check_search(struct probe *p, struct xml *x, xmlNode *app)
     snprintf(want, sizeof want, "CN=%s", have);
     char *value = subject ? pke_arena_str(p->arena, PKE_BYTES(subject + 8, strcspn(subject + 8, "&"))) : NULL;
     char *place = store ? pke_arena_str(p->arena, PKE_BYTES(store + 7, strcspn(store + 7, "&"))) : NULL;
-    bool good = value && percent_decode(value) && strcmp(value, want) == 0 &&
+    bool good = value && percent_decode(value) && strcmp(value, want) == 0 && p->leaf &&
+                X509_NAME_entry_count(X509_get_subject_name(p->leaf)) == 1 &&
                 (!place || (percent_decode(place) &&
                             strcmp(place, p->opt.type == PROBE_FULL ? "My\\User" : "My\\System") == 0));
     verdict_check(p->verdict, good, "search-criteria", RULE, "%s%s", criteria,

@@ -112,8 +112,9 @@ static void check_names(struct probe *p)
     verdict_check(p->verdict, X509_get_version(p->leaf) == X509_VERSION_3 && good, "version-serial",
                   "RFC 5280 4.1.2", "version %ld, serial of %d bits", X509_get_version(p->leaf) + 1, bits);
     verdict_check(p->verdict,
-                  X509_NAME_entry_count(subject) == 1 &&
-                      X509_NAME_get_index_by_NID(subject, NID_commonName, -1) == 0,
+                  X509_NAME_get_index_by_NID(subject, NID_commonName, -1) >= 0 &&
+                      X509_NAME_get_index_by_NID(subject, NID_commonName,
+                                                 X509_NAME_get_index_by_NID(subject, NID_commonName, -1)) < 0,
                   "subject", "Windows MDM client", "%s", name_text(p, subject));
     verdict_fact(p->verdict, "certificate-subject", name_text(p, subject));
     verdict_fact(p->verdict, "certificate-issuer", name_text(p, X509_get_issuer_name(p->leaf)));

@@ -114,6 +114,7 @@ const struct ipc_field msg_issued_fields[] = {
     {11, IPC_U64, offsetof(struct msg_issued, with_ca), false},
     {12, IPC_U64, offsetof(struct msg_issued, number), false},
     {13, IPC_STR, offsetof(struct msg_issued, issuer), true},
+    {14, IPC_U64, offsetof(struct msg_issued, more_names), false},
     {0, IPC_U64, 0, false},
 };
 

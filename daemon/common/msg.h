@@ -191,6 +191,7 @@ struct msg_issued {
     uint64_t replayed;           /* 1: an earlier answer of the same request */
     uint64_t number;             /* RequestID of one that had waited; 0: none */
     const char *issuer;          /* who signed it: a name of the catalogue */
+    uint64_t more_names;         /* 1: the subject is more than its common name */
 };
 
 struct msg_refusal {

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "ca/facts.h"
 #include "daemon/common/log.h"
 #include "daemon/issuer/request.h"
 
@@ -79,6 +80,7 @@ static bool replay(struct request *req)
                             .certificate = hit.certificate,
                             .principal = hit.principal,
                             .subject_cn = hit.subject,
+                            .more_names = !ca_cert_subject_is_single(hit.certificate),
                             .ent_dmid = hit.ent_dmid,
                             .operation = req->msg.operation,
                             .enrollment_type = req->enrollment_type,

@@ -81,6 +81,7 @@ static void end_issued(struct request *req)
                            .certificate = req->certificate,
                            .principal = req->who.principal,
                            .subject_cn = req->decision.subject_cn,
+                           .more_names = req->decision.subject.n > 1,
                            .ent_dmid = req->ent_dmid,
                            .operation = req->msg.operation,
                            .enrollment_type = req->enrollment_type,

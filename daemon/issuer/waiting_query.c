@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "ca/facts.h"
 #include "daemon/common/log.h"
 #include "daemon/issuer/request.h"
 #include "policy/renew.h"
@@ -74,6 +75,7 @@ static void answer(struct request *req, const struct ledger_ticket *t)
                                 .certificate = t->certificate,
                                 .principal = t->principal,
                                 .subject_cn = t->subject,
+                                .more_names = !ca_cert_subject_is_single(t->certificate),
                                 .ent_dmid = t->ent_dmid,
                                 .operation = t->operation,
                                 .enrollment_type = t->enrollment_type,

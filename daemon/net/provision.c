@@ -104,7 +104,9 @@ static void make_texts(const struct provision_input *in, struct texts *t)
     t->upn = pattern_expand(in->conf->upn, values, UPN_MAX);
     t->device_name = pattern_expand(in->conf->device_name, values, DEVICE_NAME_MAX);
     t->server_list = server_list(&in->conf->management_servers);
-    if (in->conf->search_criteria)
+    /* a criterion that finds nothing is a session without a certificate; how Windows writes several names is
+     * not known (MS-MDE2 2.2.9.1: it is optional) */
+    if (in->conf->search_criteria && !in->issued->more_names)
         t->subject = pke_asprintf("CN=%s", in->issued->subject_cn);
 }
 
