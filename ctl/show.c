@@ -18,10 +18,10 @@ struct column {
 static const struct column columns[] = {
     {VERB_ISSUER_LIST, "NAME", "name"},
     {VERB_ISSUER_LIST, "STATE", "state"},
-    {VERB_ISSUER_LIST, "SUCCESSOR", "successor"},
+    {VERB_ISSUER_LIST, "ROLLOVER TO", "rollover.to"},
     {VERB_ISSUER_LIST, "NOT AFTER", "not_after"},
     {VERB_ISSUER_LIST, "FULL VALIDITY UNTIL", "full_validity_until"},
-    {VERB_ISSUER_LIST, "WAITS", "waits"},
+    {VERB_ISSUER_LIST, "WAITS", "rollover.waits"},
     {VERB_TEMPLATE_LIST, "NAME", "name"},
     {VERB_TEMPLATE_LIST, "COMMON NAME", "common_name"},
     {VERB_TEMPLATE_LIST, "ISSUER", "issuer"},

@@ -332,7 +332,7 @@ class Nginx:
         text = read_text(os.path.join(TOP, "dist", "examples", "nginx.conf"))
         for old, new in (("listen 80;", f"listen 127.0.0.1:{self.plain};"), ("listen 443 ssl;", f"listen 127.0.0.1:{self.tls} ssl;"),
                          ("/var/lib/pkienrolld/publish", lab.publish), ("/etc/ssl/manage.pem", os.path.join(lab.etc, "tls.pem")),
-                         ("/etc/ssl/manage.key", os.path.join(lab.etc, "tls.key")), ("/etc/pkienrolld/ca.pem", lab.ca)):
+                         ("/etc/ssl/manage.key", os.path.join(lab.etc, "tls.key"))):
             if old not in text:
                 raise RuntimeError(f"the example has no {old}")
             text = text.replace(old, new)
