@@ -63,6 +63,16 @@ enum pke_err ledger_find_spki(struct ledger *l, const char *tenant, struct pke_b
     return PKE_OK;
 }
 
+enum pke_err ledger_key_compromised(struct ledger *l, struct pke_bytes spki_sha256, bool *ret,
+                                    struct pke_fail *fail)
+{
+    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_KEY_COMPROMISED);
+
+    query_blob(&q, spki_sha256);
+    *ret = query_row(&q);
+    return *ret ? PKE_OK : query_result(&q, fail);
+}
+
 enum pke_err ledger_find_certificate(struct ledger *l, const uint8_t sha256[32], struct pke_arena *arena,
                                      struct ledger_certificate *ret, struct pke_fail *fail)
 {

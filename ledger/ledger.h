@@ -176,6 +176,13 @@ enum pke_err ledger_find_spki(struct ledger *l, const char *tenant, struct pke_b
                               struct pke_arena *arena, const char **device_id, const char **principal,
                               const char **user_id, bool *revoked, struct pke_fail *fail);
 
+/**
+ * Was this key ever in a certificate that is revoked for keyCompromise (RFC 5280 5.3.1), of whatever tenant,
+ * identity, issuer and time? Asked apart from ledger_find_spki(), which tells one certificate of several.
+ */
+enum pke_err ledger_key_compromised(struct ledger *l, struct pke_bytes spki_sha256, bool *ret,
+                                    struct pke_fail *fail);
+
 /** An issued certificate and what was recorded with it. Absent: NULL or empty. Strings and bytes in an arena.
  */
 struct ledger_certificate {

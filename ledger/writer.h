@@ -358,6 +358,8 @@
       " ON r.id = c.request WHERE c.spki_sha256 = ?1"                                                        \
       " AND (c.revoked_at <> 0 OR (c.tenant = ?2 AND c.not_after >= ?3))"                                    \
       " AND r.state IN ('intent','issued') ORDER BY c.revoked_at <> 0 DESC, c.request DESC LIMIT 1")         \
+    X(KEY_COMPROMISED, "SELECT 1 FROM certificate c JOIN revocation v ON v.request = c.request"              \
+                       " WHERE c.spki_sha256 = ? AND v.reason = 1 AND v.released_at = 0 LIMIT 1")            \
     WRITER_CERTIFICATES(X)                                                                                   \
     WRITER_REVOCATIONS(X)                                                                                    \
     WRITER_DEVICES(X)                                                                                        \

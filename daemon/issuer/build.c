@@ -77,6 +77,20 @@ static enum pke_err build_tbs(struct request *req)
     return err;
 }
 
+/*
+ * The key's own look at the bytes, with the bounds that the configuration gives it: what it would refuse is
+ * refused before an intent and a serial are spent on it. The key looks again.
+ */
+static enum pke_err check_floor(struct request *req)
+{
+    const struct issuer_ca *ca = req->tmpl->ca;
+
+    if (ca_floor_check(ca->floor, req->tbs, req->now_ms / 1000, &req->fail) != PKE_OK)
+        return req->fail.err;
+    explain(req, PKE_TRAIL_PASSED, "floor", "bounds of the issuer", NULL, "%s", ca->conf->name);
+    return PKE_OK;
+}
+
 enum pke_err check_build(struct request *req)
 {
     enum pke_err err =
@@ -94,5 +108,5 @@ enum pke_err check_build(struct request *req)
         err = admission_check(req);
     if (err == PKE_OK)
         err = build_tbs(req);
-    return err;
+    return err == PKE_OK ? check_floor(req) : err;
 }

@@ -37,6 +37,24 @@ static bool is_owner(const struct request *req, const char *principal, const cha
     return policy_same_identity(principal, user_id, &req->identity);
 }
 
+/* BR 6.1.1.3 (4): what others may know is nobody's key, whoever had it. */
+static enum pke_err check_key_compromise(struct request *req)
+{
+    bool compromised = false;
+    struct pke_fail fail;
+    enum pke_err err = ledger_key_compromised(req->issuer->ledger,
+                                              PKE_BYTES(req->csr.spki_sha256, sizeof req->csr.spki_sha256),
+                                              &compromised, &fail);
+
+    if (err != PKE_OK) {
+        req->fail = fail;
+        return err;
+    }
+    return !compromised ? PKE_OK
+                        : pke_fail_set(&req->fail, PKE_KEY_WEAK, "key-compromised", "BR 6.1.1.3",
+                                       "a certificate of this public key was revoked for key compromise");
+}
+
 /* mdm.md 7.2: a key that is bound to another device or user is refused. */
 static enum pke_err check_key_owner(struct request *req)
 {
@@ -130,6 +148,8 @@ enum pke_err check_ownership(struct request *req)
 {
     enum pke_err err = check_in_flight(req);
 
+    if (err == PKE_OK)
+        err = check_key_compromise(req);
     if (err == PKE_OK)
         err = check_key_owner(req);
     if (err == PKE_OK)

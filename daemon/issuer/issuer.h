@@ -32,7 +32,7 @@
 struct issuer_ca {
     const struct conf_issuer *conf;
     struct ca_issuer *ca;
-    struct ca_floor *floor; /* as the key has it; for simulations only */
+    struct ca_floor *floor; /* as the key has it */
     uint8_t sha1[20];       /* of the certificate: the ledger's issuer id */
     char sha1_hex[41];
     int64_t root_not_after; /* seconds */

@@ -143,17 +143,6 @@ static enum pke_err read_arguments(struct request *req, const struct pke_pairs *
     return err == PKE_OK && renews ? read_renewal(req, renews, fail) : err;
 }
 
-/* The key's own look at the bytes, with the bounds that the configuration gives it. */
-static enum pke_err check_floor(struct request *req)
-{
-    const struct issuer_ca *ca = req->tmpl->ca;
-
-    if (ca_floor_check(ca->floor, req->tbs, req->now_ms / 1000, &req->fail) != PKE_OK)
-        return req->fail.err;
-    explain(req, PKE_TRAIL_PASSED, "floor", "bounds of the issuer", NULL, "%s", ca->conf->name);
-    return PKE_OK;
-}
-
 /* Not a decision about the request: what would become of it now. */
 static enum pke_err check_key(struct request *req)
 {
@@ -188,7 +177,7 @@ bool simulate_verb(struct issuer *is, uint64_t id, const struct msg_verb *v)
     }
     if (check_identity(req) == PKE_OK && check_request(req) == PKE_OK) {
         known_ent_dmid = req->ent_dmid != NULL;
-        if (check_build(req) == PKE_OK && check_floor(req) == PKE_OK)
+        if (check_build(req) == PKE_OK)
             check_key(req);
     }
     if (req->fail.err != PKE_OK)

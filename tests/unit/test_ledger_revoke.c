@@ -634,6 +634,56 @@ static void test_audit_finds_a_changed_revocation(void **state)
                  "is not in the ledger");
 }
 
+static bool compromised(struct fixture *f, const struct sample *s)
+{
+    bool is = false;
+
+    if (ledger_key_compromised(f->l, s->in.spki_sha256, &is, &f->fail) != PKE_OK)
+        fail_msg("%s", f->fail.text);
+    return is;
+}
+
+/* One key in two certificates: the newer revocation, for another reason, does not hide the older. */
+static void test_key_compromise_is_told_of_any_certificate(void **state)
+{
+    struct fixture *f = *state;
+    struct sample a, b, other;
+
+    sample(&a, 1);
+    do_issue(f, &a);
+    sample(&b, 2);
+    b.in.spki_sha256 = a.in.spki_sha256;
+    b.in.request.tenant = "other";
+    do_issue(f, &b);
+    sample(&other, 3);
+    do_issue(f, &other);
+    assert_false(compromised(f, &a));
+    do_revoke(f, &b, LEDGER_REASON_SUPERSEDED, T0 + 1000);
+    assert_false(compromised(f, &a));
+    do_revoke(f, &a, LEDGER_REASON_KEY_COMPROMISE, T0 + 2000);
+    assert_true(compromised(f, &a));
+    assert_true(compromised(f, &b));
+    assert_false(compromised(f, &other));
+}
+
+/* A hold is no compromise, also after its release; what the hold became is. */
+static void test_key_compromise_after_a_hold(void **state)
+{
+    struct fixture *f = *state;
+    struct sample s;
+    bool changed;
+
+    sample(&s, 1);
+    do_issue(f, &s);
+    do_revoke(f, &s, LEDGER_REASON_HOLD, T0 + 1000);
+    assert_false(compromised(f, &s));
+    assert_int_equal(try_release(f, &s, T0 + 2000, &changed), PKE_OK);
+    assert_false(compromised(f, &s));
+    do_revoke(f, &s, LEDGER_REASON_HOLD, T0 + 3000);
+    do_revoke(f, &s, LEDGER_REASON_KEY_COMPROMISE, T0 + 4000);
+    assert_true(compromised(f, &s));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -654,6 +704,8 @@ int main(void)
         T(test_what_has_no_certificate_is_told_apart),
         T(test_selections),
         T(test_listing_by_state),
+        T(test_key_compromise_is_told_of_any_certificate),
+        T(test_key_compromise_after_a_hold),
         T(test_audit_finds_a_changed_revocation),
     };
 
