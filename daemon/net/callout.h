@@ -11,6 +11,8 @@
  *     X-Pkienroll-Signature: v1=HEX      (with a secret only)
  * HEX = HMAC-SHA256(secret, "pkienroll-" purpose "-v1\n" ID "\n" SECONDS "\n" body). doc/authoriser.md
  *
+ * Each attempt has a connection of its own, so that no answer can be taken for that of another question.
+ *
  * Never: a redirect that is followed, a proxy or credentials of the environment, another protocol than http
  * and https, http over a network, TLS below 1.2 or without verification, a body in a log.
  */
@@ -26,7 +28,7 @@
 #define CALLOUT_HEADER_MAX (16u << 10) /* all header fields of an answer */
 
 struct callouts;       /* the event loop and what is counted; one per process */
-struct callout_target; /* one destination with its connections, its queue and its secrets; counted */
+struct callout_target; /* one destination with its queue and its secrets; counted */
 struct callout;        /* one call under way */
 
 /** Where to, from the configuration. Borrowed for callout_target_new() only. */
