@@ -152,6 +152,7 @@ struct conf_token_issuer {
     struct pke_strings
         principals; /* custom, patterns as in allow; empty: any without a tenant for a domain */
     char *upn_claim;
+    bool require_key_binding;   /* custom: cnf names the key of the CSR */
     bool one_time;              /* custom: jti is good for one certificate */
     struct pke_strings tenants; /* entra, GUIDs in any letter case; never empty */
     char *required_scope;       /* entra; "": any */

@@ -120,8 +120,6 @@ static void check_forwarded(struct conf_impl *ci, size_t i)
                      "anybody could send it: the listener needs peer-uids (unix), client-cert require (TLS) "
                      "or proxy-protocol with proxy-from");
     }
-    if (conf_given(ci, CONF_LISTENERS, i, "client-cert-format") && !l->client_cert_header)
-        conf_bad(ci, CONF_LISTENERS, i, "client-cert-format", "has no effect without client-cert-header");
 }
 
 static void check_proxy(struct conf_impl *ci, size_t i)

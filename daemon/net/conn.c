@@ -26,12 +26,12 @@
 #define LINGER_MAX   (1u << 20)  /* thrown away behind a refused request */
 #define HEAD_ROOM    1024
 
-void conn_free(struct conn *c)
+void net_conn_free(struct conn *c)
 {
     struct net *net = c->net;
 
     txn_forget(c->txn);
-    preface_free(c->preface);
+    net_preface_free(c->preface);
     if (c->bev)
         bufferevent_free(c->bev);
     event_free(c->timer);
@@ -45,7 +45,7 @@ void conn_free(struct conn *c)
     net_work_ended(net);
 }
 
-void conn_enter(struct conn *c, enum conn_state state, int64_t ms)
+void net_conn_enter(struct conn *c, enum conn_state state, int64_t ms)
 {
     struct timeval tv = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
 
@@ -87,7 +87,7 @@ static void reply(struct conn *c, unsigned status, const char *type, struct pke_
     if (http_reader_request(c->reader)->method == HTTP_HEAD && http_reader_status(c->reader) == 0)
         out.n -= body.n; /* the head says what GET would carry (RFC 9110 9.3.2) */
     bufferevent_disable(c->bev, EV_READ);
-    conn_enter(c, CONN_WRITE, WRITE_MS);
+    net_conn_enter(c, CONN_WRITE, WRITE_MS);
     bufferevent_write(c->bev, out.p, out.n);
     pke_buf_wipe(&out);
 }
@@ -160,7 +160,7 @@ static void start_txn(struct conn *c, struct net_endpoint *ep, const struct forw
 
     take_forwarded(&req, f, source);
     bufferevent_disable(c->bev, EV_READ);
-    conn_enter(c, CONN_HANDLER, 0); /* the transaction keeps the deadline */
+    net_conn_enter(c, CONN_HANDLER, 0); /* the transaction keeps the deadline */
     t = txn_start(c->net, &req, on_txn_done, c);
     OPENSSL_free(der);
     if (t)
@@ -186,7 +186,7 @@ static void on_head(struct conn *c)
 {
     struct net_endpoint *ep;
 
-    conn_enter(c, CONN_BODY, BODY_MS);
+    net_conn_enter(c, CONN_BODY, BODY_MS);
     if (!http_reader_request(c->reader)->expect_continue)
         return;
     /* refused before the body comes; whether it comes at all is not known, so this is the last request */
@@ -267,7 +267,7 @@ static void process_input(struct conn *c)
            (result == HTTP_HEAD_DONE || evbuffer_get_length(bufferevent_get_input(c->bev)) > 0)) {
         result = feed_piece(c);
         if (c->state == CONN_IDLE && http_reader_started(c->reader))
-            conn_enter(c, CONN_HEAD, HEAD_MS);
+            net_conn_enter(c, CONN_HEAD, HEAD_MS);
         if (result == HTTP_HEAD_DONE)
             on_head(c);
         else if (result == HTTP_DONE)
@@ -285,7 +285,7 @@ static void discard_input(struct conn *c)
     c->discarded += n;
     evbuffer_drain(in, n);
     if (c->discarded > LINGER_MAX)
-        conn_free(c);
+        net_conn_free(c);
 }
 
 static void on_read(struct bufferevent *bev, void *arg)
@@ -308,7 +308,7 @@ static void start_linger(struct conn *c)
         SSL_shutdown(ssl);
     ERR_clear_error();
     shutdown(bufferevent_getfd(c->bev), SHUT_WR);
-    conn_enter(c, CONN_LINGER, LINGER_MS);
+    net_conn_enter(c, CONN_LINGER, LINGER_MS);
     bufferevent_enable(c->bev, EV_READ);
     discard_input(c);
 }
@@ -316,7 +316,7 @@ static void start_linger(struct conn *c)
 static void next_request(struct conn *c)
 {
     http_reader_wipe(c->reader);
-    conn_enter(c, CONN_IDLE, c->listener->conf->idle_timeout);
+    net_conn_enter(c, CONN_IDLE, c->listener->conf->idle_timeout);
     bufferevent_enable(c->bev, EV_READ);
     process_input(c); /* bytes that came behind the request that was just answered */
 }
@@ -332,7 +332,7 @@ static void on_written(struct bufferevent *bev, void *arg)
     else if (c->discard || evbuffer_get_length(bufferevent_get_input(bev)) > 0)
         start_linger(c);
     else
-        conn_free(c);
+        net_conn_free(c);
 }
 
 static void on_event(struct bufferevent *bev, short what, void *arg)
@@ -342,7 +342,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
     (void)bev;
     if (what & BEV_EVENT_CONNECTED) {
         if (c->state == CONN_HANDSHAKE)
-            conn_enter(c, CONN_IDLE, closing(c) ? GRACE_MS : c->listener->conf->idle_timeout);
+            net_conn_enter(c, CONN_IDLE, closing(c) ? GRACE_MS : c->listener->conf->idle_timeout);
         return;
     }
     ERR_clear_error();
@@ -350,32 +350,32 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
         c->close_after = true; /* it has half-closed and still reads */
         return;
     }
-    conn_free(c);
+    net_conn_free(c);
 }
 
-void conn_on_timer(evutil_socket_t fd, short what, void *arg)
+void net_conn_on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *c = arg;
 
     (void)fd;
     (void)what;
     if (c->state != CONN_HEAD && c->state != CONN_BODY) {
-        conn_free(c);
+        net_conn_free(c);
         return;
     }
     c->close_after = c->discard = true;
     reply_text(c, 408, "the request did not arrive in time", NULL);
 }
 
-void conn_serve(struct conn *c, struct bufferevent *bev)
+void net_conn_serve(struct conn *c, struct bufferevent *bev)
 {
     c->bev = bev;
     bufferevent_setcb(bev, on_read, on_written, on_event, c);
     bufferevent_setwatermark(bev, EV_READ, 0, INPUT_MAX);
     if (c->listener->tls)
-        conn_enter(c, CONN_HANDSHAKE, HANDSHAKE_MS);
+        net_conn_enter(c, CONN_HANDSHAKE, HANDSHAKE_MS);
     else
-        conn_enter(c, CONN_IDLE, c->listener->conf->idle_timeout);
+        net_conn_enter(c, CONN_IDLE, c->listener->conf->idle_timeout);
     bufferevent_enable(bev, EV_READ | EV_WRITE);
 }
 
@@ -388,9 +388,9 @@ void net_conns_close_idle(struct net *net)
         if (c->state > CONN_IDLE || !closing(c))
             continue;
         if (c->answered)
-            conn_free(c);
+            net_conn_free(c);
         else
-            conn_enter(c, c->state,
-                       GRACE_MS); /* it was accepted a moment ago: its first request is on its way */
+            net_conn_enter(c, c->state,
+                           GRACE_MS); /* it was accepted a moment ago: its first request is on its way */
     }
 }

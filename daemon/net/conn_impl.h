@@ -41,18 +41,18 @@ struct conn {
 };
 
 /** One deadline per state, not per read: a byte now and then does not extend it. @p ms 0: none. */
-void conn_enter(struct conn *c, enum conn_state state, int64_t ms);
+void net_conn_enter(struct conn *c, enum conn_state state, int64_t ms);
 
 /** Its stream is there, TLS or not: serve requests on it. */
-void conn_serve(struct conn *c, struct bufferevent *bev);
+void net_conn_serve(struct conn *c, struct bufferevent *bev);
 
 /** The timer's callback; @p arg is the connection. */
-void conn_on_timer(evutil_socket_t fd, short what, void *arg);
+void net_conn_on_timer(evutil_socket_t fd, short what, void *arg);
 
 /** End it and release everything, the socket included. */
-void conn_free(struct conn *c);
+void net_conn_free(struct conn *c);
 
 /** Drop what is left of the header of a proxy, the socket as well unless it was handed on. */
-void preface_free(struct preface *p); /* accepts NULL */
+void net_preface_free(struct preface *p); /* accepts NULL */
 
 #endif

@@ -23,7 +23,7 @@ struct preface {
     uint8_t bytes[PROXYPROTO_MAX];
 };
 
-void preface_free(struct preface *p)
+void net_preface_free(struct preface *p)
 {
     if (!p)
         return;
@@ -105,8 +105,8 @@ static void preface_done(struct conn *c, const struct proxyproto *said)
     if (said->has_source)
         netaddr_text(&said->source, c->source);
     c->preface->fd = -1;
-    preface_free(PKE_TAKE(c->preface));
-    conn_serve(c, make_stream(c->listener, fd));
+    net_preface_free(PKE_TAKE(c->preface));
+    net_conn_serve(c, make_stream(c->listener, fd));
 }
 
 /* No byte behind the header is taken: it belongs to TLS or HTTP. */
@@ -127,7 +127,7 @@ static void on_preface(evutil_socket_t fd, short what, void *arg)
             return;
         case PROXYPROTO_BAD:
             log_event(LOG_WARNING, why, "listener", c->listener->conf->name, NULL);
-            conn_free(c);
+            net_conn_free(c);
             return;
         case PROXYPROTO_MORE:
             break;
@@ -136,7 +136,7 @@ static void on_preface(evutil_socket_t fd, short what, void *arg)
         if (got <= 0) {
             if (got < 0 && (errno == EAGAIN || errno == EINTR))
                 return;
-            conn_free(c); /* a health check without a word */
+            net_conn_free(c); /* a health check without a word */
             return;
         }
         p->n += (size_t)got;
@@ -152,7 +152,7 @@ static void start_preface(struct conn *c, int fd)
     if (!p->readable)
         pke_oom();
     c->preface = p;
-    conn_enter(c, CONN_PREFACE, PREFACE_MS);
+    net_conn_enter(c, CONN_PREFACE, PREFACE_MS);
     event_add(p->readable, NULL);
 }
 
@@ -165,7 +165,7 @@ void net_conn_new(struct listener *l, int fd, const struct sockaddr *peer)
     c->net = l->net;
     c->listener = l;
     c->reader = http_reader_new(&limits);
-    c->timer = event_new(l->net->base, -1, 0, conn_on_timer, c);
+    c->timer = event_new(l->net->base, -1, 0, net_conn_on_timer, c);
     if (!c->timer)
         pke_oom();
     listener_conn_began(l);
@@ -177,10 +177,10 @@ void net_conn_new(struct listener *l, int fd, const struct sockaddr *peer)
     l->net->n_conns++;
     if (!note_peer(c, fd, peer)) {
         close(fd);
-        conn_free(c);
+        net_conn_free(c);
     } else if (l->conf->proxy_protocol) {
         start_preface(c, fd);
     } else {
-        conn_serve(c, make_stream(l, fd));
+        net_conn_serve(c, make_stream(l, fd));
     }
 }
