@@ -72,6 +72,7 @@ struct crl_ca {
     unsigned failures;        /* in a row */
     struct pke_fail fail;     /* the last one */
     uint64_t alarm_at;        /* monotonic ms: when to tell again that it is late */
+    const char *told;         /* how bad main knows it to be; NULL: not at all */
     uint64_t serving;         /* crl_verb: the last that the one in the making answers */
 };
 

@@ -34,6 +34,21 @@ static enum pke_err read_changes(struct crl_ca *c, struct pke_fail *fail)
     return err;
 }
 
+/* A hold that ended: it is to be told, also when we were stopped between the one and the other. Its change is
+ * none of the sequence that is read on from the last. */
+static void add_carried(struct crl_ca *c, const struct ledger_revocation *row)
+{
+    int64_t change = c->list.change, at = row->released_at / 1000;
+
+    crl_list_add(&c->list, row);
+    c->list.change = change;
+    if (!row->released_at)
+        return;
+    c->asked = c->asked || at >= c->full.this_update + CRL_BACKDATE;
+    if (at >= c->delta.this_update + CRL_BACKDATE)
+        c->delta.this_update = 0;
+}
+
 static enum pke_err read_carried(struct crl_ca *c, struct pke_fail *fail)
 {
     struct ledger_revocation *rows = pke_calloc(ROWS_PER_TURN, sizeof *rows);
@@ -44,7 +59,7 @@ static enum pke_err read_carried(struct crl_ca *c, struct pke_fail *fail)
     while (err == PKE_OK && n == ROWS_PER_TURN) {
         err = ledger_crl_carried(c->is->ledger, crl_id(c), after, rows, ROWS_PER_TURN, &n, fail);
         for (size_t i = 0; err == PKE_OK && i < n; i++)
-            crl_list_add(&c->list, &rows[i]);
+            add_carried(c, &rows[i]);
         after = n ? PKE_BYTES(rows[n - 1].serial, rows[n - 1].serial_n) : after;
     }
     free(rows);
