@@ -116,9 +116,10 @@ static void tell_end(const struct crl_ca *c)
 {
     static const char *const steps[] = {
         [CRL_IDLE] = "idle",     [CRL_FILES] = "files",   [CRL_CARRIED] = "carried", [CRL_READ] = "read",
-        [CRL_CARRY] = "carry",   [CRL_SETTLE] = "settle", [CRL_DECIDE] = "decide",   [CRL_NUMBER] = "number",
-        [CRL_BUILD] = "build",   [CRL_LINT] = "lint",     [CRL_SIGN] = "sign",       [CRL_CHECK] = "check",
-        [CRL_RECORD] = "record", [CRL_WRITE] = "write",   [CRL_WRITE_PEM] = "pem",   [CRL_WRITE_ALL] = "all"};
+        [CRL_CARRY] = "carry",   [CRL_SETTLE] = "settle", [CRL_DECIDE] = "decide",   [CRL_ENCODE] = "encode",
+        [CRL_NUMBER] = "number", [CRL_BUILD] = "build",   [CRL_LINT] = "lint",       [CRL_SIGN] = "sign",
+        [CRL_CHECK] = "check",   [CRL_RECORD] = "record", [CRL_WRITE] = "write",     [CRL_WRITE_PEM] = "pem",
+        [CRL_WRITE_ALL] = "all"};
     char number[24], entries[24], ms[24], turn[24], next[PKE_RFC3339_SIZE];
 
     snprintf(number, sizeof number, "%" PRId64, c->make.number);

@@ -15,7 +15,8 @@
 #include "daemon/common/log.h"
 #include "daemon/issuer/crl_impl.h"
 
-#define ROWS_PER_TURN 2000
+#define ROWS_PER_TURN    2000
+#define ENTRIES_PER_TURN 10000
 
 static enum pke_err read_changes(struct crl_ca *c, struct pke_fail *fail)
 {
@@ -239,19 +240,22 @@ static void plan(struct crl_ca *c, enum kind kind, int64_t now, const struct led
     }
 }
 
-static enum pke_err encode(struct crl_ca *c, int64_t after, struct pke_fail *fail)
+static enum pke_err encode(struct crl_ca *c, struct pke_fail *fail)
 {
-    uint64_t entries = 0, bad = 0;
+    uint64_t entries = 0;
     char n[24];
 
-    pke_buf_init(&c->entries, CA_CRL_MAX);
-    if (crl_list_encode(&c->list, c->make.base != 0, after, &c->entries, &entries, &bad) != PKE_OK)
+    if (crl_list_encode(&c->list, c->make.base != 0, c->after, ENTRIES_PER_TURN, &c->encoded, &c->entries,
+                        &entries, &c->bad) != PKE_OK)
         return pke_fail_set(fail, PKE_LIMIT, "crl-size", "limit", "the CRL exceeds %u octets", CA_CRL_MAX);
-    c->make.entries = (int64_t)entries;
-    snprintf(n, sizeof n, "%" PRIu64, bad);
-    if (bad)
+    c->make.entries += (int64_t)entries;
+    if (c->encoded < c->list.n_sorted)
+        return PKE_OK;
+    snprintf(n, sizeof n, "%" PRIu64, c->bad);
+    if (c->bad)
         log_event(LOG_CRIT, "revocations of the ledger have no form in a CRL and are left out", "issuer",
                   c->name, "count", n, NULL);
+    c->step = CRL_NUMBER;
     return PKE_OK;
 }
 
@@ -276,7 +280,7 @@ static enum pke_err decide(struct crl_ca *c, struct pke_fail *fail)
 
     find_base(c, now, &base);
     kind = choose(c, now, &base);
-    c->step = kind == NOTHING ? CRL_IDLE : CRL_NUMBER;
+    c->step = kind == NOTHING ? CRL_IDLE : CRL_ENCODE;
     if (kind == NOTHING)
         return PKE_OK;
     if (seen < c->is->wall_seen)
@@ -287,7 +291,11 @@ static enum pke_err decide(struct crl_ca *c, struct pke_fail *fail)
     if (!keys_takes_job(c->is, c->ca->conf->key)) /* it would cost a number */
         return pke_fail_set(fail, PKE_KEY_DOWN, "key-down", "key state",
                             "the first process of the signing key is not ready");
-    return encode(c, base.change, fail);
+    pke_buf_init(&c->entries, CA_CRL_MAX);
+    c->after = base.change;
+    c->encoded = 0;
+    c->bad = 0;
+    return PKE_OK;
 }
 
 /* ---- number, bytes, signature ---- */
@@ -404,6 +412,8 @@ static enum pke_err step(struct crl_ca *c, struct pke_fail *fail)
         return settle(c);
     case CRL_DECIDE:
         return decide(c, fail);
+    case CRL_ENCODE:
+        return encode(c, fail);
     case CRL_LINT:
         return lint(c, fail);
     case CRL_NUMBER:
