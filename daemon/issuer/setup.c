@@ -91,6 +91,7 @@ static enum pke_err load_cross(struct issuer_ca *ca, struct pke_fail *fail)
 static enum pke_err load_ca(const struct conf_issuer *conf, struct issuer_ca *ret, struct pke_fail *fail)
 {
     struct pke_buf cert, root;
+    struct pke_fail why = {0};
     enum pke_err err;
 
     ret->conf = conf;
@@ -99,9 +100,9 @@ static enum pke_err load_ca(const struct conf_issuer *conf, struct issuer_ca *re
     err = file_read(conf->certificate, &cert, fail);
     if (err == PKE_OK && conf->root)
         err = file_read(conf->root, &root, fail);
-    if (err == PKE_OK)
-        err = ca_issuer_load(pke_buf_bytes(&cert), pke_buf_bytes(&root), scheme_of(conf->key_ref), &ret->ca,
-                             fail);
+    if (err == PKE_OK &&
+        ca_issuer_load(pke_buf_bytes(&cert), pke_buf_bytes(&root), scheme_of(conf->key_ref), &ret->ca, &why))
+        err = pke_fail_set(fail, why.err, why.reason, why.rule, "issuer %s: %s", conf->name, why.text);
     if (err == PKE_OK) {
         struct pke_bytes der = ca_issuer_der(ret->ca);
         EVP_Digest(der.p, der.n, ret->sha1, NULL, EVP_sha1(), NULL);
@@ -263,6 +264,16 @@ enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key,
     }
     *ret = s;
     return PKE_OK;
+}
+
+enum pke_err issuer_try(const struct conf *conf, struct pke_fail *fail)
+{
+    static const uint8_t none[ASSERTION_KEY_SIZE]; /* nobody is to be believed */
+    struct setup *s = NULL;
+    enum pke_err err = setup_load(conf, PKE_BYTES(none, sizeof none), &s, fail);
+
+    setup_unref(s);
+    return err;
 }
 
 struct setup *setup_ref(struct setup *s)
