@@ -238,8 +238,10 @@ void crl_tick(struct issuer *is)
             continue;
         if (c->step == CRL_IDLE && is_due(c, conf, now))
             crl_start(c);
-        else if (c->step >= CRL_WRITE && c->failures && now >= c->not_before)
+        else if (c->step >= CRL_WRITE && c->failures && now >= c->not_before) {
+            c->started = keys_micros(); /* what was waited is no work to rest from */
             crl_turn(c);
+        }
         alarm_late(c, conf, now);
         tell_late(c, conf);
     }
