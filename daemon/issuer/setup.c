@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "daemon/common/file.h"
 #include "daemon/common/floor.h"
+#include "daemon/issuer/clients.h"
 #include "daemon/issuer/issuer.h"
 #include "daemon/issuer/sample.h"
 
@@ -256,6 +257,7 @@ enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key,
         err = identity_map_load(conf->global.identity_map, &s->identities, fail);
     if (err == PKE_OK)
         err = sample_try(s, role_wall_ms() / 1000, fail);
+    s->clients = clients_load(s);
     if (err != PKE_OK) {
         setup_unref(s);
         return err;
@@ -309,6 +311,7 @@ void setup_unref(struct setup *s)
     free(s->templates);
     free(s->cas);
     identity_map_free(s->identities);
+    clients_free(s->clients);
     ca_blocked_free(s->own_keys);
     ca_blocked_free(s->blocked_keys);
     conf_unref(s->conf);
