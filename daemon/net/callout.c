@@ -246,7 +246,7 @@ static void end_answered(struct callout *call, unsigned status)
         .status = status,
         .body = pke_buf_bytes(&call->answer),
         .type = type,
-        .peer_checked = call->target->unix_path && call->target->n_uids > 0,
+        .peer_checked = call->target->unix_path && call->target->uids.n > 0,
     };
     struct pke_fail fail;
     curl_off_t after = 0;

@@ -6,12 +6,10 @@
 
 #include <curl/curl.h>
 #include <openssl/ssl.h>
-#include <sys/types.h>
 
 #include "base/secret.h"
+#include "daemon/common/uids.h"
 #include "daemon/net/callout.h"
-
-#define CALLOUT_UIDS 32
 
 /* What is counted of one name. Lives as long as the process. */
 struct callout_tally {
@@ -31,8 +29,7 @@ struct callout_target {
     struct callouts *owner;
     struct callout_tally *tally;
     char *url, *unix_path;
-    uid_t uids[CALLOUT_UIDS];
-    size_t n_uids;
+    struct uids uids; /* who may listen on unix_path; none: anybody */
     struct pke_secret *secret;
     SSL_CTX *tls; /* holds anchors, certificate and key; never used for a connection itself */
     uint64_t timeout;

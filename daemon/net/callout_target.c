@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where calls go: what is read once per configuration, and how a connection is held to it. */
 #include <openssl/err.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -130,58 +129,19 @@ bool callout_peer_known(const struct callout_target *t, int fd, struct pke_fail 
     struct ucred cred;
     socklen_t size = sizeof cred;
 
-    if (!t->unix_path || t->n_uids == 0)
+    if (!t->unix_path || t->uids.n == 0)
         return true;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) != 0 || size != sizeof cred ||
         cred.uid == (uid_t)-1)
         return false; /* not connected */
-    for (size_t i = 0; i < t->n_uids; i++)
-        if (t->uids[i] == cred.uid)
-            return true;
+    if (uids_has(&t->uids, cred.uid))
+        return true;
     pke_fail_set(fail, PKE_BUSY, "callout-peer", RULE,
                  "uid %u listens on the unix socket, who is not in peer-uids", (unsigned)cred.uid);
     return false;
 }
 
 /* ---- reading the configuration */
-
-static bool numeric_uid(const char *text, uid_t *ret)
-{
-    size_t n = strlen(text);
-    unsigned long long v = strtoull(text, NULL, 10);
-
-    if (!n || n > 10 || strspn(text, "0123456789") != n || v >= (uid_t)-1)
-        return false;
-    *ret = (uid_t)v;
-    return true;
-}
-
-static bool named_uid(const char *name, uid_t *ret)
-{
-    struct passwd p, *found = NULL;
-    char buf[16384];
-
-    if (getpwnam_r(name, &p, buf, sizeof buf, &found) != 0 || !found)
-        return false;
-    *ret = found->pw_uid;
-    return true;
-}
-
-static enum pke_err load_uids(struct callout_target *t, const struct pke_strings *names,
-                              struct pke_fail *fail)
-{
-    if (names->n && !t->unix_path)
-        return pke_fail_set(fail, PKE_CONFIG, "callout-peer-uids", RULE, "peer-uids are of a unix socket");
-    if (names->n > CALLOUT_UIDS)
-        return pke_fail_set(fail, PKE_CONFIG, "callout-peer-uids", RULE, "more than %d users", CALLOUT_UIDS);
-    for (size_t i = 0; i < names->n; i++) {
-        uid_t *to = &t->uids[t->n_uids++];
-
-        if (!numeric_uid(names->v[i], to) && !named_uid(names->v[i], to))
-            return pke_fail_set(fail, PKE_CONFIG, "callout-peer-uids", RULE, "no such user: %s", names->v[i]);
-    }
-    return PKE_OK;
-}
 
 static bool has_part(CURLU *u, CURLUPart part)
 {
@@ -233,8 +193,10 @@ static enum pke_err load(struct callout_target *t, const struct callout_target_c
         err = pke_fail_set(fail, PKE_CONFIG, "callout-unix", RULE, "the path of the unix socket is too long");
     if (err == PKE_OK)
         err = check_url(t, fail);
+    if (err == PKE_OK && c->peer_uids.n && !t->unix_path)
+        err = pke_fail_set(fail, PKE_CONFIG, "callout-peer-uids", RULE, "peer-uids are of a unix socket");
     if (err == PKE_OK)
-        err = load_uids(t, &c->peer_uids, fail);
+        err = uids_resolve(&c->peer_uids, "peer-uids", &t->uids, fail);
     if (err == PKE_OK)
         err = load_secret(t, c->secret_file, fail);
     return err == PKE_OK ? load_tls(t, c, fail) : err;
