@@ -55,6 +55,7 @@ enum policy_template_extension {
 struct policy_template {
     const char *name;
     char *issuer;      /* name in issuers */
+    char *authoriser;  /* name in authorisers; NULL: nobody is asked */
     char *common_name; /* XCEP commonName: no white space */
     char *policy_id;   /* XCEP policyID, stable; default: the template's name */
     uint64_t major_revision, minor_revision;

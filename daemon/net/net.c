@@ -106,6 +106,7 @@ static void on_start(struct role *r)
     net->role = r;
     net->base = r->base;
     net->links = links_new(r, on_unasked, net);
+    net->calls = callouts_new(r->base);
     net->parser = soap_parser_new();
     net->patience = event_new(r->base, -1, 0, on_patience, net);
     if (!net->patience)
@@ -138,6 +139,8 @@ static enum pke_err on_prepare(struct role *r, const struct conf *conf, struct p
     c->listeners = set;
     c->snap = snapshot_new(conf);
     err = snapshot_load_secrets(c->snap, fail);
+    if (err == PKE_OK)
+        err = snapshot_load_authorisers(c->snap, net->calls, fail);
     if (err != PKE_OK) {
         on_abort(r, c);
         return err;

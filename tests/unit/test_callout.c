@@ -2,13 +2,12 @@
 /* Calls to a real receiver (tests/lib/hookserver.py) over TLS and a unix socket, and each way in which it can
  * misbehave (attacks A15). */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -16,15 +15,9 @@
 #include "base/mem.h"
 #include "daemon/common/process.h"
 #include "daemon/net/callout.h"
+#include "tests/unit/hook_receiver.h"
 
 #define ID "11111111-2222-4333-8444-555555555555"
-
-struct receiver {
-    pid_t pid;
-    FILE *to, *from;
-    char *folder;
-    char url[256];
-};
 
 struct world {
     struct event_base *base;
@@ -40,51 +33,6 @@ struct outcome {
     bool has_signature, peer_checked;
     enum pke_err err;
 };
-
-static void receiver_start(struct receiver *r, const char *kind)
-{
-    const char *src = getenv("top_srcdir"), *python = getenv("PYTHON3");
-    int in[2], out[2];
-
-    r->folder = pke_strdup("/tmp/callout-XXXXXX");
-    assert_non_null(mkdtemp(r->folder));
-    assert_int_equal(pipe(in) | pipe(out), 0);
-    r->pid = fork();
-    if (r->pid == 0) {
-        PKE_CLEANUP(pke_free_p) char *script = pke_asprintf("%s/tests/lib/hookserver.py", src ? src : "..");
-
-        dup2(in[0], 0);
-        dup2(out[1], 1);
-        close(in[1]);
-        close(out[0]);
-        execlp(python ? python : "/usr/bin/python3", "python3", "-B", script, r->folder, kind, (char *)NULL);
-        _exit(127);
-    }
-    close(in[0]);
-    close(out[1]);
-    r->to = fdopen(in[1], "w");
-    r->from = fdopen(out[0], "r");
-    assert_non_null(fgets(r->url, sizeof r->url, r->from));
-    r->url[strcspn(r->url, "\n")] = '\0';
-}
-
-static void receiver_stop(struct receiver *r)
-{
-    PKE_CLEANUP(pke_free_p) char *rm = pke_asprintf("rm -rf '%s'", r->folder);
-
-    fclose(r->to);
-    waitpid(r->pid, NULL, 0);
-    fclose(r->from);
-    assert_int_equal(system(rm), 0);
-    free(r->folder);
-}
-
-static void receiver_counts(struct receiver *r, unsigned *requests, unsigned *bad, unsigned *connections)
-{
-    fputs("count\n", r->to);
-    fflush(r->to);
-    assert_int_equal(fscanf(r->from, "%u %u %u", requests, bad, connections), 3);
-}
 
 static int world_new(void **state, const char *kind)
 {
