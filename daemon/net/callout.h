@@ -120,4 +120,7 @@ struct callout_counts {
 typedef void callout_counts_fn(const struct callout_counts *counts, void *arg);
 void callouts_each(const struct callouts *c, callout_counts_fn *fn, void *arg);
 
+/** All of it as the fact "callouts", a JSON object: section -> name -> counts. No fact without a target. */
+void callouts_facts(const struct callouts *c, struct pke_arena *arena, struct pke_pairs *out);
+
 #endif
