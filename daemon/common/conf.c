@@ -259,3 +259,8 @@ const struct conf_token_issuer *conf_find_token_issuer(const struct conf *conf, 
 {
     return conf_find(conf, CONF_TOKEN_ISSUERS, name);
 }
+
+const struct conf_authoriser *conf_find_authoriser(const struct conf *conf, const char *name)
+{
+    return conf_find(conf, CONF_AUTHORISERS, name);
+}

@@ -159,6 +159,25 @@ struct conf_token_issuer {
     struct pke_strings app_ids; /* entra, GUIDs; empty: any */
 };
 
+enum conf_authoriser_kind { CONF_AUTHORISER_STATIC, CONF_AUTHORISER_WEBHOOK, CONF_AUTHORISER_HEADER };
+
+/** authorisers.NAME: who decides beside the template. Default deny: no answer is no certificate. */
+struct conf_authoriser {
+    const char *name;
+    int kind;                     /* enum conf_authoriser_kind */
+    char *rules_file;             /* static: JSON, doc/authoriser.md */
+    char *url;                    /* webhook: https, or http with unix_path */
+    char *unix_path;              /* webhook: unix socket of the frontend */
+    struct pke_strings peer_uids; /* webhook over unix: users whose socket it may be; then no answer secret */
+    char *question_secret_file;   /* HMAC key of what is sent; net has it */
+    char *answer_secret_file;     /* HMAC key of what comes back; issuer and auth have it, never net */
+    char *tls_ca, *tls_certificate, *tls_key; /* PEM files */
+    int64_t timeout;                          /* ms for everything, the retry included */
+    uint64_t max_in_flight;
+    bool authenticate;  /* also vouches for opaque tokens (credential kind "authoriser") */
+    bool send_password; /* username and password may be sent to it */
+};
+
 /** endpoints.NAME: path -> what is served there. */
 struct conf_endpoint {
     const char *name;
@@ -214,6 +233,8 @@ struct conf {
     size_t n_provisionings;
     struct conf_token_issuer *token_issuers;
     size_t n_token_issuers;
+    struct conf_authoriser *authorisers;
+    size_t n_authorisers;
     uint8_t generation[CONF_GENERATION];
     char generation_hex[2 * CONF_GENERATION + 1];
     const char *file;        /* name for messages */
@@ -287,6 +308,7 @@ const struct conf_listener *conf_find_listener(const struct conf *conf, const ch
 const struct conf_endpoint *conf_find_endpoint(const struct conf *conf, const char *name);
 const struct conf_provisioning *conf_find_provisioning(const struct conf *conf, const char *name);
 const struct conf_token_issuer *conf_find_token_issuer(const struct conf *conf, const char *name);
+const struct conf_authoriser *conf_find_authoriser(const struct conf *conf, const char *name);
 
 /** What of @p fresh needs a restart of the daemon (PKE_RELOAD_RESTART): PKE_CONFIG and every such option. */
 enum pke_err conf_check_reload(const struct conf *old, const struct conf *fresh, struct conf_errors *errors);

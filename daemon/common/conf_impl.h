@@ -55,6 +55,7 @@ enum conf_section_id {
     CONF_LISTENERS,
     CONF_PROVISIONING,
     CONF_TOKEN_ISSUERS,
+    CONF_AUTHORISERS,
     CONF_ENDPOINTS,
     CONF__SECTIONS
 };
@@ -78,7 +79,7 @@ struct conf_impl {
 
 extern const struct pke_option conf_global_options[], conf_key_options[], conf_issuer_options[],
     conf_listener_options[], conf_endpoint_options[], conf_provisioning_options[],
-    conf_token_issuer_options[];
+    conf_token_issuer_options[], conf_authoriser_options[];
 
 /** Start and end a run: the end appends the sorted lines to @p errors. */
 void conf_report_init(struct conf_report *r, const char *file, struct pke_arena *arena);

@@ -139,6 +139,8 @@ const struct conf_section conf_sections[] = {
     {"listeners", true, conf_listener_options, "where clients and the frontend connect"},
     {"provisioning", true, conf_provisioning_options, "values of the provisioning document"},
     {"token-issuers", true, conf_token_issuer_options, "whose tokens clients may bring, and by which rules"},
+    {"authorisers", true, conf_authoriser_options,
+     "who decides beside the template whether a request is answered"},
     {"endpoints", true, conf_endpoint_options, "paths and what is served there"},
     {NULL, false, NULL, NULL},
 };
@@ -155,5 +157,6 @@ const struct conf_layout conf_layouts[CONF__SECTIONS] = {
     [CONF_LISTENERS] = LAYOUT(listeners, n_listeners, struct conf_listener),
     [CONF_PROVISIONING] = LAYOUT(provisionings, n_provisionings, struct conf_provisioning),
     [CONF_TOKEN_ISSUERS] = LAYOUT(token_issuers, n_token_issuers, struct conf_token_issuer),
+    [CONF_AUTHORISERS] = LAYOUT(authorisers, n_authorisers, struct conf_authoriser),
     [CONF_ENDPOINTS] = LAYOUT(endpoints, n_endpoints, struct conf_endpoint),
 };

@@ -91,12 +91,16 @@ const struct ipc_field msg_token_fields[] = {
 const struct ipc_field msg_prepared_fields[] = {
     {1, IPC_U64, offsetof(struct msg_prepared, prep_id), true},
     {2, IPC_BYTES, offsetof(struct msg_prepared, request_hash), true},
+    {3, IPC_STR, offsetof(struct msg_prepared, authoriser), false},
+    {4, IPC_BYTES, offsetof(struct msg_prepared, question), false},
     {0, IPC_U64, 0, false},
 };
 
 const struct ipc_field msg_commit_fields[] = {
     {1, IPC_U64, offsetof(struct msg_commit, prep_id), true},
-    {2, IPC_BYTES, offsetof(struct msg_commit, decision), false},
+    {2, IPC_BYTES, offsetof(struct msg_commit, answer), false},
+    {3, IPC_STR, offsetof(struct msg_commit, signature), false},
+    {4, IPC_FAIL, offsetof(struct msg_commit, fail), false},
     {0, IPC_U64, 0, false},
 };
 

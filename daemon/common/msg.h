@@ -167,14 +167,20 @@ struct msg_token {
     uint64_t deadline;
 };
 
+/** A valid request that the authoriser of its template is to be asked about. */
 struct msg_prepared {
     uint64_t prep_id;
-    struct pke_bytes request_hash;
+    struct pke_bytes request_hash; /* SHA-256 of the CSR or CMS */
+    const char *authoriser;        /* name in authorisers; NULL: COMMIT without asking */
+    struct pke_bytes question; /* the JSON body to send, byte by byte: the answer is signed over its hash */
 };
 
+/** What the authoriser said. Of a webhook the issuer verifies it itself: net only carries it. */
 struct msg_commit {
     uint64_t prep_id;
-    struct pke_bytes decision; /* the authoriser's signed answer; empty when the template names none */
+    struct pke_bytes answer; /* the body as it was received; empty: it was not asked or did not answer */
+    const char *signature;   /* the header of that name; NULL: there was none */
+    struct pke_fail fail; /* err other than PKE_OK: why there is no answer (down, late, refused, malformed) */
 };
 
 struct msg_issued {

@@ -213,7 +213,7 @@ void request_commit(struct issuer *is, const struct ipc_frame *f)
         return;
     }
     request_add_waiter(req, is->net, f->id);
-    if (m.decision.n) /* no template can name an authoriser yet: an answer of one proves nothing */
+    if (m.answer.n) /* no template can name an authoriser yet: an answer of one proves nothing */
         pke_fail_set(&req->fail, PKE_DENIED, "authoriser", "PREPARE/COMMIT", "no authoriser is configured");
     else if (req->setup != is->setup)
         pke_fail_set(&req->fail, PKE_STALE, "generation", "configuration switch",

@@ -368,7 +368,7 @@ uint64_t stage_send(struct stage *s, struct ask *ask)
 
 uint64_t stage_commit(struct stage *s, uint64_t prep_id, struct pke_bytes decision)
 {
-    struct msg_commit m = {.prep_id = prep_id, .decision = decision};
+    struct msg_commit m = {.prep_id = prep_id, .answer = decision};
 
     chan_send_record(s->net, MSG_COMMIT, ++s->next_id, msg_commit_fields, &m);
     return s->next_id;
