@@ -4,6 +4,7 @@
 
 #include <openssl/evp.h>
 
+#include "ipc/verbs.h"
 #include "ledger/crl.h"
 #include "ledger/revoke.h"
 
@@ -97,6 +98,9 @@ static void test_reasons(void **state)
 
     (void)state;
     assert_true(ledger_reason_parse("keyCompromise", &r));
+#define X(name, code, text) assert_non_null(strstr(IPC_REASONS, text)); /* the help has them all */
+    LEDGER_REASONS(X)
+#undef X
     assert_int_equal(r, 1);
     assert_true(ledger_reason_parse("key-compromise", &r));
     assert_true(ledger_reason_parse("CACOMPROMISE", &r));
