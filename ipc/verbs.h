@@ -175,6 +175,7 @@
     X(CERT_REVOKE, "comment", BODY, TEXT, false, "a word for the record")                                   \
     X(CERT_REVOKE, "dry_run", BODY, FLAG, false, "say what would be revoked, and change nothing")           \
     X(CERT_RELEASE, "key", PATH, TEXT, true, "serial, thumbprint or request id")                            \
+    X(CERT_RELEASE, "issuer", BODY, NAME, false, "the issuer of the serial; also what only a CRL knows of") \
     X(CERT_RELEASE, "comment", BODY, TEXT, false, "a word for the record")                                  \
     X(CERT_RELEASE, "dry_run", BODY, FLAG, false, "say what would be released, and change nothing")         \
     X(CRL_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                               \

@@ -269,8 +269,12 @@
 #define WRITER_CRLS(X)                                                                                       \
     X(CRL_CHANGES, "SELECT change, serial, not_after, reason, revoked_at, released_at FROM revocation"       \
                    " WHERE issuer_id = ? AND change > ? ORDER BY change LIMIT ?")                            \
-    X(CRL_CARRIED, "SELECT 0, serial, not_after, reason, revoked_at, 0 FROM crl_carried"                     \
+    X(CRL_CARRIED, "SELECT change, serial, not_after, reason, revoked_at, released_at FROM crl_carried"                     \
                    " WHERE issuer_id = ? AND serial > ? ORDER BY serial LIMIT ?")                            \
+    X(FIND_CARRIED, "SELECT reason, released_at FROM crl_carried WHERE issuer_id = ? AND serial = ?")        \
+    X(RELEASE_CARRIED,                                                                                       \
+      "UPDATE crl_carried SET released_at = ?3,"                                                             \
+      " change = (SELECT coalesce(max(change), 0) + 1 FROM revocation) WHERE issuer_id = ?1 AND serial = ?2") \
     X(CRL_KNOWN, "SELECT sha256 FROM certificate WHERE issuer_id = ? AND serial = ? AND sha256 IS NOT NULL") \
     X(ADD_CARRIED, "INSERT INTO crl_carried (issuer_id, serial, not_after, reason, revoked_at)"              \
                    " VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING")                                             \

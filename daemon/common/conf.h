@@ -241,7 +241,8 @@ enum pke_err conf_load(const char *file, struct pke_buf *bytes, struct conf **re
 
 /**
  * Append an error about one option of one object of a section ("provisioning", "corp", "fragment-file"), for
- * checks of content that are not this folder's. Always PKE_CONFIG.
+ * checks of content that are not this folder's. @p option NULL: about the object; @p section NULL, too: about
+ * the file. Always PKE_CONFIG.
  */
 enum pke_err conf_errors_add(const struct conf *conf, const char *section, const char *name,
                              const char *option, const char *text, struct conf_errors *errors);

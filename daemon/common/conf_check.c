@@ -247,6 +247,21 @@ static void check_numbers(struct conf_impl *ci)
                  CONF_MAX_PLACES);
 }
 
+/* policy_template_check() names the option first: its line is told, and its name once. */
+static void bad_template(struct conf_impl *ci, size_t i, const struct pke_fail *fail)
+{
+    const char *end = fail->text + strcspn(fail->text, " ,:");
+    const char *name = pke_arena_str(ci->conf.arena, PKE_BYTES(fail->text, (size_t)(end - fail->text)));
+    const struct pke_option *o = conf_sections[CONF_TEMPLATES].options;
+
+    while (o->name && strcmp(o->name, name) != 0)
+        o++;
+    if (o->name && *end != ',')
+        conf_bad(ci, CONF_TEMPLATES, i, name, "%s (%s)", end + strspn(end, ": "), fail->rule);
+    else
+        conf_bad(ci, CONF_TEMPLATES, i, o->name, "%s (%s)", fail->text, fail->rule);
+}
+
 void conf_check(struct conf_impl *ci)
 {
     struct pke_fail fail;
@@ -263,8 +278,7 @@ void conf_check(struct conf_impl *ci)
         check_template_issuer(ci, i);
         conf_check_template_bounds(ci, i);
         if (ci->conf.templates[i].issuer && policy_template_check(&ci->conf.templates[i], &fail) != PKE_OK)
-            conf_report_add(ci->report, ci->nodes[CONF_TEMPLATES][i]->kept,
-                            ci->nodes[CONF_TEMPLATES][i]->path, "%s (%s)", fail.text, fail.rule);
+            bad_template(ci, i, &fail);
     }
     for (size_t i = 0; i < ci->conf.n_listeners; i++)
         check_listener(ci, i);

@@ -8,7 +8,7 @@
 #include "base/encode.h"
 #include "base/mem.h"
 #include "base/timefmt.h"
-#include "daemon/issuer/issuer.h"
+#include "daemon/issuer/crl.h"
 
 static json_t *time_json(int64_t seconds)
 {
@@ -100,6 +100,16 @@ static json_t *warnings_json(const struct issuer_ca *ca, int64_t longest, int64_
     return list;
 }
 
+static void add_complaint(struct issuer *is, const struct issuer_ca *ca, json_t *warnings)
+{
+    struct pke_arena *arena = pke_arena_new();
+    const char *late = crl_complaint(is, ca->conf->name, arena);
+
+    if (late)
+        json_array_append_new(warnings, json_string(late));
+    pke_arena_free(arena);
+}
+
 json_t *issuer_view(struct issuer *is, const struct issuer_ca *ca)
 {
     const struct key_pool *pool = keys_pool(is, ca->conf->key);
@@ -122,6 +132,7 @@ json_t *issuer_view(struct issuer *is, const struct issuer_ca *ca)
     json_object_set_new(o, "last_certificate_not_after", life ? time_json(life) : json_null());
     json_object_set_new(o, "rollover", rollover_json(is, row_of(is, ca->conf->name)));
     json_object_set_new(o, "warnings", warnings_json(ca, longest, now));
+    add_complaint(is, ca, json_object_get(o, "warnings"));
     return o;
 }
 

@@ -199,21 +199,21 @@ static void test_one_mistake(void **state)
          "c.yaml:22:28: templates.device.certificate-policies[0]: 1.2.3.4 is not in allowed-policies of the "
          "issuer device-ca\n"},
         {"    issuer: device-ca", "    key-usage: [digital-signature, key-cert-sign]\n    issuer: device-ca",
-         "c.yaml:21:3: templates.device: key-usage takes digital-signature, non-repudiation, "
+         "c.yaml:22:16: templates.device.key-usage: takes digital-signature, non-repudiation, "
          "key-encipherment, data-encipherment and key-agreement (template options)\n"},
         {"    issuer: device-ca", "    key-usage: [key-agreement]\n    issuer: device-ca",
-         "c.yaml:21:3: templates.device: key-usage has nothing that an RSA key can do (template "
+         "c.yaml:22:16: templates.device.key-usage: has nothing that an RSA key can do (template "
          "options)\n"},
         {"    issuer: device-ca", "    application-policies: [server-auth]\n    issuer: device-ca",
-         "c.yaml:21:3: templates.device: application-policies names one that is not in ekus (template "
+         "c.yaml:22:27: templates.device.application-policies: names one that is not in ekus (template "
          "options)\n"},
         {"    issuer: device-ca", "    cps-uri: http://a/\n    issuer: device-ca",
-         "c.yaml:21:3: templates.device: cps-uri needs certificate-policies (template options)\n"},
+         "c.yaml:22:14: templates.device.cps-uri: needs certificate-policies (template options)\n"},
         {"    issuer: device-ca", "    template-extension: oid\n    issuer: device-ca",
-         "c.yaml:21:3: templates.device: template-oid must be an object identifier where template-extension "
+         "c.yaml:21:3: templates.device.template-oid: must be an object identifier where template-extension "
          "is oid (template options)\n"},
         {"    issuer: device-ca", "    template-oid: 1.2.3\n    issuer: device-ca",
-         "c.yaml:21:3: templates.device: template-oid means something with template-extension: oid only "
+         "c.yaml:22:19: templates.device.template-oid: means something with template-extension: oid only "
          "(template options)\n"},
         {"    issuer: device-ca", "    template-extension: both\n    issuer: device-ca",
          "c.yaml:22:25: templates.device.template-extension: expects one of none, name, oid\n"},
