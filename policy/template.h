@@ -55,7 +55,6 @@ enum policy_template_extension {
 struct policy_template {
     const char *name;
     char *issuer;      /* name in issuers */
-    char *authoriser;  /* name in authorisers; NULL: nobody is asked */
     char *common_name; /* XCEP commonName: no white space */
     char *policy_id;   /* XCEP policyID, stable; default: the template's name */
     uint64_t major_revision, minor_revision;
@@ -87,11 +86,14 @@ struct policy_template {
     struct pke_strings unlicensed;     /* principals without a licence for device management, as in allow */
     int approval;                      /* enum policy_approval */
     char *approval_text, *denial_text; /* what the user is told while an approval waits, and after a denial */
-    bool renew;                        /* RequestType Renew is offered */
-    int recovery;                      /* enum policy_recovery_mode */
-    int renew_early;                   /* enum policy_renew_early */
-    int64_t renew_grace;               /* ms after notAfter */
-    int64_t renew_overlap;             /* ms after a newer certificate of the device was used */
+    char *authoriser; /* name in authorisers: who decides beside the template; NULL: nobody */
+    struct pke_strings
+        authoriser_may;    /* what its answer may set: kinds of names, "validity"; empty: nothing */
+    bool renew;            /* RequestType Renew is offered */
+    int recovery;          /* enum policy_recovery_mode */
+    int renew_early;       /* enum policy_renew_early */
+    int64_t renew_grace;   /* ms after notAfter */
+    int64_t renew_overlap; /* ms after a newer certificate of the device was used */
     bool renew_same_key, renew_require_tls;
     int renew_hardware_change;         /* enum policy_change: the HWDevID is not the recorded one */
     int attestation;                   /* enum policy_attestation */

@@ -40,6 +40,9 @@ static const struct pke_enum_name attestations[] = {{"off", POLICY_ATTESTATION_O
                                                     {"require", POLICY_ATTESTATION_REQUIRE},
                                                     {NULL, 0}};
 
+static const struct pke_enum_name authoriser_parameters[] = {
+    {"dns", 0}, {"email", 1}, {"upn", 2}, {"uri", 3}, {"sid", 4}, {"guid", 5}, {"validity", 6}, {NULL, 0}};
+
 const struct pke_option policy_template_options[] = {
     {.name = "issuer",
      .type = PKE_OPT_STRING,
@@ -48,12 +51,6 @@ const struct pke_option policy_template_options[] = {
      .max = 64,
      .required = true,
      .help = "Name of the issuer that signs"},
-    {.name = "authoriser",
-     .type = PKE_OPT_STRING,
-     .offset = FIELD(char *, authoriser),
-     .min = 1,
-     .max = 63,
-     .help = "Who is asked whether a request that is allowed is answered"},
     {.name = "common-name",
      .type = PKE_OPT_STRING,
      .offset = FIELD(char *, common_name),
@@ -298,6 +295,17 @@ const struct pke_option policy_template_options[] = {
      .min = 1,
      .max = 200,
      .help = "What the user is told after an operator has denied a device"},
+    {.name = "authoriser",
+     .type = PKE_OPT_STRING,
+     .offset = FIELD(char *, authoriser),
+     .min = 1,
+     .max = 63,
+     .help = "Authoriser that has to allow each request of this template"},
+    {.name = "authoriser-may",
+     .type = PKE_OPT_STRINGS,
+     .offset = FIELD(struct pke_strings, authoriser_may),
+     .names = authoriser_parameters,
+     .help = "What the authoriser's answer may set (default: nothing)"},
     {.name = "renew",
      .type = PKE_OPT_BOOL,
      .offset = FIELD(bool, renew),

@@ -160,7 +160,7 @@ struct conf_token_issuer {
     struct pke_strings app_ids; /* entra, GUIDs; empty: any */
 };
 
-enum conf_authoriser_kind { CONF_AUTHORISER_STATIC, CONF_AUTHORISER_WEBHOOK, CONF_AUTHORISER_HEADER };
+enum conf_authoriser_kind { CONF_AUTHORISER_STATIC, CONF_AUTHORISER_WEBHOOK };
 
 /** authorisers.NAME: who decides beside the template. Default deny: no answer is no certificate. */
 struct conf_authoriser {
@@ -175,8 +175,6 @@ struct conf_authoriser {
     char *tls_ca, *tls_certificate, *tls_key; /* PEM files */
     int64_t timeout;                          /* ms for everything, the retry included */
     uint64_t max_in_flight;
-    bool authenticate;  /* also vouches for opaque tokens (credential kind "authoriser") */
-    bool send_password; /* username and password may be sent to it */
 };
 
 /** endpoints.NAME: path -> what is served there. */

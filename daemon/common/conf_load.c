@@ -187,6 +187,14 @@ static void check_named_files(struct look *k)
     }
     for (size_t i = 0; i < c->n_token_issuers; i++)
         need_file(k, CONF_TOKEN_ISSUERS, i, "keys-file", c->token_issuers[i].keys_file);
+    for (size_t i = 0; i < c->n_authorisers; i++) {
+        need_file(k, CONF_AUTHORISERS, i, "rules-file", c->authorisers[i].rules_file);
+        need_file(k, CONF_AUTHORISERS, i, "tls-ca", c->authorisers[i].tls_ca);
+        need_file(k, CONF_AUTHORISERS, i, "tls-certificate", c->authorisers[i].tls_certificate);
+        need_secret(k, CONF_AUTHORISERS, i, "tls-key", c->authorisers[i].tls_key);
+        need_secret(k, CONF_AUTHORISERS, i, "question-secret-file", c->authorisers[i].question_secret_file);
+        need_secret(k, CONF_AUTHORISERS, i, "answer-secret-file", c->authorisers[i].answer_secret_file);
+    }
     for (size_t i = 0; i < c->n_provisionings; i++) {
         need_secret(k, CONF_PROVISIONING, i, "client-secret-file", c->provisionings[i].client_secret_file);
         need_secret(k, CONF_PROVISIONING, i, "server-secret-file", c->provisionings[i].server_secret_file);

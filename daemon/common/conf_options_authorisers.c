@@ -2,16 +2,14 @@
 /* The options of authorisers: who decides beside the template whether a request is answered. */
 #include "daemon/common/conf_impl.h"
 
-static const struct pke_enum_name kinds[] = {{"static", CONF_AUTHORISER_STATIC},
-                                             {"webhook", CONF_AUTHORISER_WEBHOOK},
-                                             {"header", CONF_AUTHORISER_HEADER},
-                                             {NULL, 0}};
+static const struct pke_enum_name kinds[] = {
+    {"static", CONF_AUTHORISER_STATIC}, {"webhook", CONF_AUTHORISER_WEBHOOK}, {NULL, 0}};
 
 #define F(type, field) PKE_FIELD(type, struct conf_authoriser, field)
 
 const struct pke_option conf_authoriser_options[] = {
     {"kind", PKE_OPT_ENUM, F(int, kind), NULL, .names = kinds, .required = true,
-     .help = "Static (rules of a file), webhook (asks the frontend) or header (of a frontend listener)"},
+     .help = "Static (rules of a file) or webhook (the frontend is asked)"},
     {"rules-file", PKE_OPT_PATH, F(char *, rules_file), NULL, 1, 4000,
      .help = "Static: JSON file of the rules"},
     {"url", PKE_OPT_STRING, F(char *, url), NULL, 1, 1024,
@@ -34,10 +32,6 @@ const struct pke_option conf_authoriser_options[] = {
      .help = "Webhook: how long one question may take, the second attempt included"},
     {"max-in-flight", PKE_OPT_UINT, F(uint64_t, max_in_flight), "64", 1, 1024,
      .help = "Webhook: questions at a time"},
-    {"authenticate", PKE_OPT_BOOL, F(bool, authenticate), "no",
-     .help = "Webhook: it also verifies the tokens that clients bring, which nobody here reads"},
-    {"send-password", PKE_OPT_BOOL, F(bool, send_password), "no",
-     .help = "Webhook with authenticate: it also gets user names with passwords"},
     PKE_OPTION_END,
 };
 #undef F

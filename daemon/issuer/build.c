@@ -32,7 +32,7 @@ static void new_ent_dmid(struct request *req)
     req->ent_dmid = text;
 }
 
-static enum pke_err decide(struct request *req)
+static enum pke_err decide_policy(struct request *req)
 {
     const struct policy_key key = {.type = ca_key_type_name(req->csr.key_type),
                                    .bits = req->csr.key_bits,
@@ -57,6 +57,31 @@ static enum pke_err decide(struct request *req)
         p.device_owner_id = req->device.user_id;
     }
     return policy_decide(req->tmpl->policy, &p, req->now_ms / 1000, req->arena, &req->decision, &req->fail);
+}
+
+static enum pke_err decide(struct request *req)
+{
+    enum pke_err err = decide_policy(req);
+    int64_t end = req->now_ms / 1000 + req->validity;
+
+    if (err == PKE_OK && req->validity && end < req->decision.not_after)
+        req->decision.not_after = end; /* only ever shorter */
+    return err;
+}
+
+enum pke_err check_propose(struct request *req)
+{
+    struct pke_trail trail = req->trail;
+    enum pke_err err;
+
+    req->trail = (struct pke_trail){.arena = req->arena}; /* what counts is told when it is decided */
+    err = decide(req);
+    req->trail = trail;
+    if (err == PKE_OK || req->tmpl->policy->authoriser_may.n == 0)
+        return err;
+    req->decision = (struct policy_decision){0}; /* names may be missing that only the authoriser knows */
+    req->fail = (struct pke_fail){0};
+    return PKE_OK;
 }
 
 static enum pke_err build_tbs(struct request *req)

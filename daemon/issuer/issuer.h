@@ -19,6 +19,7 @@
 #include "daemon/common/assertion.h"
 #include "daemon/common/role.h"
 #include "daemon/issuer/admit.h"
+#include "daemon/issuer/authoriser.h"
 #include "daemon/issuer/explain.h"
 #include "daemon/issuer/identity_map.h"
 #include "daemon/issuer/succession.h"
@@ -61,7 +62,8 @@ struct setup {
     struct ca_blocked *blocked_keys; /* of the file of that name; NULL: none */
     uint8_t assertion_key[ASSERTION_KEY_SIZE];
     struct identity_map *identities; /* NULL: none is configured */
-    struct clients *clients;         /* who accepts certificates as credentials */
+    struct authorisers *authorisers;
+    struct clients *clients; /* who accepts certificates as credentials */
 };
 
 enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key, struct setup **ret,
@@ -154,6 +156,9 @@ struct request {
     struct ledger_certificate old;
     bool has_applicant; /* somebody signed in beside the CMS: */
     struct policy_identity applicant;
+    struct pke_bytes question; /* for the authoriser; empty: none is asked */
+    bool authorised;           /* it allowed the request */
+    int64_t validity;          /* seconds at most, as it said; 0: it did not */
     struct policy_decision decision;
     uint8_t serial[CA_SERIAL_SIZE];
     char serial_hex[2 * CA_SERIAL_SIZE + 1];
@@ -338,6 +343,9 @@ enum pke_err check_ownership(struct request *req);
 /** May anything be signed at @p now_ms, when @p seen is the largest wall clock that was recorded? */
 enum pke_err check_clock(const struct conf_global *g, int64_t seen, int64_t now_ms, struct pke_fail *fail);
 /** Decide, build the TBS, lint it. */
+/** What would be certified, in req->decision, for who has to allow it; without what only they know it is
+ * empty. A refusal that no answer could change is one now. */
+enum pke_err check_propose(struct request *req);
 enum pke_err check_build(struct request *req);
 
 /* ---- simulate.c */

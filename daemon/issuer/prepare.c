@@ -100,7 +100,7 @@ void request_proceed(struct request *req)
 {
     if (req->msg.deadline <= role_monotonic_ms())
         pke_fail_set(&req->fail, PKE_DEADLINE, "deadline", "request deadline", "the request took too long");
-    else
+    else if (authoriser_passed(req) == PKE_OK)
         check_build(req);
     if (req->fail.err != PKE_OK) {
         request_refuse(req);
@@ -130,7 +130,10 @@ static void hold(struct request *req)
     if (RAND_bytes((unsigned char *)&req->prep_id, sizeof req->prep_id) != 1)
         pke_oom();
     req->state = REQUEST_PREPARED;
-    m = (struct msg_prepared){.prep_id = req->prep_id, .request_hash = PKE_BYTES(hash, sizeof hash)};
+    m = (struct msg_prepared){.prep_id = req->prep_id,
+                              .request_hash = PKE_BYTES(hash, sizeof hash),
+                              .authoriser = req->question.n ? req->tmpl->policy->authoriser : NULL,
+                              .question = req->question};
     request_answer(req, MSG_PREPARED, msg_prepared_fields, &m);
     while (req->waiters) {
         struct waiter *next = req->waiters->next;
@@ -168,6 +171,7 @@ void request_prepare(struct issuer *is, const struct ipc_frame *f)
 {
     struct request *req = request_create(is);
     struct pke_fail fail;
+    bool asks = false;
 
     request_add_waiter(req, is->net, f->id);
     if (ipc_record_read(msg_prepare_fields, f->payload, req->arena, &req->msg, sizeof req->msg, &fail) !=
@@ -185,12 +189,14 @@ void request_prepare(struct issuer *is, const struct ipc_frame *f)
     cut_deadline(req);
     if (replay(req))
         return;
-    if (check_request(req) != PKE_OK || (!req->msg.commit && check_held(req) != PKE_OK))
+    if (check_request(req) != PKE_OK || authoriser_begin(req, &asks) != PKE_OK)
         request_refuse(req);
-    else if (req->msg.commit)
+    else if (req->msg.commit && !asks) /* whatever net says: an authoriser is asked first */
         request_proceed(req);
-    else
+    else if (check_held(req) == PKE_OK)
         hold(req);
+    else
+        request_refuse(req);
 }
 
 void request_commit(struct issuer *is, const struct ipc_frame *f)
@@ -213,11 +219,11 @@ void request_commit(struct issuer *is, const struct ipc_frame *f)
         return;
     }
     request_add_waiter(req, is->net, f->id);
-    if (m.answer.n) /* no template can name an authoriser yet: an answer of one proves nothing */
-        pke_fail_set(&req->fail, PKE_DENIED, "authoriser", "PREPARE/COMMIT", "no authoriser is configured");
-    else if (req->setup != is->setup)
+    if (req->setup != is->setup)
         pke_fail_set(&req->fail, PKE_STALE, "generation", "configuration switch",
                      "the configuration changed while the request waited");
+    else
+        authoriser_end(req, &m);
     pke_arena_free(arena);
     req->state = REQUEST_INTENT;
     req->now_ms = role_wall_ms(); /* it is decided now: what was issued meanwhile counts */

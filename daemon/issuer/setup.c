@@ -256,6 +256,8 @@ enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key,
     if (err == PKE_OK && conf->global.identity_map)
         err = identity_map_load(conf->global.identity_map, &s->identities, fail);
     if (err == PKE_OK)
+        err = authorisers_load(conf, &s->authorisers, fail);
+    if (err == PKE_OK)
         err = sample_try(s, role_wall_ms() / 1000, fail);
     s->clients = clients_load(s);
     if (err != PKE_OK) {
@@ -311,6 +313,7 @@ void setup_unref(struct setup *s)
     free(s->templates);
     free(s->cas);
     identity_map_free(s->identities);
+    authorisers_free(s->authorisers);
     clients_free(s->clients);
     ca_blocked_free(s->own_keys);
     ca_blocked_free(s->blocked_keys);

@@ -177,7 +177,7 @@ bool simulate_verb(struct issuer *is, uint64_t id, const struct msg_verb *v)
     }
     if (check_identity(req) == PKE_OK && check_request(req) == PKE_OK) {
         known_ent_dmid = req->ent_dmid != NULL;
-        if (check_build(req) == PKE_OK)
+        if (authoriser_passed(req) == PKE_OK && check_build(req) == PKE_OK)
             check_key(req);
     }
     if (req->fail.err != PKE_OK)

@@ -49,7 +49,8 @@ bool waiting_may(const struct request *req)
     /* what can be used once is not held for a request that may never come to it; evidence is stored nowhere
      */
     return req->msg.may_wait != MSG_WAIT_NEVER && key && req->op == OP_ISSUE && !req->ticket && req->tmpl &&
-           !req->token.token_id && !req->jti && !req->attestation && !req->admission_id;
+           !req->token.token_id && !req->jti && !req->attestation && !req->admission_id &&
+           !req->question.n; /* nobody would ask again */
 }
 
 static void answer_pending(struct request *req, uint32_t number, const char *request_id, int64_t expires_at,

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rules between options: authorisers, and the templates that name them. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "daemon/common/conf_impl.h"
+
+/* What means nothing to the other kind is a mistake that somebody would rely on. */
+static void check_kind(struct conf_impl *ci, size_t i)
+{
+    const struct conf_authoriser *a = &ci->conf.authorisers[i];
+    const struct {
+        const char *option;
+        bool given, webhook;
+    } options[] = {{"rules-file", a->rules_file, false},
+                   {"url", a->url, true},
+                   {"unix", a->unix_path, true},
+                   {"peer-uids", a->peer_uids.n, true},
+                   {"question-secret-file", a->question_secret_file, true},
+                   {"answer-secret-file", a->answer_secret_file, true},
+                   {"tls-ca", a->tls_ca, true},
+                   {"tls-certificate", a->tls_certificate, true},
+                   {"tls-key", a->tls_key, true}};
+    bool webhook = a->kind == CONF_AUTHORISER_WEBHOOK;
+
+    for (size_t k = 0; k < PKE_LEN(options); k++)
+        if (options[k].given && options[k].webhook != webhook)
+            conf_bad(ci, CONF_AUTHORISERS, i, options[k].option, "belongs to the kind %s",
+                     options[k].webhook ? "webhook" : "static");
+    if (!webhook && !a->rules_file)
+        conf_bad(ci, CONF_AUTHORISERS, i, "rules-file", "is needed for the kind static");
+}
+
+static void check_url(struct conf_impl *ci, size_t i)
+{
+    const struct conf_authoriser *a = &ci->conf.authorisers[i];
+    bool https = a->url && conf_https_url(a->url, true);
+    bool local = a->url && a->unix_path && strncmp(a->url, "http://", 7) == 0;
+
+    if (!a->url)
+        conf_bad(ci, CONF_AUTHORISERS, i, "url", "is needed for the kind webhook");
+    else if (!https && !local)
+        conf_bad(ci, CONF_AUTHORISERS, i, "url", "expects https://HOST/PATH, or http://HOST/PATH with unix");
+    if ((a->tls_ca || a->tls_certificate) && local)
+        conf_bad(ci, CONF_AUTHORISERS, i, a->tls_ca ? "tls-ca" : "tls-certificate",
+                 "has no effect with http");
+    if (!a->tls_certificate != !a->tls_key)
+        conf_bad(ci, CONF_AUTHORISERS, i, a->tls_key ? "tls-certificate" : "tls-key",
+                 "tls-certificate and tls-key are given together");
+}
+
+/* A15: an answer counts by its signature, or by who the kernel says is at the other end. */
+static void check_secrets(struct conf_impl *ci, size_t i)
+{
+    const struct conf_authoriser *a = &ci->conf.authorisers[i];
+    bool known_peer = a->unix_path && a->peer_uids.n;
+
+    if (a->peer_uids.n && !a->unix_path)
+        conf_bad(ci, CONF_AUTHORISERS, i, "peer-uids", "belongs to a unix socket");
+    if (!a->answer_secret_file && !known_peer)
+        conf_bad(ci, CONF_AUTHORISERS, i, "answer-secret-file",
+                 "is needed: nobody but a unix socket of peer-uids is believed without a signature");
+    if (!a->question_secret_file && !known_peer)
+        conf_bad(ci, CONF_AUTHORISERS, i, "question-secret-file",
+                 "is needed without a unix socket of peer-uids");
+    if (a->answer_secret_file && a->question_secret_file &&
+        strcmp(a->answer_secret_file, a->question_secret_file) == 0)
+        conf_bad(ci, CONF_AUTHORISERS, i, "answer-secret-file",
+                 "must be another secret than that of the question, which the role net has");
+}
+
+static void check_template(struct conf_impl *ci, size_t i)
+{
+    const struct policy_template *t = &ci->conf.templates[i];
+
+    if (t->authoriser && !conf_find_authoriser(&ci->conf, t->authoriser))
+        conf_bad(ci, CONF_TEMPLATES, i, "authoriser", "there is no authoriser %s", t->authoriser);
+    if (!t->authoriser && t->authoriser_may.n)
+        conf_bad(ci, CONF_TEMPLATES, i, "authoriser-may", "has no effect without authoriser");
+}
+
+void conf_check_authorisers(struct conf_impl *ci)
+{
+    for (size_t i = 0; i < ci->conf.n_authorisers; i++) {
+        check_kind(ci, i);
+        if (ci->conf.authorisers[i].kind != CONF_AUTHORISER_WEBHOOK)
+            continue;
+        check_url(ci, i);
+        check_secrets(ci, i);
+    }
+    for (size_t i = 0; i < ci->conf.n_templates; i++)
+        check_template(ci, i);
+}
