@@ -171,7 +171,8 @@ void show_list(const struct verb *v, const json_t *items, bool color, FILE *out)
 static bool holds_names(const char *key)
 {
     return !strcmp(key, "listeners") || !strcmp(key, "urls") || !strcmp(key, "token_issuers") ||
-           !strcmp(key, "issuers") || !strcmp(key, "attributes");
+           !strcmp(key, "issuers") || !strcmp(key, "callouts") || !strcmp(key, "authorisers") ||
+           !strcmp(key, "event-sinks") || !strcmp(key, "attributes");
 }
 
 /* "not_after" -> "Not after" */

@@ -15,8 +15,9 @@
 
 #define CONF_GENERATION 32 /* SHA-256 of the file's bytes */
 #define CONF_MAX_KEYS   32
-#define CONF_MAX_PLACES \
-    256 /* listeners and endpoints together: net tells of them in one list, IPC_MAX_ITEMS */
+#define CONF_MAX_PLACES                                                                                      \
+    255 /* listeners and endpoints together: net tells of them, and of its calls, in one list, IPC_MAX_ITEMS \
+         */
 #define CONF_MAX_TOKEN_ISSUERS   64 /* facts of auth, with room to spare */
 #define CONF_MAX_ENDPOINT_TOKENS 8
 #define CONF_MAX_BYTES           (1u << 20) /* larger files are refused */

@@ -131,6 +131,95 @@ static void token_samples(struct pke_buf *out, json_t *issuers, const char *name
     }
 }
 
+/* ---- calls to programs of the administrator */
+
+static const char *const call_ends[] = {"answered", "status", "late",     "queue",    "down",
+                                        "tls",      "peer",   "too_long", "malformed"};
+
+typedef void call_samples(struct pke_buf *out, const struct pke_buf *labels, json_t *counts,
+                          const char *member);
+
+/* @p each for every target, with its labels. */
+static void each_target(struct pke_buf *out, json_t *callouts, call_samples *each, const char *member)
+{
+    const char *section, *name;
+    json_t *targets, *counts;
+
+    json_object_foreach(callouts, section, targets)
+    {
+        json_object_foreach(targets, name, counts)
+        {
+            struct pke_buf labels;
+
+            pke_buf_init(&labels, LABELS);
+            label(&labels, "section", section);
+            label(&labels, "name", name);
+            each(out, &labels, counts, member);
+            pke_buf_done(&labels);
+        }
+    }
+}
+
+static void call_results(struct pke_buf *out, const struct pke_buf *labels, json_t *counts,
+                         const char *member)
+{
+    (void)member;
+    for (size_t i = 0; i < PKE_LEN(call_ends); i++) {
+        struct pke_buf with;
+
+        pke_buf_init(&with, LABELS);
+        pke_buf_add_bytes(&with, pke_buf_bytes(labels));
+        label(&with, "result", call_ends[i]);
+        sample(out, "callouts_total", &with, json_integer_value(json_object_get(counts, call_ends[i])));
+        pke_buf_done(&with);
+    }
+}
+
+static void call_number(struct pke_buf *out, const struct pke_buf *labels, json_t *counts, const char *member)
+{
+    PKE_CLEANUP(pke_free_p) char *name = pke_asprintf("callout_%s", member);
+
+    sample(out, name, labels, json_integer_value(json_object_get(counts, member)));
+}
+
+static void call_retries(struct pke_buf *out, const struct pke_buf *labels, json_t *counts,
+                         const char *member)
+{
+    sample(out, "callout_retries_total", labels, json_integer_value(json_object_get(counts, member)));
+}
+
+/* A sum and a count without quantiles: what an average is made of. */
+static void call_seconds(struct pke_buf *out, const struct pke_buf *labels, json_t *counts,
+                         const char *member)
+{
+    json_int_t n = 0;
+
+    for (size_t i = 0; i < PKE_LEN(call_ends); i++)
+        if (strcmp(call_ends[i], "queue") != 0)
+            n += json_integer_value(json_object_get(counts, call_ends[i]));
+    sample(out, "callout_seconds_count", labels, n);
+    sample_real(out, "callout_seconds_sum", labels,
+                (double)json_integer_value(json_object_get(counts, member)) / 1e3);
+}
+
+static void call_families(struct pke_buf *out, const json_t *status)
+{
+    json_t *callouts = json_object_get(status, "callouts");
+
+    if (json_object_size(callouts) == 0)
+        return;
+    family(out, "callouts", "counter", NULL, "Calls to authorisers and event sinks by how they ended.");
+    each_target(out, callouts, call_results, NULL);
+    family(out, "callout_retries", "counter", NULL, "Second attempts of calls.");
+    each_target(out, callouts, call_retries, "retries");
+    family(out, "callout_in_flight", "gauge", NULL, "Calls under way.");
+    each_target(out, callouts, call_number, "in_flight");
+    family(out, "callout_waiting", "gauge", NULL, "Calls that wait for their turn.");
+    each_target(out, callouts, call_number, "waiting");
+    family(out, "callout_seconds", "summary", "seconds", "Time of one call.");
+    each_target(out, callouts, call_seconds, "sum_ms");
+}
+
 static void daemon_families(struct pke_buf *out, const json_t *status)
 {
     json_t *roles = json_object_get(status, "roles"), *issuers = json_object_get(status, "token_issuers");
@@ -155,6 +244,7 @@ static void daemon_families(struct pke_buf *out, const json_t *status)
     token_samples(out, issuers, "tokens_refused_total", "refused");
     family(out, "tokens_unknown_key", "counter", NULL, "Bearer tokens of a key that the file does not have.");
     token_samples(out, issuers, "tokens_unknown_key_total", "unknown_kids");
+    call_families(out, status);
 }
 
 /* ---- ledger */

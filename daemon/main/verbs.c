@@ -99,12 +99,21 @@ static void add_object(json_t *to, const char *name, const char *text)
     json_decref(one);
 }
 
+static void add_members(json_t *to, const char *text)
+{
+    json_t *one = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+
+    if (json_is_object(one))
+        json_object_update(to, one);
+    json_decref(one);
+}
+
 struct facts {
-    json_t *listeners, *urls, *tokens, *issuers;
+    json_t *listeners, *urls, *tokens, *issuers, *callouts;
 };
 
-/* Facts of net are "listener NAME" and "url NAME", of auth "token-issuer NAME", of issuer "issuer NAME"; they
- * become objects. */
+/* Facts of net are "listener NAME", "url NAME" and "callouts", of auth "token-issuer NAME", of issuer "issuer
+ * NAME"; they become objects. */
 static void add_facts(const struct child *c, const struct facts *to)
 {
     for (size_t i = 0; i < c->facts.n; i++) {
@@ -113,6 +122,8 @@ static void add_facts(const struct child *c, const struct facts *to)
             json_object_set_new(to->listeners, name + 9, json_string(c->facts.v[i].value));
         else if (strncmp(name, "url ", 4) == 0)
             json_object_set_new(to->urls, name + 4, json_string(c->facts.v[i].value));
+        else if (c->role == ROLE_NET && strcmp(name, "callouts") == 0)
+            add_members(to->callouts, c->facts.v[i].value);
         else if (c->role == ROLE_AUTH && strncmp(name, "token-issuer ", 13) == 0)
             add_token_issuer(to->tokens, name + 13, c->facts.v[i].value);
         else if (c->role == ROLE_ISSUER && strncmp(name, "issuer ", 7) == 0)
@@ -122,7 +133,7 @@ static void add_facts(const struct child *c, const struct facts *to)
 
 static json_t *status_object(struct supervisor *s)
 {
-    struct facts f = {json_object(), json_object(), json_object(), json_object()};
+    struct facts f = {json_object(), json_object(), json_object(), json_object(), json_object()};
     json_t *roles = json_array();
     char started[PKE_RFC3339_SIZE];
 
@@ -133,11 +144,12 @@ static json_t *status_object(struct supervisor *s)
         json_array_append_new(roles, role_object(c));
         add_facts(c, &f);
     }
-    return json_pack(
-        "{s:s, s:s, s:s, s:i, s:s, s:I, s:o, s:o, s:o, s:o, s:o}", "state", lifecycle_state(s), "version",
-        PACKAGE_VERSION, "generation", s->conf->generation_hex, "pid", (int)getpid(), "started_at", started,
-        "uptime_seconds", (json_int_t)((process_monotonic_ms() - s->started_mono) / 1000), "roles", roles,
-        "listeners", f.listeners, "urls", f.urls, "token_issuers", f.tokens, "issuers", f.issuers);
+    return json_pack("{s:s, s:s, s:s, s:i, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "state",
+                     lifecycle_state(s), "version", PACKAGE_VERSION, "generation", s->conf->generation_hex,
+                     "pid", (int)getpid(), "started_at", started, "uptime_seconds",
+                     (json_int_t)((process_monotonic_ms() - s->started_mono) / 1000), "roles", roles,
+                     "listeners", f.listeners, "urls", f.urls, "token_issuers", f.tokens, "issuers",
+                     f.issuers, "callouts", f.callouts);
 }
 
 void verbs_frame(struct child *c, const struct ipc_frame *f)

@@ -11,6 +11,7 @@
 #include "daemon/net/listener.h"
 
 static const struct timeval start_patience = {3, 0};
+static const struct timeval look_every = {2, 0}; /* how soon status and metrics tell of calls */
 
 /* A configuration that is opened but not served yet. */
 struct candidate {
@@ -22,6 +23,13 @@ void net_work_ended(struct net *net)
 {
     if (net->idle)
         net->idle(net);
+}
+
+static const char *callouts_told(const struct pke_pairs *facts)
+{
+    const char *text = pke_pairs_get(facts, "callouts");
+
+    return text ? text : "";
 }
 
 static void tell_state(struct net *net)
@@ -42,7 +50,24 @@ static void tell_state(struct net *net)
         if (ep->url)
             pke_pairs_add(&m.facts, arena, pke_arena_printf(arena, "url %s", ep->conf->name), ep->url);
     }
+    callouts_facts(net->calls, arena, &m.facts);
+    pke_buf_clear(&net->told);
+    pke_buf_add_str(&net->told, callouts_told(&m.facts));
     role_tell_state(net->role, &m);
+    pke_arena_free(arena);
+}
+
+static void on_look(evutil_socket_t fd, short what, void *arg)
+{
+    struct net *net = arg;
+    struct pke_arena *arena = pke_arena_new();
+    struct pke_pairs facts = {0};
+
+    (void)fd;
+    (void)what;
+    callouts_facts(net->calls, arena, &facts);
+    if (!pke_bytes_eq_str(pke_buf_bytes(&net->told), callouts_told(&facts)))
+        tell_state(net);
     pke_arena_free(arena);
 }
 
@@ -106,6 +131,11 @@ static void on_start(struct role *r)
     net->role = r;
     net->base = r->base;
     net->links = links_new(r, on_unasked, net);
+    net->calls = callouts_new(r->base);
+    pke_buf_init(&net->told, SIZE_MAX);
+    net->look = event_new(r->base, -1, EV_PERSIST, on_look, net);
+    if (!net->look || event_add(net->look, &look_every) != 0)
+        pke_oom();
     net->parser = soap_parser_new();
     net->patience = event_new(r->base, -1, 0, on_patience, net);
     if (!net->patience)
@@ -138,6 +168,8 @@ static enum pke_err on_prepare(struct role *r, const struct conf *conf, struct p
     c->listeners = set;
     c->snap = snapshot_new(conf);
     err = snapshot_load_secrets(c->snap, fail);
+    if (err == PKE_OK)
+        err = snapshot_load_authorisers(c->snap, net->calls, fail);
     if (err != PKE_OK) {
         on_abort(r, c);
         return err;

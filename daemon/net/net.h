@@ -28,6 +28,9 @@ struct net {
     struct event_base *base;
     struct role *role; /* NULL in unit tests */
     struct links *links;
+    struct event *look;            /* at the counters of calls */
+    struct pke_buf told;           /* of them, to main */
+    struct callouts *calls;        /* to programs of the administrator */
     struct snapshot *snap;         /* in force; NULL before the first commit */
     struct catalogue *catalogue;   /* the newest that issuer told */
     struct soap_parser *parser;    /* reused; holds a request's secrets until soap_request_wipe() */

@@ -19,6 +19,7 @@ struct snapshot *snapshot_new(const struct conf *conf)
     s->refs = 1;
     s->conf = conf_ref(conf);
     s->secrets = pke_calloc(conf->n_provisionings + 1, sizeof *s->secrets);
+    s->authorisers = pke_calloc(conf->n_authorisers + 1, sizeof(struct callout_target *));
     s->n_endpoints = conf->n_endpoints;
     s->endpoints = pke_calloc(s->n_endpoints + 1, sizeof *s->endpoints);
     for (size_t i = 0; i < s->n_endpoints; i++) {
@@ -81,6 +82,39 @@ enum pke_err snapshot_load_secrets(struct snapshot *s, struct pke_fail *fail)
     return err;
 }
 
+enum pke_err snapshot_load_authorisers(struct snapshot *s, struct callouts *calls, struct pke_fail *fail)
+{
+    enum pke_err err = PKE_OK;
+
+    for (size_t i = 0; i < s->conf->n_authorisers && err == PKE_OK; i++) {
+        const struct conf_authoriser *a = &s->conf->authorisers[i];
+        struct callout_target_conf c = {
+            .section = "authorisers",
+            .name = a->name,
+            .url = a->url,
+            .unix_path = a->unix_path,
+            .peer_uids = a->peer_uids,
+            .tls_ca = a->tls_ca,
+            .tls_certificate = a->tls_certificate,
+            .tls_key = a->tls_key,
+            .secret_file = a->question_secret_file,
+            .timeout_ms = a->timeout,
+            .max_in_flight = a->max_in_flight,
+        };
+
+        if (a->kind == CONF_AUTHORISER_WEBHOOK)
+            err = callout_target_new(calls, &c, &s->authorisers[i], fail);
+    }
+    return err;
+}
+
+struct callout_target *snapshot_authoriser(const struct snapshot *s, const char *name)
+{
+    const struct conf_authoriser *a = conf_find_authoriser(s->conf, name);
+
+    return a ? s->authorisers[a - s->conf->authorisers] : NULL;
+}
+
 const struct net_secrets *snapshot_secrets(const struct snapshot *s, const struct conf_provisioning *p)
 {
     return &s->secrets[p - s->conf->provisionings];
@@ -107,6 +141,9 @@ void snapshot_unref(struct snapshot *s)
         provfrag_free(s->secrets[i].fragment);
     }
     free(s->secrets);
+    for (size_t i = 0; i < s->conf->n_authorisers; i++)
+        callout_target_unref(s->authorisers[i]);
+    free(s->authorisers);
     catalogue_unref(s->catalogue);
     conf_unref(s->conf);
     free(s);

@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/secret.h"
 #include "daemon/common/conf.h"
+#include "daemon/net/callout.h"
 #include "daemon/net/catalogue.h"
 #include "proto/provfrag.h"
 
@@ -33,8 +34,9 @@ struct net_secrets {
 struct snapshot {
     unsigned refs;
     struct conf *conf;
-    struct net_secrets *secrets; /* one per conf->provisionings */
-    struct catalogue *catalogue; /* NULL until issuer told one */
+    struct net_secrets *secrets;         /* one per conf->provisionings */
+    struct callout_target **authorisers; /* one per conf->authorisers; NULL: not asked over HTTP */
+    struct catalogue *catalogue;         /* NULL until issuer told one */
     struct net_endpoint *endpoints;
     size_t n_endpoints;
 };
@@ -44,6 +46,12 @@ struct snapshot *snapshot_new(const struct conf *conf);
 
 /** Read the secret files and fragments that the configuration names. Blocks on disk. PKE_CONFIG. */
 enum pke_err snapshot_load_secrets(struct snapshot *s, struct pke_fail *fail);
+
+/** Read what calls to the webhooks of the section authorisers need. Blocks on disk. PKE_CONFIG. */
+enum pke_err snapshot_load_authorisers(struct snapshot *s, struct callouts *calls, struct pke_fail *fail);
+
+/** Where the authoriser @p name is asked; NULL: there is none of this name, or it is no webhook. */
+struct callout_target *snapshot_authoriser(const struct snapshot *s, const char *name);
 
 /** The secrets of a provisioning section of s->conf. */
 const struct net_secrets *snapshot_secrets(const struct snapshot *s, const struct conf_provisioning *p);

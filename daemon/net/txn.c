@@ -34,6 +34,7 @@ static void release(struct txn *t)
     struct net *net = t->net;
 
     links_forget(t->call);
+    callout_cancel(t->callout);
     event_free(t->timer);
     pke_arena_free(t->arena);
     pke_buf_wipe(&t->token);
@@ -139,6 +140,8 @@ static void refuse(struct txn *t)
 
     links_forget(t->call);
     t->call = NULL;
+    callout_cancel(t->callout);
+    t->callout = NULL;
     if (!t->issuer_knows)
         t->call = links_ask(t->net->links, &q, on_refusal_recorded, t, &ignored);
     if (t->call)

@@ -4,6 +4,7 @@
 #define DAEMON_NET_TXN_IMPL_H
 
 #include "base/encode.h"
+#include "daemon/net/callout.h"
 #include "daemon/net/txn.h"
 #include "proto/wstep.h"
 #include "proto/xcep.h"
@@ -54,6 +55,8 @@ struct txn {
 
     struct link_call *call; /* what we wait for, and who reads the answer */
     txn_answer_fn *answer;
+    struct callout *callout; /* the authoriser is asked; NULL: it is not */
+    uint64_t prep_id;        /* what issuer holds meanwhile */
     struct event *timer;
     bool stale_retried;
     bool issuer_knows;       /* issuer saw this request itself: it keeps the record of the refusal */
@@ -66,6 +69,9 @@ struct txn {
 };
 
 extern const struct txn_step txn_policy_steps[], txn_enroll_steps[];
+
+/** txn_prepare.c: the request to issuer, and between PREPARE and COMMIT the question to the authoriser. */
+enum step_result txn_step_prepare(struct txn *t);
 
 /** Go on after STEP_WAIT: the waiting step is done (PKE_OK in t->fail) or refused. */
 void txn_resume(struct txn *t, enum step_result result);

@@ -10,7 +10,6 @@
 #include "daemon/net/txn_impl.h"
 #include "policy/decide.h"
 
-#define STALE_PAUSE      100 /* ms: the other half of a configuration switch is under way */
 #define TOKEN_MAX        512 /* a one-time token */
 #define KIND_ONE_TIME    "one-time-token"
 #define KIND_JWT         "jwt"
@@ -312,77 +311,6 @@ static enum step_result step_policies(struct txn *t)
     return STEP_NEXT;
 }
 
-static enum step_result send_prepare(struct txn *t);
-
-static void on_stale_pause(evutil_socket_t fd, short what, void *arg)
-{
-    struct txn *t = arg;
-
-    (void)fd;
-    (void)what;
-    if (!txn_adopt_snapshot(t)) {
-        txn_resume(t, STEP_FAIL); /* still the issuer's STALE */
-        return;
-    }
-    t->fail = (struct pke_fail){0};
-    txn_arm_deadline(t);
-    txn_resume(t, send_prepare(t));
-}
-
-static enum step_result on_prepared(struct txn *t, const struct ipc_frame *f)
-{
-    if (f->kind != MSG_ISSUED) {
-        txn_read_failed(t, f);
-        if (t->fail.err != PKE_STALE)
-            return STEP_FAIL;
-        t->issuer_knows = false; /* a stale request is not recorded there */
-        if (t->stale_retried)
-            return STEP_FAIL;
-        t->stale_retried = true;
-        txn_set_timer(t, STALE_PAUSE, on_stale_pause);
-        return STEP_WAIT;
-    }
-    if (ipc_record_read(msg_issued_fields, f->payload, t->arena, &t->issued, sizeof t->issued, &t->fail) !=
-        PKE_OK) {
-        t->fail.err = PKE_INTERNAL;
-        return STEP_FAIL;
-    }
-    t->principal = t->issued.principal; /* a token names nobody before */
-    return STEP_NEXT;
-}
-
-static const char *const operation_names[] = {
-    [WSTEP_ISSUE] = "issue", [WSTEP_RENEW] = "renew", [WSTEP_RECOVERY] = "recovery"};
-
-static enum step_result send_prepare(struct txn *t)
-{
-    struct msg_prepare m = {
-        .generation = PKE_BYTES(t->snap->conf->generation, CONF_GENERATION),
-        .commit = 1,
-        .deadline = t->deadline,
-        .trace_id = t->trace_id,
-        .endpoint = t->ep->conf->name,
-        .operation = operation_names[t->rst.operation],
-        .assertion = t->auth.assertion,
-        .token = pke_buf_bytes(&t->token),
-        .request = t->rst.request,
-        .client_certificate = t->client_certificate,
-        .context = t->rst.context,
-        .source = t->source,
-    };
-    struct link_question q = {ROLE_ISSUER, MSG_PREPARE,         msg_prepare_fields,
-                              &m,          role_monotonic_ms(), t->deadline};
-    enum step_result result = txn_ask(t, &q, on_prepared);
-
-    t->issuer_knows = result == STEP_WAIT;
-    return result;
-}
-
-static enum step_result step_prepare(struct txn *t)
-{
-    return send_prepare(t);
-}
-
 /* Of served requests only: a name in the log is one that an enrolled device sent. */
 static void note_unknown_items(struct txn *t)
 {
@@ -423,7 +351,7 @@ const struct txn_step txn_policy_steps[] = {
 };
 
 const struct txn_step txn_enroll_steps[] = {
-    {"parse", step_parse},     {"admit", step_admit},           {"security", step_security},
-    {"read", step_read_token}, {"credential", step_credential}, {"authenticate", step_authenticate},
-    {"prepare", step_prepare}, {"provision", step_provision},   {NULL, NULL},
+    {"parse", step_parse},         {"admit", step_admit},           {"security", step_security},
+    {"read", step_read_token},     {"credential", step_credential}, {"authenticate", step_authenticate},
+    {"prepare", txn_step_prepare}, {"provision", step_provision},   {NULL, NULL},
 };

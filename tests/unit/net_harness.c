@@ -41,7 +41,7 @@ static const char conf_text[] = "state-directory: %1$s/state\n"
                                 "    allow: [\"*@corp.example\"]\n"
                                 "    common-name: device\n"
                                 "    renew: no\n"
-                                "    advertise-ca: yes\n"
+                                "    advertise-ca: yes\n%3$s"
                                 "listeners:\n"
                                 "  main:\n"
                                 "    address: 127.0.0.1\n"
@@ -233,6 +233,31 @@ static void on_token(struct harness *h, struct chan *c, const struct ipc_frame *
         refuse(h, c, f->id, h->refusal.err);
 }
 
+/* As issuer does it: no answer is no certificate. */
+static void on_commit(struct harness *h, struct chan *c, const struct ipc_frame *f)
+{
+    struct pke_fail fail;
+
+    assert_int_equal(ipc_record_read(msg_commit_fields, f->payload, h->arena, &h->commit_seen,
+                                     sizeof h->commit_seen, &fail),
+                     PKE_OK);
+    h->commits++;
+    if (h->commit_seen.fail.err == PKE_OK && h->commit_seen.answer.n)
+        issue(h, c, f->id);
+    else
+        refuse(h, c, f->id, PKE_BUSY);
+}
+
+static void ask(struct harness *h, struct chan *c, uint64_t id)
+{
+    struct msg_prepared m = {.prep_id = 4711,
+                             .request_hash = pke_bytes_str("hash"),
+                             .authoriser = "mdm",
+                             .question = pke_bytes_str(h->question)};
+
+    chan_send_record(c, MSG_PREPARED, id, msg_prepared_fields, &m);
+}
+
 static void on_issuer(struct chan *c, const struct ipc_frame *f, int fd, void *arg)
 {
     struct harness *h = arg;
@@ -248,6 +273,10 @@ static void on_issuer(struct chan *c, const struct ipc_frame *f, int fd, void *a
             chan_send(c, MSG_OK, f->id, PKE_BYTES(NULL, 0));
         return;
     }
+    if (f->kind == MSG_COMMIT) {
+        on_commit(h, c, f);
+        return;
+    }
     if (f->kind == MSG_TOKEN) {
         on_token(h, c, f);
         return;
@@ -261,6 +290,8 @@ static void on_issuer(struct chan *c, const struct ipc_frame *f, int fd, void *a
         issue(h, c, f->id);
     } else if (h->issuer_mode == PEER_STALE_ONCE) {
         refuse(h, c, f->id, PKE_STALE);
+    } else if (h->issuer_mode == PEER_ASKS) {
+        ask(h, c, f->id);
     } else if (h->issuer_mode == PEER_REFUSES) {
         refuse(h, c, f->id, h->refusal.err);
     } else if (h->issuer_mode == PEER_DIES) {
@@ -337,7 +368,8 @@ bool harness_configure(struct harness *h, const char *extra)
     unsigned answers = h->ready + h->refused, states = h->states;
     uint64_t end = process_monotonic_ms() + PATIENCE_MS;
     bool ok = h->refused == 0;
-    char *text = pke_asprintf(conf_text, h->dir, h->credentials), *all = pke_asprintf("%s%s", text, extra);
+    char *text = pke_asprintf(conf_text, h->dir, h->credentials, h->template_more ? h->template_more : ""),
+         *all = pke_asprintf("%s%s", text, extra);
     unsigned refused = h->refused;
 
     m.text = pke_bytes_str(all);

@@ -23,6 +23,7 @@ enum peer_mode {
     PEER_REFUSES, /* with harness.refusal */
     PEER_STALE_ONCE,
     PEER_SILENT,
+    PEER_ASKS, /* issuer: wants the authoriser's answer first */
     PEER_DIES, /* closes its channel instead of answering */
 };
 
@@ -42,8 +43,11 @@ struct harness {
     struct msg_auth auth_seen;
     struct msg_token token_seen;
     struct msg_prepare prepare_seen;
+    struct msg_commit commit_seen;
     struct msg_refusal refusal_seen;
-    unsigned auths, tokens, prepares, refusals;
+    const char *template_more; /* more options of the template, at the next configuration; NULL: none */
+    const char *question;      /* PEER_ASKS */
+    unsigned auths, tokens, prepares, commits, refusals;
     bool ack_refusals;
     bool main_gone;
 };
