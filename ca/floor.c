@@ -56,6 +56,7 @@ static enum pke_err copy_limits(struct ca_floor *f, const struct ca_floor_limits
     enum pke_err err = floor_check_bounds(from, fail);
 
     *to = *from;
+    to->issuer = pke_arena_strdup(f->arena, from->issuer);
     to->templates = NULL, to->n_templates = 0; /* f->templates */
     copy_list(f->arena, &to->allowed_ekus, &from->allowed_ekus);
     copy_list(f->arena, &to->allowed_policies, &from->allowed_policies);

@@ -23,6 +23,7 @@ struct ca_floor_template {
 
 /** Everything that may be in a certificate. What is not said here is refused. */
 struct ca_floor_limits {
+    const char *issuer;   /* its name in the configuration, for what is said of a refusal; not NULL */
     int64_t max_validity; /* seconds */
     int64_t max_backdate; /* seconds */
     struct pke_strings allowed_ekus;

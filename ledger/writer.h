@@ -225,6 +225,9 @@
     " AND CASE ?4 WHEN 0 THEN c.not_after >= ?5 AND (c.revoked_at = 0 OR v.reason = 6)"             \
     " WHEN 1 THEN c.not_after >= ?5 AND c.revoked_at = 0 ELSE v.reason = 6 END"
 #define WRITER_PICK_PAGE " AND (r.received_at, r.id) > (?6, ?7) ORDER BY r.received_at, r.id LIMIT ?8"
+#define WRITER_KNOWN(index)                                                                     \
+    "SELECT 1 FROM request r INDEXED BY " index " CROSS JOIN certificate c ON c.request = r.id" \
+    " WHERE c.tenant = ?1 AND (c.sha256 IS NOT NULL OR r.state = 'intent')"
 #define WRITER_REVOCATIONS(X)                                                                              \
     X(CERT_ROW, "SELECT c.request, r.request_id, c.serial, c.issuer_id, v.reason, v.released_at"           \
                 " FROM certificate c JOIN request r ON r.id = c.request"                                   \
@@ -260,6 +263,8 @@
     X(PICK_OF_PRINCIPAL,                                                                                   \
       WRITER_PICK " INDEXED BY request_principal" WRITER_PICKED                                            \
                   " AND r.principal = ?2 AND (?3 IS NULL OR c.user_id = ?3)" WRITER_PICK_PAGE)             \
+    X(KNOWN_DEVICE, WRITER_KNOWN("request_device") " AND r.device_id = ?2 LIMIT 1")                        \
+    X(KNOWN_PRINCIPAL, WRITER_KNOWN("request_principal") " AND r.principal = ?2 LIMIT 1")                  \
     X(IN_FLIGHT, "SELECT count(*) FROM request r INDEXED BY request_state CROSS JOIN certificate c"        \
                  " ON c.request = r.id WHERE r.state = 'intent' AND c.tenant = ?1"                         \
                  " AND CASE WHEN ?2 IS NOT NULL THEN c.device_id = ?2 AND (?3 IS NULL OR c.provider = ?3)" \

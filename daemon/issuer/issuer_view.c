@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An issuer as operators see it: its certificate, what it signs, how long still, who follows it. */
+#include <openssl/bio.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <string.h>
 
 #include "base/encode.h"
@@ -134,22 +136,25 @@ json_t *issuer_view(struct issuer *is, const struct issuer_ca *ca)
     return o;
 }
 
-static void add_der(json_t *o, const char *name, struct pke_bytes der)
+static void add_pem(json_t *o, const char *name, struct pke_bytes der)
 {
-    struct pke_buf b64;
+    BIO *out = BIO_new(BIO_s_mem());
+    char *text;
+    long n;
 
-    pke_buf_init(&b64, 65536);
-    (void)pke_base64_encode(der, 0, &b64);
-    json_object_set_new(o, name, json_string(pke_buf_cstr(&b64)));
-    pke_buf_done(&b64);
+    if (!out || PEM_write_bio(out, PEM_STRING_X509, "", der.p, (long)der.n) <= 0)
+        pke_oom();
+    n = BIO_get_mem_data(out, &text);
+    json_object_set_new(o, name, json_stringn(text, (size_t)n));
+    BIO_free(out);
 }
 
 json_t *issuer_view_full(struct issuer *is, const struct issuer_ca *ca)
 {
     json_t *o = issuer_view(is, ca);
 
-    add_der(o, "certificate", ca_issuer_der(ca->ca));
-    add_der(o, "root", ca_issuer_root_der(ca->ca));
+    add_pem(o, "pem", ca_issuer_der(ca->ca));
+    add_pem(o, "root_pem", ca_issuer_root_der(ca->ca));
     return o;
 }
 

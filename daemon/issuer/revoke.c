@@ -42,6 +42,7 @@ struct revocation {
     const char *state;       /* what the answer says of the device; NULL: nothing */
     bool device_first;       /* release or block the device, with the first chunk */
     enum ledger_device_change device;
+    bool known;   /* the device or principal has certificates, or need not have any */
     bool release; /* end holds, in place of revoking */
     struct ledger_revoke how;
     struct ledger_selection which;
@@ -288,6 +289,11 @@ static enum pke_err apply(struct issuer *is, struct batch_op *op, struct pke_fai
         return apply_of_issuer(is, r, fail);
     if (r->key)
         return apply_named(is, r, fail);
+    if (!r->known)
+        err = ledger_select_known(is->ledger, &r->which, fail);
+    if (err != PKE_OK)
+        return err;
+    r->known = true;
     if (r->stage == STAGE_COUNT)
         return apply_count(is, r, fail);
     if (r->device_first)
@@ -420,6 +426,7 @@ void verbs_revoke_device(struct issuer *is, uint64_t id, const struct msg_verb *
     if (err == PKE_OK)
         err = read_selection(is, r, v, &fail);
     r->stage = STAGE_CHANGE;
+    r->known = true; /* a device can be blocked before it is seen */
     r->device_first = true;
     r->device = change;
     r->state = state;

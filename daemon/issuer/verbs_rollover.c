@@ -313,11 +313,14 @@ static void change(struct issuer *is, uint64_t id, const struct msg_verb *v, con
     struct order *o = order_new(is, id, v, event);
     const struct ledger_rollover *row = succession_of(&is->succession, o->from);
     bool open = row && !row->switched_at;
+    const struct issuer_ca *ca;
     struct pke_fail fail;
-    enum pke_err err = PKE_OK;
+    enum pke_err err = row ? PKE_OK : find(is, o->from, &ca, &fail); /* a row may outlive its issuer */
 
     o->change = what;
-    if (!row || (!open && what != LEDGER_ROLLOVER_CANCEL)) {
+    if (err != PKE_OK) {
+        /* no issuer of this name */
+    } else if (!row || (!open && what != LEDGER_ROLLOVER_CANCEL)) {
         err = pke_fail_set(&fail, PKE_NOT_FOUND, "rollover-none", RULE,
                            row ? "%s was switched already" : "%s has no successor: see issuer schedule",
                            o->from);

@@ -2,6 +2,7 @@
 """An issuer is followed by another while clients enroll and renew: nothing is lost, and everything that was ever signed
 stays verifiable (reliability R2)."""
 import base64
+import json
 import os
 import signal
 import sqlite3
@@ -65,11 +66,18 @@ def refusals():
     refuses(("schedule", "lab", "bounded"), "uri-prefixes of lab has urn:", "bounds that lack a name of the old issuer's")
     for verb in ("acknowledge", "switch", "cancel"):
         refuses((verb, "lab"), "has no successor", f"{verb} of what was not scheduled")
-        refuses((verb, "nobody"), "no successor", f"{verb} of an unknown issuer")
+        refuses((verb, "nobody"), "the configuration has no issuer nobody", f"{verb} of an unknown issuer")
     LAB.ctl("key", "pause", "next-key", check=True)
     refuses(("schedule", "lab", "next"), "is not ready: it is paused", "a key that is not ready")
     LAB.ctl("key", "resume", "next-key", check=True)
     tap.equal(audit_events(), [], "nothing was recorded of them")
+
+
+def shown_in_pem():
+    shown = json.loads(LAB.ctl("--json", "issuer", "show", "lab", check=True).out)
+    begin = "-----BEGIN CERTIFICATE-----\n"
+    tap.ok(shown["pem"].startswith(begin) and shown["root_pem"].startswith(begin), "issuer show has PEM", shown)
+    tap.ok(max(map(len, LAB.ctl("issuer", "show", "lab").out.splitlines())) <= 100, "and no line of base64 is long")
 
 
 def clamp_is_said():
@@ -499,7 +507,7 @@ def main():
         for name in ("next", "short", "narrow", "brief", "bounded", "below"):
             if not LAB.wait_issuer(name, lambda i: i["key_state"] == "ready"):
                 tap.ok(False, f"{name}: its key is ready", LAB.log_tail())
-        tap.run(viewers_schedule_nothing, refusals, clamp_is_said, waits_for_acknowledgement,
+        tap.run(viewers_schedule_nothing, refusals, shown_in_pem, clamp_is_said, waits_for_acknowledgement,
                 survives_restart_before_the_switch, cancel_goes_back, waits_for_listeners, configuration_agrees, live_issuer_stays,
                 renewal_brings_the_new_chain, replay_brings_the_chain_of_its_certificate, expiry_is_told, each_issuer_has_its_urls, old_certificates_are_revoked,
                 publish_folder, unwritable_folder_waits, cross_certificates, switch_under_load)

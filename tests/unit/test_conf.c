@@ -293,7 +293,7 @@ static void test_one_mistake(void **state)
          "    path: /EnrollmentServer/Policy.svc\n    credentials: [client-certificate]\n    credential-ca: "
          "a.pem\n",
          "c.yaml:50:19: endpoints.policy.credentials[0]: client-certificate needs a listener with "
-         "client-cert optional or require\n"},
+         "client-cert optional or require, or a frontend's with client-cert-header\n"},
         {"    path: /EnrollmentServer/Policy.svc\n",
          "    path: /EnrollmentServer/Policy.svc\n    certificate-principal: dns\n",
          "c.yaml:50:28: endpoints.policy.certificate-principal: expects one of subject-cn, san-upn, "
@@ -306,6 +306,23 @@ static void test_one_mistake(void **state)
          "listener's address is no URL for them\n"},
         {"    unix: /run/pkienrolld/frontend.sock", "    unix: /run/pkienrolld/control.sock",
          "c.yaml:33:11: listeners.frontend.unix: is the control socket\n"},
+        {"    unix: /run/pkienrolld/frontend.sock",
+         "    unix: /run/pkienrolld/frontend.sock\n    client-cert-header: x-cert",
+         "c.yaml:34:25: listeners.frontend.client-cert-header: anybody could send it: the listener needs "
+         "peer-uids (unix), client-cert require (TLS) or proxy-protocol with proxy-from\n"},
+        {"    unix: /run/pkienrolld/frontend.sock",
+         "    unix: /run/pkienrolld/frontend.sock\n    peer-uids: [root]\n    source-header: Connection",
+         "c.yaml:35:20: listeners.frontend.source-header: expects the name of a header field, letters, "
+         "digits and "
+         "dashes, that does not frame the request\n"},
+        {"    unix: /run/pkienrolld/frontend.sock",
+         "    unix: /run/pkienrolld/frontend.sock\n    proxy-from: [192.0.2.1]",
+         "c.yaml:34:17: listeners.frontend.proxy-from: has no effect without proxy-protocol on TCP\n"},
+        {"    port: 0", "    port: 0\n    proxy-protocol: yes",
+         "c.yaml:27:3: listeners.main.proxy-from: is needed with proxy-protocol: whose word is taken\n"},
+        {"    port: 0", "    port: 0\n    proxy-protocol: yes\n    proxy-from: [10.0.0.1/8]",
+         "c.yaml:31:18: listeners.main.proxy-from[0]: 10.0.0.1/8 is no address and no network such as "
+         "10.1.0.0/16\n"},
         {"    unix: /run/pkienrolld/frontend.sock", "    frontend: no\n    unix: /run/f",
          "c.yaml:33:15: listeners.frontend.frontend: a unix socket is always a frontend listener\n"},
         {"    unix: /run/pkienrolld/frontend.sock", "    unix: /run/f\n  third:\n    unix: /run/f",
@@ -701,8 +718,7 @@ static void test_reload(void **state)
         {"pin-credential: device-ca-pin", "pin-credential: other",
          "/etc/p/c.yaml:13:21: keys.device-ca.pin-credential: a change needs a restart of the daemon\n"},
         {"    pin-credential: device-ca-pin\n",
-         "    pin-credential: device-ca-pin\n  b: {module: m, uri: 'pkcs11:', pin-file: p}\n",
-         ""},
+         "    pin-credential: device-ca-pin\n  b: {module: m, uri: 'pkcs11:', pin-file: p}\n", ""},
         {"[pkienroll-admin]", "[other]", ""},
         {"path: /EnrollmentServer/Enrollment.svc", "path: /other", ""},
     };
