@@ -10,6 +10,7 @@
 #include "daemon/common/hooksig.h"
 #include "daemon/common/log.h"
 #include "daemon/issuer/issuer.h"
+#include "ipc/wipealloc.h"
 
 #define RULE      "template: authoriser"
 #define RULES_MAX (1u << 20) /* bytes of a rules file */
@@ -69,7 +70,7 @@ static enum pke_err read_rule(const char *path, size_t i, json_t *object, struct
     json_object_set_new(object, "version", json_integer(1));
     rest = json_dumps(object, JSON_COMPACT);
     err = authoriser_answer_read(pke_bytes_str(rest), NULL, arena, &ret->answer, &why);
-    free(rest);
+    wipe_free(rest);
     return err == PKE_OK ? PKE_OK : bad_rule(path, i, why.text, fail);
 }
 

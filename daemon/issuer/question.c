@@ -10,6 +10,7 @@
 #include "base/timefmt.h"
 #include "daemon/issuer/authoriser.h"
 #include "daemon/issuer/issuer.h"
+#include "ipc/wipealloc.h"
 
 /* Text of a client may be no UTF-8: then it is left out rather than changed. */
 static json_t *text(const char *s)
@@ -143,7 +144,7 @@ struct pke_bytes authoriser_question(struct request *req)
     if (!body)
         pke_oom();
     ret = pke_arena_bytes(req->arena, pke_bytes_str(body));
-    free(body);
+    wipe_free(body);
     json_decref(q);
     return ret;
 }
