@@ -47,6 +47,13 @@ enum pke_err ca_floor_new(struct pke_bytes certificate_pem, const struct ca_floo
                           struct ca_floor **ret, struct pke_fail *fail);
 void ca_floor_free(struct ca_floor *f); /* accepts NULL */
 
+/**
+ * Are these alternative names (kinds of base/names.h), and the account @p sid (NULL: none), within the bounds
+ * of names in @p l? A kind without bounds is not. PKE_POLICY with what ca_floor_check() says.
+ */
+enum pke_err ca_floor_names_within(const struct ca_floor_limits *l, const struct pke_pairs *san,
+                                   const char *sid, struct pke_fail *fail);
+
 /** The CA certificate's public key: the only source of it. Borrowed. */
 EVP_PKEY *ca_floor_public_key(const struct ca_floor *f);
 

@@ -95,8 +95,8 @@ static bool guid(const struct ca_floor_limits *l, const char *value)
     return l->allow_guid;
 }
 
-static enum pke_err check_bounds(const struct ca_floor *f, const struct ca_names *names,
-                                 struct pke_fail *fail)
+enum pke_err ca_floor_names_within(const struct ca_floor_limits *l, const struct pke_pairs *san,
+                                   const char *account, struct pke_fail *fail)
 {
     static const struct {
         const char *kind, *reason;
@@ -107,15 +107,15 @@ static enum pke_err check_bounds(const struct ca_floor *f, const struct ca_names
                  {PKE_SAN_UPN, "floor-upn", upn},
                  {PKE_SAN_GUID, "floor-guid", guid}};
 
-    for (size_t i = 0; i < names->san.n; i++) {
-        const struct pke_pair *name = &names->san.v[i];
+    for (size_t i = 0; i < san->n; i++) {
+        const struct pke_pair *name = &san->v[i];
         size_t k = 0;
 
         while (k < PKE_LEN(kinds) && strcmp(kinds[k].kind, name->name) != 0)
             k++;
         if (k == PKE_LEN(kinds))
             return floor_refuse(fail, "floor-names", "key policy", "an alternative name has no bounds");
-        if (!kinds[k].within(&f->limits, name->value))
+        if (!kinds[k].within(l, name->value))
             return floor_refuse(fail,
                                 strcmp(name->name, PKE_SAN_URI) == 0 &&
                                         ca_is_sid_uri(pke_bytes_str(name->value))
@@ -123,7 +123,7 @@ static enum pke_err check_bounds(const struct ca_floor *f, const struct ca_names
                                     : kinds[k].reason,
                                 "key policy", "an alternative name is outside the bounds of the issuer");
     }
-    if (names->sid && !sid(&f->limits, names->sid))
+    if (account && !sid(l, account))
         return floor_refuse(fail, "floor-sid", "key policy",
                             "the account is outside the bounds of the issuer");
     return PKE_OK;
@@ -142,7 +142,7 @@ enum pke_err floor_check_names(const struct ca_floor *f, const struct ca_tbs *tb
     if (names.subject.n == 0 ? !names.has_san || !names.san_critical : names.san_critical)
         return floor_refuse(fail, "floor-san", "RFC 5280 4.2.1.6",
                             "the alternative names are critical beside a subject, or not without one");
-    if ((err = check_bounds(f, &names, fail)))
+    if ((err = ca_floor_names_within(&f->limits, &names.san, names.sid, fail)))
         return err;
     if (ca_issuer_check_names(f->issuer, &names, &why))
         return pke_fail_set(fail, PKE_POLICY, "floor-constraint", why.rule, "%s", why.text);

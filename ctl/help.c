@@ -43,7 +43,8 @@ static void print_option(const struct verb_arg *a, FILE *out)
 
 static void print_details(const struct verb *v, FILE *out)
 {
-    fprintf(out, "\n%s: %s\n  role: %s\n", v->words, v->help, verb_role_name(v->role));
+    fprintf(out, "\n%s: %s\n  role: %s%s\n", v->words, v->help, verb_role_name(v->role),
+            v->role & VERB_ROLE_FRONTEND && v->role != VERB_ROLE_FRONTEND ? ", or a frontend" : "");
     for (const struct verb_arg *a = NULL; (a = verb_arg_next(v, a));) {
         if (a->type == VERB_ARG_SECRET)
             fprintf(out, "  --%s-file FILE: %s, from a 0600 file or - for standard input\n", a->name,
@@ -74,18 +75,18 @@ bool help_print(char *const *words, size_t n, FILE *out)
     for (size_t i = 0; n && i < VERB__MAX; i++)
         if (starts_with(&verbs[i], words, n))
             print_details(&verbs[i], out);
-    fputs(
-        "\noptions:\n"
-        "  --socket PATH           control socket (PKIENROLL_CONTROL, /run/pkienrolld/control)\n"
-        "  --json, --jsonl         one JSON document; one JSON object per line\n"
-        "  --timeout DURATION      give up after this long (10s, longer where a command needs it)\n"
-        "  --wait DURATION         try until the daemon answers; status: until it is ready\n"
-        "  --color auto|always|never\n"
-        "  -h, --help              this text, or that of one command\n"
-        "  --version               version of this program\n"
-        "\nexit status: 0 done, 1 refused or not found, 2 usage, 3 simulate: it would be refused, 4 simulate: it would\n"
-        "wait, 69 no daemon answers; see pkienrollctl(8)\n",
-        out);
+    fputs("\noptions:\n"
+          "  --socket PATH           control socket (PKIENROLL_CONTROL, /run/pkienrolld/control)\n"
+          "  --json, --jsonl         one JSON document; one JSON object per line\n"
+          "  --timeout DURATION      give up after this long (10s, longer where a command needs it)\n"
+          "  --wait DURATION         try until the daemon answers; status: until it is ready\n"
+          "  --color auto|always|never\n"
+          "  -h, --help              this text, or that of one command\n"
+          "  --version               version of this program\n"
+          "\nexit status: 0 done, 1 refused or not found, 2 usage, 3 simulate: it would be refused, 4 "
+          "simulate: it would\n"
+          "wait, 69 no daemon answers; see pkienrollctl(8)\n",
+          out);
     return true;
 }
 

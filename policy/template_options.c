@@ -41,6 +41,12 @@ static const struct pke_enum_name attestations[] = {{"off", POLICY_ATTESTATION_O
                                                     {NULL, 0}};
 
 const struct pke_option policy_template_options[] = {
+    {.name = "tenant",
+     .type = PKE_OPT_STRING,
+     .offset = FIELD(char *, tenant),
+     .min = 1,
+     .max = 63,
+     .help = "Whose it is; needed where there are several tenants"},
     {.name = "issuer",
      .type = PKE_OPT_STRING,
      .offset = FIELD(char *, issuer),

@@ -10,6 +10,8 @@ static const struct pke_enum_name kinds[] = {{"static", CONF_AUTHORISER_STATIC},
 #define F(type, field) PKE_FIELD(type, struct conf_authoriser, field)
 
 const struct pke_option conf_authoriser_options[] = {
+    {"tenant", PKE_OPT_STRING, F(char *, tenant), NULL, 1, CONF_NAME_MAX,
+     .help = "Whose it is; needed where there are several tenants"},
     {"kind", PKE_OPT_ENUM, F(int, kind), NULL, .names = kinds, .required = true,
      .help = "Static (rules of a file), webhook (asks the frontend) or header (of a frontend listener)"},
     {"rules-file", PKE_OPT_PATH, F(char *, rules_file), NULL, 1, 4000,
