@@ -20,12 +20,12 @@ enum pke_err floor_refuse(struct pke_fail *fail, const char *reason, const char 
     return pke_fail_set(fail, PKE_POLICY, reason, rule, "%s", text);
 }
 
-static void copy_list(struct ca_floor *f, struct pke_strings *ret, const struct pke_strings *from)
+static void copy_list(struct pke_arena *arena, struct pke_strings *ret, const struct pke_strings *from)
 {
     struct pke_strings copy = {NULL, 0};
 
     for (size_t i = 0; i < from->n; i++)
-        pke_strings_add(&copy, f->arena, from->v[i]);
+        pke_strings_add(&copy, arena, from->v[i]);
     *ret = copy;
 }
 
@@ -56,16 +56,17 @@ static enum pke_err copy_limits(struct ca_floor *f, const struct ca_floor_limits
     enum pke_err err = floor_check_bounds(from, fail);
 
     *to = *from;
+    to->issuer = pke_arena_strdup(f->arena, from->issuer);
     to->templates = NULL, to->n_templates = 0; /* f->templates */
-    copy_list(f, &to->allowed_ekus, &from->allowed_ekus);
-    copy_list(f, &to->allowed_policies, &from->allowed_policies);
-    copy_list(f, &to->upn_suffixes, &from->upn_suffixes);
-    copy_list(f, &to->email_suffixes, &from->email_suffixes);
-    copy_list(f, &to->dns_suffixes, &from->dns_suffixes);
-    copy_list(f, &to->sid_prefixes, &from->sid_prefixes);
-    copy_list(f, &to->uri_prefixes, &from->uri_prefixes);
-    copy_list(f, &to->crl_urls, &from->crl_urls);
-    copy_list(f, &to->ca_issuers_urls, &from->ca_issuers_urls);
+    copy_list(f->arena, &to->allowed_ekus, &from->allowed_ekus);
+    copy_list(f->arena, &to->allowed_policies, &from->allowed_policies);
+    copy_list(f->arena, &to->upn_suffixes, &from->upn_suffixes);
+    copy_list(f->arena, &to->email_suffixes, &from->email_suffixes);
+    copy_list(f->arena, &to->dns_suffixes, &from->dns_suffixes);
+    copy_list(f->arena, &to->sid_prefixes, &from->sid_prefixes);
+    copy_list(f->arena, &to->uri_prefixes, &from->uri_prefixes);
+    copy_list(f->arena, &to->crl_urls, &from->crl_urls);
+    copy_list(f->arena, &to->ca_issuers_urls, &from->ca_issuers_urls);
     f->templates = pke_arena_alloc(f->arena, (from->n_templates + 1) * sizeof *f->templates);
     for (size_t i = 0; err == PKE_OK && i < from->n_templates; i++)
         err = copy_template(f, &from->templates[i], fail);
@@ -101,7 +102,33 @@ void ca_floor_free(struct ca_floor *f)
     ca_issuer_free(f->issuer);
     pke_arena_free(f->arena);
     pke_arena_free(f->scratch);
+    pke_arena_free(f->before.arena);
+    pke_arena_free(f->next.arena);
     free(f);
+}
+
+/* ---- a reload ---- */
+
+static void take_urls(struct floor_urls *to, const struct ca_floor *from, int64_t until)
+{
+    pke_arena_free(to->arena);
+    *to = (struct floor_urls){.arena = pke_arena_new(), .until = until};
+    copy_list(to->arena, &to->crl, &from->limits.crl_urls);
+    copy_list(to->arena, &to->ca_issuers, &from->limits.ca_issuers_urls);
+}
+
+void ca_floor_expect(struct ca_floor *f, const struct ca_floor *next, int64_t until)
+{
+    if (pke_bytes_eq(ca_floor_spki(f), ca_floor_spki(next)))
+        take_urls(&f->next, next, until);
+}
+
+void ca_floor_follow(struct ca_floor *f, const struct ca_floor *before, int64_t until)
+{
+    if (!pke_bytes_eq(ca_floor_spki(f), ca_floor_spki(before)))
+        return;
+    take_urls(&f->before, before, until);
+    f->memory = before->memory;
 }
 
 EVP_PKEY *ca_floor_public_key(const struct ca_floor *f)
@@ -176,7 +203,7 @@ enum pke_err ca_floor_check(struct ca_floor *f, struct pke_bytes der, int64_t no
     if (ca_tbs_decode(der, &tbs, &why))
         return pke_fail_set(fail, PKE_POLICY, "floor-der", why.rule, "not a TBSCertificate: %s", why.text);
     if ((err = check_identity(f, &tbs, fail)) || (err = check_validity(f, &tbs, now, fail)) ||
-        (err = floor_check_extensions(f, &tbs, fail)) || (err = floor_check_policies(f, &tbs, fail)) ||
+        (err = floor_check_extensions(f, &tbs, fail)) || (err = floor_check_policies(f, &tbs, now, fail)) ||
         (err = floor_check_names(f, &tbs, fail)))
         return err;
     if (floor_serial_seen(&f->memory, tbs.serial))

@@ -23,6 +23,7 @@ struct ca_floor_template {
 
 /** Everything that may be in a certificate. What is not said here is refused. */
 struct ca_floor_limits {
+    const char *issuer;   /* its name in the configuration, for what is said of a refusal; not NULL */
     int64_t max_validity; /* seconds */
     int64_t max_backdate; /* seconds */
     struct pke_strings allowed_ekus;
@@ -33,7 +34,8 @@ struct ca_floor_limits {
     struct pke_strings sid_prefixes; /* "S-1-5-21-1-2-3": accounts of the domain from RID 1000, or one SID */
     struct pke_strings uri_prefixes; /* octet for octet; ends with one of ":/?#=", behind any host */
     bool allow_guid;                 /* directory GUIDs as names */
-    struct pke_strings crl_urls, ca_issuers_urls; /* exactly these, in this order, where there are any */
+    struct pke_strings crl_urls, ca_issuers_urls; /* exactly these, in this order, where there are any;
+                                                     but see ca_floor_expect() */
     const struct ca_floor_template *templates;
     size_t n_templates;
 };
@@ -46,6 +48,16 @@ struct ca_floor_limits {
 enum pke_err ca_floor_new(struct pke_bytes certificate_pem, const struct ca_floor_limits *limits,
                           struct ca_floor **ret, struct pke_fail *fail);
 void ca_floor_free(struct ca_floor *f); /* accepts NULL */
+
+/**
+ * A reload is one moment for nobody: what was built by the configuration that another process had may come
+ * until @p until (seconds). Of @p next, to be followed soon, or @p before, which @p f takes the place of,
+ * both lists of addresses are let through as well; every other bound is that of @p f alone. Nothing happens
+ * when they are for another CA key. ca_floor_follow() takes over the memory of serials, too. The last call
+ * counts.
+ */
+void ca_floor_expect(struct ca_floor *f, const struct ca_floor *next, int64_t until);
+void ca_floor_follow(struct ca_floor *f, const struct ca_floor *before, int64_t until);
 
 /**
  * Are these alternative names (kinds of base/names.h), and the account @p sid (NULL: none), within the bounds

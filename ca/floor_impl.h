@@ -29,6 +29,13 @@ struct floor_template {
     const char *cps_uri;
 };
 
+/* Addresses of another configuration, good for a time. */
+struct floor_urls {
+    struct pke_arena *arena; /* NULL: none */
+    struct pke_strings crl, ca_issuers;
+    int64_t until; /* seconds */
+};
+
 struct ca_floor {
     struct ca_issuer *issuer;
     struct ca_floor_limits limits; /* lists in arena; templates are below */
@@ -38,6 +45,7 @@ struct ca_floor {
     struct pke_arena *arena;
     struct pke_arena *scratch; /* of one check */
     struct floor_memory memory;
+    struct floor_urls before, next;
 };
 
 void floor_memory_init(struct floor_memory *m);
@@ -52,8 +60,9 @@ enum pke_err floor_refuse(struct pke_fail *fail, const char *reason, const char 
 enum pke_err floor_check_extensions(const struct ca_floor *f, const struct ca_tbs *tbs,
                                     struct pke_fail *fail);
 
-/* floor_policies.c */
-enum pke_err floor_check_policies(const struct ca_floor *f, const struct ca_tbs *tbs, struct pke_fail *fail);
+/* floor_policies.c; @p now in seconds */
+enum pke_err floor_check_policies(const struct ca_floor *f, const struct ca_tbs *tbs, int64_t now,
+                                  struct pke_fail *fail);
 
 /* floor_names.c: subject, SAN, SID within the bounds and the CA's constraints. */
 enum pke_err floor_check_names(const struct ca_floor *f, const struct ca_tbs *tbs, struct pke_fail *fail);

@@ -95,17 +95,27 @@ static bool guid(const struct ca_floor_limits *l, const char *value)
     return l->allow_guid;
 }
 
+static enum pke_err outside(const struct ca_floor_limits *l, const char *reason, const char *value,
+                            const char *option, struct pke_fail *fail)
+{
+    if (strcmp(option, "allow-guid") == 0)
+        return pke_fail_set(fail, PKE_POLICY, reason, "key policy",
+                            "%.100s is a directory GUID: allow-guid of issuer %.64s is no", value, l->issuer);
+    return pke_fail_set(fail, PKE_POLICY, reason, "key policy", "%.100s is not within %s of issuer %.64s",
+                        value, option, l->issuer);
+}
+
 enum pke_err ca_floor_names_within(const struct ca_floor_limits *l, const struct pke_pairs *san,
                                    const char *account, struct pke_fail *fail)
 {
     static const struct {
-        const char *kind, *reason;
+        const char *kind, *reason, *option;
         bool (*within)(const struct ca_floor_limits *l, const char *value);
-    } kinds[] = {{PKE_SAN_DNS, "floor-dns", dns},
-                 {PKE_SAN_EMAIL, "floor-email", email},
-                 {PKE_SAN_URI, "floor-uri", uri},
-                 {PKE_SAN_UPN, "floor-upn", upn},
-                 {PKE_SAN_GUID, "floor-guid", guid}};
+    } kinds[] = {{PKE_SAN_DNS, "floor-dns", "dns-suffixes", dns},
+                 {PKE_SAN_EMAIL, "floor-email", "email-suffixes", email},
+                 {PKE_SAN_URI, "floor-uri", "uri-prefixes", uri},
+                 {PKE_SAN_UPN, "floor-upn", "upn-suffixes", upn},
+                 {PKE_SAN_GUID, "floor-guid", "allow-guid", guid}};
 
     for (size_t i = 0; i < san->n; i++) {
         const struct pke_pair *name = &san->v[i];
@@ -115,18 +125,13 @@ enum pke_err ca_floor_names_within(const struct ca_floor_limits *l, const struct
             k++;
         if (k == PKE_LEN(kinds))
             return floor_refuse(fail, "floor-names", "key policy", "an alternative name has no bounds");
-        if (!kinds[k].within(l, name->value))
-            return floor_refuse(fail,
-                                strcmp(name->name, PKE_SAN_URI) == 0 &&
-                                        ca_is_sid_uri(pke_bytes_str(name->value))
-                                    ? "floor-sid"
-                                    : kinds[k].reason,
-                                "key policy", "an alternative name is outside the bounds of the issuer");
+        if (kinds[k].within(l, name->value))
+            continue;
+        if (strcmp(name->name, PKE_SAN_URI) == 0 && ca_is_sid_uri(pke_bytes_str(name->value)))
+            return outside(l, "floor-sid", name->value, "sid-prefixes", fail);
+        return outside(l, kinds[k].reason, name->value, kinds[k].option, fail);
     }
-    if (account && !sid(l, account))
-        return floor_refuse(fail, "floor-sid", "key policy",
-                            "the account is outside the bounds of the issuer");
-    return PKE_OK;
+    return account && !sid(l, account) ? outside(l, "floor-sid", account, "sid-prefixes", fail) : PKE_OK;
 }
 
 enum pke_err floor_check_names(const struct ca_floor *f, const struct ca_tbs *tbs, struct pke_fail *fail)

@@ -101,39 +101,59 @@ static bool take_urls(struct pke_cursor *c, const struct pke_strings *urls, size
            pke_bytes_eq_str(uri.value, urls->v[(*i)++]);
 }
 
-static bool crl_points(const struct ca_floor *f, const struct ca_tbs_extension *e)
+static bool crl_points(const struct pke_strings *urls, const struct ca_tbs_extension *e)
 {
     struct pke_cursor list, point, name, full;
     size_t n = 0;
 
     if (!e)
-        return f->limits.crl_urls.n == 0;
+        return urls->n == 0;
     if (!enter(e, &list) || !ca_der_enter(&list, CA_DER_SEQUENCE, &point) || pke_cursor_left(&list) > 0 ||
         !ca_der_enter(&point, CA_DER_CONTEXT_0, &name) || pke_cursor_left(&point) > 0 ||
         !ca_der_enter(&name, CA_DER_CONTEXT_0, &full) || pke_cursor_left(&name) > 0)
         return false;
     while (pke_cursor_left(&full) > 0)
-        if (!take_urls(&full, &f->limits.crl_urls, &n))
+        if (!take_urls(&full, urls, &n))
             return false;
-    return n > 0 && n == f->limits.crl_urls.n;
+    return n > 0 && n == urls->n;
 }
 
-static bool ca_issuers(const struct ca_floor *f, const struct ca_tbs_extension *e)
+static bool ca_issuers(const struct pke_strings *urls, const struct ca_tbs_extension *e)
 {
     struct pke_cursor list, one;
     char dotted[80];
     size_t n = 0;
 
     if (!e)
-        return f->limits.ca_issuers_urls.n == 0;
+        return urls->n == 0;
     if (!enter(e, &list))
         return false;
     while (pke_cursor_left(&list) > 0)
         if (!ca_der_enter(&list, CA_DER_SEQUENCE, &one) || !take_oid(&one, dotted) ||
-            strcmp(dotted, OID_CA_ISSUERS) != 0 || !take_urls(&one, &f->limits.ca_issuers_urls, &n) ||
-            pke_cursor_left(&one) > 0)
+            strcmp(dotted, OID_CA_ISSUERS) != 0 || !take_urls(&one, urls, &n) || pke_cursor_left(&one) > 0)
             return false;
-    return n == f->limits.ca_issuers_urls.n;
+    return n == urls->n;
+}
+
+/* As another configuration says both, where a reload lies between those who ask and us. */
+static bool of_reload(const struct floor_urls *u, const struct ca_tbs *tbs, int64_t now)
+{
+    return u->arena && now <= u->until && crl_points(&u->crl, ca_tbs_find(tbs, OID_CRL_POINTS)) &&
+           ca_issuers(&u->ca_issuers, ca_tbs_find(tbs, OID_AIA));
+}
+
+static enum pke_err check_urls(const struct ca_floor *f, const struct ca_tbs *tbs, int64_t now,
+                               struct pke_fail *fail)
+{
+    bool crl = crl_points(&f->limits.crl_urls, ca_tbs_find(tbs, OID_CRL_POINTS));
+
+    if ((crl && ca_issuers(&f->limits.ca_issuers_urls, ca_tbs_find(tbs, OID_AIA))) ||
+        of_reload(&f->before, tbs, now) || of_reload(&f->next, tbs, now))
+        return PKE_OK;
+    return crl ? floor_refuse(fail, "floor-ca-issuers", "key policy",
+                              "the access to the CA's certificate is not the configured one")
+               : floor_refuse(fail, "floor-crl-urls", "key policy",
+                              "the distribution point is not the configured one");
 }
 
 static bool template(const struct ca_floor *f, const struct ca_tbs_extension *e)
@@ -156,9 +176,11 @@ static enum pke_err check_templates(const struct ca_floor *f, const struct ca_tb
     return PKE_OK;
 }
 
-enum pke_err floor_check_policies(const struct ca_floor *f, const struct ca_tbs *tbs, struct pke_fail *fail)
+enum pke_err floor_check_policies(const struct ca_floor *f, const struct ca_tbs *tbs, int64_t now,
+                                  struct pke_fail *fail)
 {
     const struct ca_tbs_extension *e;
+    enum pke_err err;
 
     if ((e = ca_tbs_find(tbs, OID_APP_POLICIES)) && !application_policies(tbs, e))
         return floor_refuse(fail, "floor-application-policy", "CVE-2024-49019",
@@ -166,11 +188,6 @@ enum pke_err floor_check_policies(const struct ca_floor *f, const struct ca_tbs 
     if ((e = ca_tbs_find(tbs, OID_POLICIES)) && !certificate_policies(f, e))
         return floor_refuse(fail, "floor-policy", "key policy",
                             "a certificate policy is not on the key's list, or qualified otherwise");
-    if (!crl_points(f, ca_tbs_find(tbs, OID_CRL_POINTS)))
-        return floor_refuse(fail, "floor-crl-urls", "key policy",
-                            "the distribution point is not the configured one");
-    if (!ca_issuers(f, ca_tbs_find(tbs, OID_AIA)))
-        return floor_refuse(fail, "floor-ca-issuers", "key policy",
-                            "the access to the CA's certificate is not the configured one");
-    return check_templates(f, tbs, fail);
+    err = check_urls(f, tbs, now, fail);
+    return err == PKE_OK ? check_templates(f, tbs, fail) : err;
 }

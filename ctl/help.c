@@ -17,6 +17,29 @@ static bool starts_with(const struct verb *v, char *const *words, size_t n)
     return true;
 }
 
+#define WIDTH       80
+#define HELP_COLUMN 26
+
+/* Words of @p text from column @p at on, later lines from column @p indent on. */
+static void print_wrapped(const char *text, int at, int indent, FILE *out)
+{
+    bool first = true;
+
+    while (*text) {
+        int n = (int)strcspn(text, " ");
+
+        if (!first && at + 1 + n > WIDTH) {
+            fprintf(out, "\n%*s", indent, "");
+            at = indent;
+            first = true;
+        }
+        at += fprintf(out, "%s%.*s", first ? "" : " ", n, text);
+        first = false;
+        text += n + (text[n] == ' ');
+    }
+    fputc('\n', out);
+}
+
 static void print_usage(const struct verb *v, FILE *out)
 {
     int n = fprintf(out, "  %s", v->words);
@@ -24,7 +47,12 @@ static void print_usage(const struct verb *v, FILE *out)
     for (const struct verb_arg *a = NULL; (a = verb_arg_next(v, a));)
         if (verb_arg_is_word(a))
             n += fprintf(out, " <%s>", a->name);
-    fprintf(out, "%*s%s\n", n < 26 ? 26 - n : 1, "", v->help);
+    if (n >= HELP_COLUMN) {
+        fputc('\n', out);
+        n = 0;
+    }
+    fprintf(out, "%*s", HELP_COLUMN - n, "");
+    print_wrapped(v->help, HELP_COLUMN, HELP_COLUMN, out);
 }
 
 static void print_name(const struct verb_arg *a, FILE *out)
@@ -38,12 +66,15 @@ static void print_option(const struct verb_arg *a, FILE *out)
 {
     fputs("  ", out);
     print_name(a, out);
-    fprintf(out, "%s: %s\n", a->type == VERB_ARG_FLAG ? "" : " VALUE", a->help);
+    fputs(a->type == VERB_ARG_FLAG ? ": " : " VALUE: ", out);
+    print_wrapped(a->help, 4 + (int)strlen(a->name) + (a->type == VERB_ARG_FLAG ? 2 : 8), 6, out);
 }
 
 static void print_details(const struct verb *v, FILE *out)
 {
-    fprintf(out, "\n%s: %s\n  role: %s%s\n", v->words, v->help, verb_role_name(v->role),
+    fprintf(out, "\n%s: ", v->words);
+    print_wrapped(v->help, (int)strlen(v->words) + 2, 2, out);
+    fprintf(out, "  role: %s%s\n", verb_role_name(v->role),
             v->role & VERB_ROLE_FRONTEND && v->role != VERB_ROLE_FRONTEND ? ", or a frontend" : "");
     for (const struct verb_arg *a = NULL; (a = verb_arg_next(v, a));) {
         if (a->type == VERB_ARG_SECRET)
@@ -76,16 +107,16 @@ bool help_print(char *const *words, size_t n, FILE *out)
         if (starts_with(&verbs[i], words, n))
             print_details(&verbs[i], out);
     fputs("\noptions:\n"
-          "  --socket PATH           control socket (PKIENROLL_CONTROL, /run/pkienrolld/control)\n"
+          "  --socket PATH           socket (PKIENROLL_CONTROL, /run/pkienrolld/control)\n"
           "  --json, --jsonl         one JSON document; one JSON object per line\n"
-          "  --timeout DURATION      give up after this long (10s, longer where a command needs it)\n"
-          "  --wait DURATION         try until the daemon answers; status: until it is ready\n"
+          "  --timeout DURATION      give up after this long (10s, or what a command needs)\n"
+          "  --wait DURATION         until the daemon answers; status: until it is ready\n"
           "  --color auto|always|never\n"
           "  -h, --help              this text, or that of one command\n"
           "  --version               version of this program\n"
-          "\nexit status: 0 done, 1 refused or not found, 2 usage, 3 simulate: it would be refused, 4 "
-          "simulate: it would\n"
-          "wait, 69 no daemon answers; see pkienrollctl(8)\n",
+          "\nexit status: 0 done, 1 refused or not found, 2 usage, 3 simulate: it\n"
+          "would be refused, 4 simulate: it would wait, 69 no daemon answers;\n"
+          "see pkienrollctl(8)\n",
           out);
     return true;
 }

@@ -186,8 +186,8 @@ static enum pke_err take_words(struct ctl_options *o, size_t used, struct pke_ar
         if (!verb_arg_is_word(a))
             continue;
         if (used == o->n_words)
-            return pke_fail_set(fail, PKE_CONFIG, "usage", RULE, "%s: the %s is missing", o->verb->words,
-                                a->name);
+            return pke_fail_set(fail, PKE_CONFIG, "usage", RULE, "%s: <%s> is missing: %s", o->verb->words,
+                                a->name, a->help);
         if (a->type != VERB_ARG_FILE && (err = verb_arg_check(a, pke_bytes_str(o->words[used]), fail)))
             return err;
         pke_pairs_add(&o->args, arena, a->name, o->words[used++]);

@@ -59,7 +59,6 @@ static const struct column columns[] = {
     {VERB_CRL_LIST, "STATE", "state"},
     {VERB_CRL_LIST, "NUMBER", "number"},
     {VERB_CRL_LIST, "ENTRIES", "entries"},
-    {VERB_CRL_LIST, "THIS UPDATE", "this_update"},
     {VERB_CRL_LIST, "NEXT UPDATE", "next_update"},
     {VERB_CRL_LIST, "ERROR", "error"},
     {VERB_DEVICE_LIST, "FIRST", "first_at"},
@@ -228,24 +227,67 @@ static bool is_block(const char *key, const json_t *v)
     return json_object_size(v) || json_is_object(json_array_get(v, 0)) || is_pem(key, v);
 }
 
+/* Nested tables of which only some columns fit on a terminal: the rest is in the JSON. */
+static const struct nested {
+    const char *array, *key;
+} nested[] = {
+    {"extensions", "name"}, {"extensions", "critical"}, {"extensions", "text"},
+    {"items", "result"},    {"items", "serial"},        {"items", "device_id"},
+};
+
+static bool is_shown(const char *array, const char *key)
+{
+    bool listed = false;
+
+    for (size_t i = 0; i < PKE_LEN(nested); i++) {
+        if (strcmp(nested[i].array, array) != 0)
+            continue;
+        if (strcmp(nested[i].key, key) == 0)
+            return true;
+        listed = true;
+    }
+    return !listed;
+}
+
+/* "not_after" -> "NOT AFTER" */
+static void add_title(struct text_table *t, const char *key)
+{
+    PKE_CLEANUP(pke_free_p) char *title = pke_strdup(key);
+
+    for (char *p = title; *p; p++)
+        *p = *p == '_' ? ' ' : (char)toupper((unsigned char)*p);
+    text_table_add(t, title);
+}
+
+/* What has no name is shown by its object identifier. */
+static const json_t *cell_of(const json_t *row, const char *array, const char *key)
+{
+    const json_t *v = json_object_get(row, key);
+
+    if (json_is_null(v) && !strcmp(array, "extensions") && !strcmp(key, "name"))
+        return json_object_get(row, "oid");
+    return v;
+}
+
 /* An array of objects as a table with the members of its first one. */
-static void print_array(const json_t *v, unsigned depth, FILE *out)
+static void print_array(const char *array, const json_t *v, unsigned depth, FILE *out)
 {
     json_t *first = json_array_get(v, 0), *row, *e;
     struct text_table t;
+    size_t n = 1, i;
     const char *key;
-    size_t i;
 
-    text_table_init(&t, json_object_size(first) + 1);
+    json_object_foreach(first, key, e) n += is_shown(array, key);
+    text_table_init(&t, n);
     for (i = 0; i <= json_array_size(v); i++) {
         row = i ? json_array_get(v, i - 1) : first;
         text_table_add(&t, depth ? " " : "");
         json_object_foreach(first, key, e)
         {
-            if (i)
-                add_cell(&t, json_object_get(row, key));
-            else
-                text_table_add(&t, key);
+            if (i && is_shown(array, key))
+                add_cell(&t, cell_of(row, array, key));
+            else if (is_shown(array, key))
+                add_title(&t, key);
         }
     }
     text_table_print(&t, false, out);
@@ -299,7 +341,7 @@ static void print_block(const char *key, const json_t *v, struct style st, FILE 
     else if (json_is_array(v) && !strcmp(key, "explanation"))
         print_steps(v, out);
     else if (json_is_array(v))
-        print_array(v, inner.depth, out);
+        print_array(key, v, inner.depth, out);
     else
         print_lines(json_string_value(v), inner.depth, out);
 }

@@ -125,6 +125,12 @@
     X(SIMULATE, "simulate", "POST", "/v1/simulate", "simulate", OFFICER, ISSUER, OBJECT, 15,                 \
       "say what would become of a CSR, and why: nothing is signed or recorded")
 
+/** Why a certificate is revoked, as RFC 5280 5.3.1 names it: what ledger/revoke.h can parse but
+ * removeFromCRL. */
+#define IPC_REASONS                                                                       \
+    "keyCompromise, cACompromise, affiliationChanged, superseded, cessationOfOperation, " \
+    "certificateHold, privilegeWithdrawn, aACompromise, unspecified"
+
 /** verb, name, where it stands, type, required, help. Order of rows is the order of words. */
 #define IPC_VERB_ARGS(X)                                                                                    \
     X(ISSUER_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                            \
@@ -176,12 +182,13 @@
     X(CERT_CONFIRM, "key", PATH, TEXT, true, "serial, thumbprint or request id")                            \
     X(CERT_CONFIRM, "tenant", BODY, NAME, false, "only what is this tenant's")                              \
     X(CERT_REVOKE, "key", PATH, TEXT, true, "serial, thumbprint or request id")                             \
-    X(CERT_REVOKE, "reason", BODY, NAME, false, "why, as RFC 5280 names it (unspecified)")                  \
+    X(CERT_REVOKE, "reason", BODY, NAME, false, "why (unspecified); one of " IPC_REASONS)                   \
     X(CERT_REVOKE, "hold", BODY, FLAG, false, "for now: reason certificateHold, which cert release ends")   \
     X(CERT_REVOKE, "comment", BODY, TEXT, false, "a word for the record")                                   \
     X(CERT_REVOKE, "dry_run", BODY, FLAG, false, "say what would be revoked, and change nothing")           \
     X(CERT_REVOKE, "tenant", BODY, NAME, false, "only what is this tenant's")                               \
     X(CERT_RELEASE, "key", PATH, TEXT, true, "serial, thumbprint or request id")                            \
+    X(CERT_RELEASE, "issuer", BODY, NAME, false, "the issuer of the serial; also what only a CRL knows of") \
     X(CERT_RELEASE, "comment", BODY, TEXT, false, "a word for the record")                                  \
     X(CERT_RELEASE, "dry_run", BODY, FLAG, false, "say what would be released, and change nothing")         \
     X(CERT_RELEASE, "tenant", BODY, NAME, false, "only what is this tenant's")                              \
@@ -200,13 +207,13 @@
     X(DEVICE_RELEASE, "id", PATH, TEXT, true, "device id")                                                  \
     X(DEVICE_RELEASE, "provider", BODY, TEXT, false, "provider of the enrollment; - for none")              \
     X(DEVICE_RELEASE, "revoke", BODY, FLAG, false, "revoke its certificates as well")                       \
-    X(DEVICE_RELEASE, "reason", BODY, NAME, false, "with revoke: why (unspecified)")                        \
+    X(DEVICE_RELEASE, "reason", BODY, NAME, false, "with revoke: why (unspecified); one of " IPC_REASONS)   \
     X(DEVICE_RELEASE, "comment", BODY, TEXT, false, "with revoke: a word for the record")                   \
     X(DEVICE_RELEASE, "tenant", BODY, NAME, false, "whose it is; needed if there are more than one")        \
     X(DEVICE_BLOCK, "id", PATH, TEXT, true, "device id")                                                    \
     X(DEVICE_BLOCK, "provider", BODY, TEXT, false, "provider of the enrollment; - for none")                \
     X(DEVICE_BLOCK, "revoke", BODY, FLAG, false, "revoke its certificates as well")                         \
-    X(DEVICE_BLOCK, "reason", BODY, NAME, false, "with revoke: why (unspecified)")                          \
+    X(DEVICE_BLOCK, "reason", BODY, NAME, false, "with revoke: why (unspecified); one of " IPC_REASONS)     \
     X(DEVICE_BLOCK, "comment", BODY, TEXT, false, "with revoke: a word for the record")                     \
     X(DEVICE_BLOCK, "tenant", BODY, NAME, false, "whose it is; needed if there are more than one")          \
     X(DEVICE_UNBLOCK, "id", PATH, TEXT, true, "device id")                                                  \
@@ -222,7 +229,7 @@
     X(DEVICE_ALLOW_RENEWAL, "tenant", BODY, NAME, false, "whose it is; needed if there are more than one")  \
     X(DEVICE_REVOKE, "id", PATH, TEXT, true, "device id")                                                   \
     X(DEVICE_REVOKE, "provider", BODY, TEXT, false, "only this provider's; - for none")                     \
-    X(DEVICE_REVOKE, "reason", BODY, NAME, false, "why, as RFC 5280 names it (unspecified)")                \
+    X(DEVICE_REVOKE, "reason", BODY, NAME, false, "why (unspecified); one of " IPC_REASONS)                 \
     X(DEVICE_REVOKE, "hold", BODY, FLAG, false, "for now: reason certificateHold, which release-hold ends") \
     X(DEVICE_REVOKE, "comment", BODY, TEXT, false, "a word for the record")                                 \
     X(DEVICE_REVOKE, "dry_run", BODY, FLAG, false, "say what would be changed, and change nothing")         \
@@ -246,7 +253,7 @@
     X(USER_REMOVE, "tenant", QUERY, NAME, false, "whose it is; needed if there are more than one")          \
     X(USER_REVOKE, "name", PATH, TEXT, true, "principal, as the certificates record it")                    \
     X(USER_REVOKE, "user_id", BODY, TEXT, false, "only those of this immutable user id")                    \
-    X(USER_REVOKE, "reason", BODY, NAME, false, "why, as RFC 5280 names it (unspecified)")                  \
+    X(USER_REVOKE, "reason", BODY, NAME, false, "why (unspecified); one of " IPC_REASONS)                   \
     X(USER_REVOKE, "hold", BODY, FLAG, false, "for now: reason certificateHold, which release-hold ends")   \
     X(USER_REVOKE, "comment", BODY, TEXT, false, "a word for the record")                                   \
     X(USER_REVOKE, "dry_run", BODY, FLAG, false, "say what would be changed, and change nothing")           \
@@ -280,8 +287,8 @@
     X(SIMULATE, "user_id", BODY, TEXT, false, "id of the user that the credential says")                    \
     X(SIMULATE, "device_id", BODY, NAME, false, "DeviceID of the request (SIMULATED)")                      \
     X(SIMULATE, "type", BODY, STATE, false, "EnrollmentType of the request: full or device (device)")       \
-    X(SIMULATE, "renews", BODY, TEXT, false, "renewal of this certificate: serial or thumbprint")           \
-    X(SIMULATE, "tenant", BODY, NAME, false, "only what is this tenant's")
+    X(SIMULATE, "tenant", BODY, NAME, false, "only what is this tenant's")                                  \
+    X(SIMULATE, "renews", BODY, TEXT, false, "renewal of this certificate: its serial number or thumbprint")
 
 enum verb_id {
 #define X(id, ...) VERB_##id,

@@ -2,12 +2,14 @@
 /* What certificate revocation lists need: the changes of an issuer in order, and numbers given out once. */
 #include "ledger/crl.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/encode.h"
 #include "base/mem.h"
 #include "ledger/audit.h"
+#include "ledger/certkey.h"
 #include "ledger/revoke.h"
 
 #define RULE_CRL "CRL numbers"
@@ -212,6 +214,86 @@ enum pke_err ledger_crl_carry(struct ledger *l, struct pke_bytes issuer_id,
         return err;
     err = change_begin(l, fail);
     return err == PKE_OK ? change_end(l, keep_unknown(l, issuer_id, row, fail), fail) : err;
+}
+
+/* ---- the end of a hold that was carried */
+
+size_t ledger_serial_of_key(const char *key, uint8_t ret[LEDGER_SERIAL_KEY_MAX])
+{
+    static_assert(LEDGER_SERIAL_KEY_MAX == STORE_DIGEST, "as certkey.h");
+    return certkey_number(key, ret);
+}
+
+static enum pke_err find_carried(struct ledger *l, struct pke_bytes issuer_id, struct pke_bytes serial,
+                                 bool *held, struct pke_fail *fail)
+{
+    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_FIND_CARRIED);
+    enum pke_err err;
+
+    query_blob(&q, issuer_id);
+    query_blob(&q, serial);
+    if (!query_row(&q)) {
+        err = query_result(&q, fail);
+        return err != PKE_OK
+                   ? err
+                   : pke_fail_set(fail, PKE_NOT_FOUND, "not-in-ledger", RULE_CRL,
+                                  "neither the ledger nor a list that was taken over has this serial of "
+                                  "this issuer");
+    }
+    if (query_col_int(&q, 0) != LEDGER_REASON_HOLD)
+        return pke_fail_set(fail, PKE_EXISTS, "already-revoked", RULE_CRL,
+                            "the certificate is revoked for good, for reason %s",
+                            ledger_reason_text(query_col_int(&q, 0)));
+    *held = query_col_int(&q, 1) == 0;
+    return PKE_OK;
+}
+
+static enum pke_err release_carried(struct ledger *l, struct pke_bytes issuer_id, struct pke_bytes serial,
+                                    const struct ledger_revoke *how, struct pke_fail *fail)
+{
+    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_RELEASE_CARRIED);
+    struct audit_row row = {.at = how->at, .event = "hold-released", .actor = how->by, .serial = serial};
+    struct pke_buf b;
+    enum pke_err err;
+
+    query_blob(&q, issuer_id);
+    query_blob(&q, serial);
+    query_int(&q, how->at);
+    err = query_run(&q, fail);
+    if (err != PKE_OK)
+        return err;
+    audit_json_init(&b);
+    audit_json(&b, "comment", how->comment);
+    err = audit_append_detail(l, &row, &b, fail);
+    pke_buf_done(&b);
+    return err;
+}
+
+enum pke_err ledger_crl_release(struct ledger *l, struct pke_bytes issuer_id, struct pke_bytes serial,
+                                const struct ledger_revoke *how, struct ledger_revoked *ret,
+                                struct pke_fail *fail)
+{
+    struct ledger_revocation row = {.serial_n = (unsigned)serial.n};
+    uint8_t sha256[STORE_DIGEST];
+    enum pke_err err = PKE_NOT_FOUND;
+
+    *ret = (struct ledger_revoked){0};
+    if (serial.n <= sizeof row.serial) {
+        memcpy(row.serial, serial.p, serial.n);
+        err = find_known(l, issuer_id, &row, sha256, fail);
+    }
+    if (err == PKE_OK)
+        return ledger_release_hold(l, sha256, how, ret, fail);
+    if (err == PKE_NOT_FOUND)
+        err = find_carried(l, issuer_id, serial, &ret->changed, fail);
+    if (err != PKE_OK)
+        return err;
+    memcpy(ret->issuer_id, issuer_id.p,
+           issuer_id.n < sizeof ret->issuer_id ? issuer_id.n : sizeof ret->issuer_id);
+    if (!ret->changed || how->dry_run)
+        return PKE_OK;
+    err = change_begin(l, fail);
+    return err == PKE_OK ? change_end(l, release_carried(l, issuer_id, serial, how, fail), fail) : err;
 }
 
 enum pke_err ledger_crl_carried(struct ledger *l, struct pke_bytes issuer_id, struct pke_bytes after,

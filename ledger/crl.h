@@ -9,6 +9,7 @@
 #define LEDGER_CRL_H
 
 #include "ledger/ledger.h"
+#include "ledger/revoke.h"
 
 /** One certificate that is or was revoked. */
 struct ledger_revocation {
@@ -73,7 +74,26 @@ enum pke_err ledger_crl_latest(struct ledger *l, struct pke_bytes issuer_id, boo
 enum pke_err ledger_crl_carry(struct ledger *l, struct pke_bytes issuer_id,
                               const struct ledger_revocation *row, int64_t at, struct pke_fail *fail);
 
-/** What was kept so, by serial, after @p after (empty: from the first); its change is 0. */
+#define LEDGER_SERIAL_KEY_MAX 32
+
+/** A serial as operators write it (ledger_name_certificate()) as octets without leading zero; their number,
+ * 0: it is none. */
+size_t ledger_serial_of_key(const char *key, uint8_t ret[LEDGER_SERIAL_KEY_MAX]);
+
+/**
+ * End the hold of what has this serial of this issuer (octets without leading zero): of a certificate that is
+ * known here as by ledger_release_hold(); of one that ledger_crl_carry() kept, audited as that is. One that
+ * is released already changes nothing and is PKE_OK.
+ * @return PKE_OK; PKE_NOT_FOUND ("not-in-ledger"); PKE_EXISTS ("already-revoked"); PKE_STORE_DOWN.
+ */
+enum pke_err ledger_crl_release(struct ledger *l, struct pke_bytes issuer_id, struct pke_bytes serial,
+                                const struct ledger_revoke *how, struct ledger_revoked *ret,
+                                struct pke_fail *fail);
+
+/**
+ * What was kept so, by serial, after @p after (empty: from the first). Its change is 0; of a hold that ended
+ * since, it is behind the last one of that time, whatever comes after.
+ */
 enum pke_err ledger_crl_carried(struct ledger *l, struct pke_bytes issuer_id, struct pke_bytes after,
                                 struct ledger_revocation *rows, size_t max, size_t *n, struct pke_fail *fail);
 

@@ -131,6 +131,14 @@ enum pke_err ledger_select(struct ledger *l, const struct ledger_selection *whic
                            const struct ledger_place *after, unsigned limit, struct pke_arena *arena,
                            struct ledger_selected *rows, size_t *n, struct pke_fail *fail);
 
+/**
+ * Does the ledger have any certificate of the device or principal, in whatever state, or one on its way to a
+ * key? Provider and user id are not looked at.
+ * @return PKE_OK; PKE_NOT_FOUND ("not-in-ledger").
+ */
+enum pke_err ledger_select_known(struct ledger *l, const struct ledger_selection *which,
+                                 struct pke_fail *fail);
+
 /** How many certificates of the selection are on their way to a key: none of them is revoked by now. */
 enum pke_err ledger_select_in_flight(struct ledger *l, const struct ledger_selection *which, unsigned *n,
                                      struct pke_fail *fail);

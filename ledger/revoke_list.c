@@ -115,6 +115,24 @@ enum pke_err ledger_select(struct ledger *l, const struct ledger_selection *whic
     return query_result(&q, fail);
 }
 
+enum pke_err ledger_select_known(struct ledger *l, const struct ledger_selection *which,
+                                 struct pke_fail *fail)
+{
+    PKE_CLEANUP(query_done)
+    struct query q = query_start(&l->store, which->device_id ? WRITER_KNOWN_DEVICE : WRITER_KNOWN_PRINCIPAL);
+    enum pke_err err;
+
+    query_text(&q, which->tenant);
+    query_text(&q, owner_of(which));
+    if (query_row(&q))
+        return PKE_OK;
+    err = query_result(&q, fail);
+    return err != PKE_OK ? err
+                         : pke_fail_set(fail, PKE_NOT_FOUND, "not-in-ledger", STORE_RULE_REQUEST,
+                                        "the ledger has no certificate of the %s %.100s",
+                                        which->device_id ? "device" : "principal", owner_of(which));
+}
+
 enum pke_err ledger_select_in_flight(struct ledger *l, const struct ledger_selection *which, unsigned *n,
                                      struct pke_fail *fail)
 {

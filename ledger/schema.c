@@ -257,11 +257,12 @@ static const char tables_4[] =
 
     /*
      * What stood in a CRL of ours that was newer than this ledger, a copy from before: it stays revoked. The
-     * certificate may be unknown here.
+     * certificate may be unknown here. A hold that ended keeps its row, with a change, so that deltas tell it.
      */
     "CREATE TABLE crl_carried ("
     "  issuer_id BLOB NOT NULL, serial BLOB NOT NULL,"
     "  not_after INTEGER NOT NULL, reason INTEGER NOT NULL, revoked_at INTEGER NOT NULL,"
+    "  change INTEGER NOT NULL DEFAULT 0, released_at INTEGER NOT NULL DEFAULT 0,"
     "  PRIMARY KEY (issuer_id, serial)"
     ") STRICT, WITHOUT ROWID;"
 

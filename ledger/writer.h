@@ -230,6 +230,9 @@
     " AND CASE ?4 WHEN 0 THEN c.not_after >= ?5 AND (c.revoked_at = 0 OR v.reason = 6)"             \
     " WHEN 1 THEN c.not_after >= ?5 AND c.revoked_at = 0 ELSE v.reason = 6 END"
 #define WRITER_PICK_PAGE " AND (r.received_at, r.id) > (?6, ?7) ORDER BY r.received_at, r.id LIMIT ?8"
+#define WRITER_KNOWN(index)                                                                     \
+    "SELECT 1 FROM request r INDEXED BY " index " CROSS JOIN certificate c ON c.request = r.id" \
+    " WHERE c.tenant = ?1 AND (c.sha256 IS NOT NULL OR r.state = 'intent')"
 #define WRITER_REVOCATIONS(X)                                                                              \
     X(CERT_ROW, "SELECT c.request, r.request_id, c.serial, c.issuer_id, v.reason, v.released_at, c.tenant" \
                 " FROM certificate c JOIN request r ON r.id = c.request"                                   \
@@ -266,6 +269,8 @@
     X(PICK_OF_PRINCIPAL,                                                                                   \
       WRITER_PICK " INDEXED BY request_principal" WRITER_PICKED                                            \
                   " AND r.principal = ?2 AND (?3 IS NULL OR c.user_id = ?3)" WRITER_PICK_PAGE)             \
+    X(KNOWN_DEVICE, WRITER_KNOWN("request_device") " AND r.device_id = ?2 LIMIT 1")                        \
+    X(KNOWN_PRINCIPAL, WRITER_KNOWN("request_principal") " AND r.principal = ?2 LIMIT 1")                  \
     X(IN_FLIGHT, "SELECT count(*) FROM request r INDEXED BY request_state CROSS JOIN certificate c"        \
                  " ON c.request = r.id WHERE r.state = 'intent' AND c.tenant = ?1"                         \
                  " AND CASE WHEN ?2 IS NOT NULL THEN c.device_id = ?2 AND (?3 IS NULL OR c.provider = ?3)" \
@@ -275,8 +280,12 @@
 #define WRITER_CRLS(X)                                                                                       \
     X(CRL_CHANGES, "SELECT change, serial, not_after, reason, revoked_at, released_at FROM revocation"       \
                    " WHERE issuer_id = ? AND change > ? ORDER BY change LIMIT ?")                            \
-    X(CRL_CARRIED, "SELECT 0, serial, not_after, reason, revoked_at, 0 FROM crl_carried"                     \
+    X(CRL_CARRIED, "SELECT change, serial, not_after, reason, revoked_at, released_at FROM crl_carried"                     \
                    " WHERE issuer_id = ? AND serial > ? ORDER BY serial LIMIT ?")                            \
+    X(FIND_CARRIED, "SELECT reason, released_at FROM crl_carried WHERE issuer_id = ? AND serial = ?")        \
+    X(RELEASE_CARRIED,                                                                                       \
+      "UPDATE crl_carried SET released_at = ?3,"                                                             \
+      " change = (SELECT coalesce(max(change), 0) + 1 FROM revocation) WHERE issuer_id = ?1 AND serial = ?2") \
     X(CRL_KNOWN, "SELECT sha256 FROM certificate WHERE issuer_id = ? AND serial = ? AND sha256 IS NOT NULL") \
     X(ADD_CARRIED, "INSERT INTO crl_carried (issuer_id, serial, not_after, reason, revoked_at)"              \
                    " VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING")                                             \

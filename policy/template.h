@@ -137,7 +137,9 @@ bool policy_pattern_valid(const char *pattern);
 /**
  * Rules across fields, which the option table cannot say. The configuration reader calls it for each template
  * after the last option.
- * @return PKE_OK, or PKE_CONFIG with a text that names the option ("san: an unknown placeholder ...").
+ * @return PKE_OK, or PKE_CONFIG with a text that begins with the option's name, followed by a blank or
+ *         colon ("san: an unknown placeholder ..."), or by a comma where several are named: the reader tells
+ *         the option's line.
  */
 enum pke_err policy_template_check(const struct policy_template *t, struct pke_fail *fail);
 

@@ -10,7 +10,9 @@
 
 #include "base/encode.h"
 #include "base/mem.h"
+#include "daemon/auth/confirmation.h"
 #include "daemon/auth/tokeniss.h"
+#include "daemon/common/assertion.h"
 #include "jose/claims.h"
 #include "jose/jws.h"
 #include "policy/decide.h"
@@ -236,6 +238,7 @@ static enum pke_err custom_identity(const struct conf_token_issuer *conf, const 
                                     struct auth_identity *ret, struct pke_fail *fail)
 {
     const char *principal;
+    char bound[CONFIRMATION_HEX];
     enum pke_err err = claims_text(claims, conf->principal_claim, &principal, fail);
 
     if (err != PKE_OK)
@@ -250,6 +253,10 @@ static enum pke_err custom_identity(const struct conf_token_issuer *conf, const 
     if (err != PKE_OK)
         return err;
     ret->principal = pke_arena_strdup(arena, principal);
+    err = confirmation_read(claims, conf->require_key_binding, bound, fail);
+    if (err != PKE_OK)
+        return err;
+    keep(ret, arena, ASSERTION_KEY_SHA256, *bound ? bound : NULL);
     return keep_jti(conf, claims, times, arena, ret, fail);
 }
 

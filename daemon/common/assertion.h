@@ -18,6 +18,10 @@
 /* of the SubjectPublicKeyInfo of the CA that signed it; absent: the certificate itself is what is trusted */
 #define ASSERTION_ISSUER_SHA256 "certificate-issuer-sha256"
 
+/* Attribute of the kind jwt: SHA-256 of the only SubjectPublicKeyInfo that the token is good for, in
+ * lower-case hex */
+#define ASSERTION_KEY_SHA256 "key-sha256"
+
 struct assertion {
     const char *tenant;
     const char *principal;

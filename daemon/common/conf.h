@@ -33,6 +33,7 @@ enum conf_key_signature {
 /** How a PKCS#11 token learns who is there. */
 enum conf_key_login { CONF_KEY_LOGIN_PIN, CONF_KEY_LOGIN_PROTECTED, CONF_KEY_LOGIN_NONE };
 enum conf_client_cert { CONF_CLIENT_CERT_OFF, CONF_CLIENT_CERT_OPTIONAL, CONF_CLIENT_CERT_REQUIRE };
+enum conf_client_cert_format { CONF_CLIENT_CERT_RFC9440, CONF_CLIENT_CERT_ESCAPED_PEM };
 enum conf_flavour { CONF_FLAVOUR_MDM };
 enum conf_stage { CONF_STAGE_POLICY, CONF_STAGE_ENROLL };
 /** What of a client's certificate is the principal. */
@@ -91,6 +92,13 @@ struct conf_listener {
     char *tls_certificate, *tls_key; /* PEM files; absent on a unix listener */
     int client_cert;                 /* enum conf_client_cert */
     char *client_ca;                 /* PEM file, for client-cert other than off */
+    struct pke_strings peer_uids;    /* of a unix socket: who may connect; empty: who can open it */
+    bool proxy_protocol;             /* every connection begins with a PROXY header, version 2 */
+    struct pke_strings proxy_from;   /* addresses and networks of the proxies that send it */
+    /* what the peers of a frontend listener say of the client; NULL: nothing */
+    char *client_cert_header, *source_header, *assertion_header;
+    int client_cert_format; /* enum conf_client_cert_format */
+    uint64_t max_head;      /* bytes of a request head */
     bool frontend; /* peers are the MDM frontend: identity headers may be honoured, no per-source back-off */
     char *public_url; /* "https://enroll.example" in advertised URLs; default from address and port */
     uint64_t max_connections;
@@ -146,6 +154,7 @@ struct conf_token_issuer {
     struct pke_strings
         principals; /* custom, patterns as in allow; empty: any without a tenant for a domain */
     char *upn_claim;
+    bool require_key_binding;   /* custom: cnf names the key of the CSR */
     bool one_time;              /* custom: jti is good for one certificate */
     struct pke_strings tenants; /* entra, GUIDs in any letter case; never empty */
     char *required_scope;       /* entra; "": any */
@@ -301,7 +310,8 @@ enum pke_err conf_load(const char *file, struct pke_buf *bytes, struct conf **re
 
 /**
  * Append an error about one option of one object of a section ("provisioning", "corp", "fragment-file"), for
- * checks of content that are not this folder's. Always PKE_CONFIG.
+ * checks of content that are not this folder's. @p option NULL: about the object; @p section NULL, too: about
+ * the file. Always PKE_CONFIG.
  */
 enum pke_err conf_errors_add(const struct conf *conf, const char *section, const char *name,
                              const char *option, const char *text, struct conf_errors *errors);

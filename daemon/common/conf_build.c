@@ -152,7 +152,7 @@ static void bad(const struct conf_impl *ci, struct conf_report *report, enum con
                 size_t index, const char *option, const char *fmt, va_list ap)
 {
     const struct conf_node *object = ci->nodes[section][index];
-    const struct conf_node *n = option_node(ci, section, index, option);
+    const struct conf_node *n = option ? option_node(ci, section, index, option) : NULL;
     struct conf_mark mark = section == CONF_GLOBAL ? object->mark : object->kept;
     char message[400];
     char path[256];
@@ -160,7 +160,8 @@ static void bad(const struct conf_impl *ci, struct conf_report *report, enum con
     if (object->bad || (n && n->bad))
         return; /* told already, with a better reason */
     vsnprintf(message, sizeof message, fmt, ap);
-    snprintf(path, sizeof path, "%s%s%s", object->path, *object->path ? "." : "", option);
+    snprintf(path, sizeof path, "%s%s%s", object->path, *object->path && option ? "." : "",
+             option ? option : "");
     conf_report_add(report, n ? n->mark : mark, path, "%s", message);
 }
 

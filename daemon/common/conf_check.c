@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rules between options: the daemon itself, keys, issuers, templates, listeners. */
-#include <arpa/inet.h>
+/* Rules between options: the daemon itself, keys, issuers, templates. */
 #include <string.h>
 
 #include "base/mem.h"
@@ -118,113 +117,6 @@ static void check_template_issuer(struct conf_impl *ci, size_t i)
                           "%s is not in allowed-ekus of the issuer %s", t->ekus.v[k], a->name);
 }
 
-static bool loopback(const char *address)
-{
-    struct in_addr v4;
-    struct in6_addr v6;
-
-    if (inet_pton(AF_INET, address, &v4) == 1)
-        return ntohl(v4.s_addr) >> 24 == 127;
-    return inet_pton(AF_INET6, address, &v6) == 1 && memcmp(&v6, &in6addr_loopback, sizeof v6) == 0;
-}
-
-static void check_address(struct conf_impl *ci, size_t i)
-{
-    const struct conf_listener *l = &ci->conf.listeners[i];
-    uint8_t raw[16];
-
-    if (inet_pton(AF_INET, l->address, raw) != 1 && inet_pton(AF_INET6, l->address, raw) != 1)
-        conf_bad(ci, CONF_LISTENERS, i, "address", "expects an IP address such as 127.0.0.1 or ::1");
-    else if (!l->tls_certificate && !l->tls_key && !(l->frontend && loopback(l->address)))
-        conf_bad(ci, CONF_LISTENERS, i, "tls-certificate",
-                 "TCP without TLS is only for a frontend listener on a loopback address");
-    if (!conf_given(ci, CONF_LISTENERS, i, "port"))
-        conf_bad(ci, CONF_LISTENERS, i, "port", "is needed with address");
-}
-
-static void check_unix(struct conf_impl *ci, size_t i)
-{
-    const struct conf_listener *l = &ci->conf.listeners[i];
-    const struct conf_node *frontend = conf_node_get(ci->nodes[CONF_LISTENERS][i], "frontend");
-
-    if (l->port)
-        conf_bad(ci, CONF_LISTENERS, i, "port", "a unix socket has no port");
-    if (l->tls_certificate || l->tls_key)
-        conf_bad(ci, CONF_LISTENERS, i, l->tls_certificate ? "tls-certificate" : "tls-key",
-                 "a unix socket has no TLS");
-    if (frontend && frontend->text &&
-        (strcmp(frontend->text, "no") == 0 || strcmp(frontend->text, "false") == 0))
-        conf_bad(ci, CONF_LISTENERS, i, "frontend", "a unix socket is always a frontend listener");
-}
-
-/* Where the socket is bound is known to net only, which refuses TCP without TLS outside loopback as well. */
-static void check_socket(struct conf_impl *ci, size_t i)
-{
-    const struct conf_listener *l = &ci->conf.listeners[i];
-
-    if (l->port)
-        conf_bad(ci, CONF_LISTENERS, i, "port", "the service manager chose the port of the socket");
-    if (!l->tls_certificate && !l->tls_key && !l->frontend)
-        conf_bad(ci, CONF_LISTENERS, i, "tls-certificate",
-                 "TCP without TLS is only for a frontend listener on a loopback address");
-}
-
-static void check_listener_tls(struct conf_impl *ci, size_t i)
-{
-    const struct conf_listener *l = &ci->conf.listeners[i];
-    bool asks = l->client_cert != CONF_CLIENT_CERT_OFF;
-
-    if (!l->tls_certificate != !l->tls_key)
-        conf_bad(ci, CONF_LISTENERS, i, l->tls_key ? "tls-certificate" : "tls-key",
-                 "tls-certificate and tls-key are given together");
-    if (asks && !l->tls_certificate)
-        conf_bad(ci, CONF_LISTENERS, i, "client-cert", "needs tls-certificate");
-    if (asks && !l->client_ca)
-        conf_bad(ci, CONF_LISTENERS, i, "client-ca", "is needed with client-cert");
-    if (!asks && l->client_ca)
-        conf_bad(ci, CONF_LISTENERS, i, "client-ca", "has no effect while client-cert is off");
-    if (l->public_url && !conf_https_url(l->public_url, false))
-        conf_bad(ci, CONF_LISTENERS, i, "public-url", "expects https://HOST or https://HOST:PORT");
-}
-
-static bool same_place(const struct conf_listener *a, const struct conf_listener *b)
-{
-    if (a->unix_path && b->unix_path)
-        return strcmp(a->unix_path, b->unix_path) == 0;
-    if (a->socket && b->socket)
-        return strcmp(a->socket, b->socket) == 0;
-    return a->address && b->address && a->port && a->port == b->port && strcmp(a->address, b->address) == 0;
-}
-
-static void check_listener(struct conf_impl *ci, size_t i)
-{
-    const struct conf_listener *l = &ci->conf.listeners[i];
-
-    if (!!l->address + !!l->unix_path + !!l->socket != 1)
-        conf_bad(ci, CONF_LISTENERS, i,
-                 l->address && l->unix_path ? "unix"
-                 : l->socket                ? "socket"
-                                            : "address",
-                 "exactly one of address, unix and socket is needed");
-    else if (l->address)
-        check_address(ci, i);
-    else if (l->unix_path)
-        check_unix(ci, i);
-    else
-        check_socket(ci, i);
-    check_listener_tls(ci, i);
-    for (size_t k = 0; k < i; k++)
-        if (same_place(l, &ci->conf.listeners[k]))
-            conf_bad(ci, CONF_LISTENERS, i,
-                     l->unix_path ? "unix"
-                     : l->socket  ? "socket"
-                                  : "address",
-                     "the listener %s is there already", ci->conf.listeners[k].name);
-    if (l->unix_path && ci->conf.global.control_socket &&
-        strcmp(l->unix_path, ci->conf.global.control_socket) == 0)
-        conf_bad(ci, CONF_LISTENERS, i, "unix", "is the control socket");
-}
-
 static void too_many(struct conf_impl *ci, enum conf_section_id section, size_t first_over, const char *what,
                      unsigned limit)
 {
@@ -247,6 +139,21 @@ static void check_numbers(struct conf_impl *ci)
                  CONF_MAX_PLACES);
 }
 
+/* policy_template_check() names the option first: its line is told, and its name once. */
+static void bad_template(struct conf_impl *ci, size_t i, const struct pke_fail *fail)
+{
+    const char *end = fail->text + strcspn(fail->text, " ,:");
+    const char *name = pke_arena_str(ci->conf.arena, PKE_BYTES(fail->text, (size_t)(end - fail->text)));
+    const struct pke_option *o = conf_sections[CONF_TEMPLATES].options;
+
+    while (o->name && strcmp(o->name, name) != 0)
+        o++;
+    if (o->name && *end != ',')
+        conf_bad(ci, CONF_TEMPLATES, i, name, "%s (%s)", end + strspn(end, ": "), fail->rule);
+    else
+        conf_bad(ci, CONF_TEMPLATES, i, o->name, "%s (%s)", fail->text, fail->rule);
+}
+
 void conf_check(struct conf_impl *ci)
 {
     struct pke_fail fail;
@@ -263,9 +170,8 @@ void conf_check(struct conf_impl *ci)
         check_template_issuer(ci, i);
         conf_check_template_bounds(ci, i);
         if (ci->conf.templates[i].issuer && policy_template_check(&ci->conf.templates[i], &fail) != PKE_OK)
-            conf_report_add(ci->report, ci->nodes[CONF_TEMPLATES][i]->kept,
-                            ci->nodes[CONF_TEMPLATES][i]->path, "%s (%s)", fail.text, fail.rule);
+            bad_template(ci, i, &fail);
     }
     for (size_t i = 0; i < ci->conf.n_listeners; i++)
-        check_listener(ci, i);
+        conf_check_listener(ci, i);
 }

@@ -120,11 +120,13 @@ static void check_certificates(struct conf_impl *ci, size_t i)
     for (size_t k = 0; k < e->listeners.n; k++) {
         const struct conf_listener *l = conf_find_listener(&ci->conf, e->listeners.v[k]);
 
-        asked = asked || !l || l->client_cert != CONF_CLIENT_CERT_OFF;
+        asked = asked || !l || l->client_cert_header ||
+                (l->client_cert != CONF_CLIENT_CERT_OFF && !l->frontend); /* else it is the frontend's own */
     }
     if (tls && !asked)
         conf_bad_item(ci, CONF_ENDPOINTS, i, "credentials", "client-certificate",
-                      "client-certificate needs a listener with client-cert optional or require");
+                      "client-certificate needs a listener with client-cert optional or require, or a frontend's "
+                      "with client-cert-header");
 }
 
 /* The URL that is advertised for @p e is made from its first listener. */

@@ -60,6 +60,7 @@ static void check_kind(struct conf_impl *ci, size_t i)
         {"id-claim", false, t->id_claim != NULL},
         {"principals", false, t->principals.n > 0},
         {"one-time", false, t->one_time},
+        {"require-key-binding", false, t->require_key_binding},
     };
 
     for (size_t k = 0; k < PKE_LEN(options); k++)

@@ -107,6 +107,7 @@ void conf_resolve(struct conf_impl *ci);
 void conf_check(struct conf_impl *ci);
 void conf_check_issuer_bounds(struct conf_impl *ci, size_t i);
 void conf_check_template_bounds(struct conf_impl *ci, size_t i);
+void conf_check_listener(struct conf_impl *ci, size_t i);
 void conf_check_endpoints(struct conf_impl *ci);
 void conf_check_provisioning(struct conf_impl *ci);
 void conf_resolve_tokens(struct conf_impl *ci);

@@ -198,7 +198,9 @@ static void check_named_files(struct look *k)
 static void bad_by_name(struct look *k, const char *section, const char *name, const char *option,
                         const char *text)
 {
-    for (unsigned s = CONF_GLOBAL + 1; s < CONF__SECTIONS; s++)
+    if (!section)
+        conf_bad_in(k->ci, &k->report, CONF_GLOBAL, 0, NULL, "%s", text);
+    for (unsigned s = CONF_GLOBAL + 1; section && s < CONF__SECTIONS; s++)
         for (size_t i = 0;
              strcmp(conf_sections[s].name, section) == 0 && i < conf_object_count(&k->ci->conf, s); i++)
             if (strcmp(conf_object_name(&k->ci->conf, s, i), name) == 0)

@@ -157,6 +157,9 @@ static const struct pke_enum_name client_certs[] = {{"off", CONF_CLIENT_CERT_OFF
                                                     {"require", CONF_CLIENT_CERT_REQUIRE},
                                                     {NULL, 0}};
 
+static const struct pke_enum_name client_cert_formats[] = {
+    {"rfc9440", CONF_CLIENT_CERT_RFC9440}, {"escaped-pem", CONF_CLIENT_CERT_ESCAPED_PEM}, {NULL, 0}};
+
 #define F(type, field) PKE_FIELD(type, struct conf_listener, field)
 
 const struct pke_option conf_listener_options[] = {
@@ -177,6 +180,22 @@ const struct pke_option conf_listener_options[] = {
      .help = "PEM file of the CAs of client certificates"},
     {"frontend", PKE_OPT_BOOL, F(bool, frontend), "no",
      .help = "The peers are the MDM frontend: no back-off per source"},
+    {"peer-uids", PKE_OPT_STRINGS, F(struct pke_strings, peer_uids), NULL, 1, 32,
+     .help = "Users or uids that may connect to the unix socket (default: who can open it)"},
+    {"proxy-protocol", PKE_OPT_BOOL, F(bool, proxy_protocol), "no",
+     .help = "Each connection begins with a PROXY protocol header, version 2, that names the client"},
+    {"proxy-from", PKE_OPT_STRINGS, F(struct pke_strings, proxy_from), NULL, 2, 49,
+     .help = "Addresses and networks of the proxies that may connect with proxy-protocol"},
+    {"client-cert-header", PKE_OPT_STRING, F(char *, client_cert_header), NULL, 1, 64,
+     .help = "Header field in which the frontend hands over the client's certificate"},
+    {"client-cert-format", PKE_OPT_ENUM, F(int, client_cert_format), "rfc9440", .names = client_cert_formats,
+     .help = "How it is written: rfc9440 or escaped-pem, as $ssl_client_escaped_cert of nginx"},
+    {"source-header", PKE_OPT_STRING, F(char *, source_header), NULL, 1, 64,
+     .help = "Header field in which the frontend says the client's address, exactly one"},
+    {"assertion-header", PKE_OPT_STRING, F(char *, assertion_header), NULL, 1, 64,
+     .help = "Header field with a token of the frontend about the client, in place of one in the request"},
+    {"max-head", PKE_OPT_SIZE, F(uint64_t, max_head), "16KiB", 4096, 65536,
+     .help = "Size of the request line and header fields of a request; 64KiB for Kerberos"},
     {"public-url", PKE_OPT_STRING, F(char *, public_url), NULL, 1, 255,
      .help = "An https URL without a path under which clients reach this listener"},
     {"max-connections", PKE_OPT_UINT, F(uint64_t, max_connections), "1024", 1, 65536,

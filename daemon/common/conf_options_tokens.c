@@ -38,6 +38,8 @@ const struct pke_option conf_token_issuer_options[] = {
      .help = "Claim that holds the user principal name"},
     {"one-time", PKE_OPT_BOOL, F(bool, one_time), "no",
      .help = "Custom: a token has a jti and is good for one certificate"},
+    {"require-key-binding", PKE_OPT_BOOL, F(bool, require_key_binding), "no",
+     .help = "Custom: a token names the key of the CSR that it is for, in its claim cnf"},
     {"tenants", PKE_OPT_STRINGS, F(struct pke_strings, tenants), NULL, 1, 36,
      .help = "Entra: tenant ids (tid) that are accepted"},
     {"required-scope", PKE_OPT_STRING, F(char *, required_scope), NULL, 0, 128,

@@ -37,7 +37,8 @@ enum pke_err floor_load(const struct conf *conf, const struct conf_issuer *issue
                                              [CONF_KEY_SIGNATURE_RSA_PSS] = CA_SCHEME_RSA_PSS,
                                              [CONF_KEY_SIGNATURE_ED25519] = CA_SCHEME_ED25519};
     struct ca_floor_template *templates = pke_calloc(conf->n_templates + 1, sizeof *templates);
-    struct ca_floor_limits limits = {.scheme = schemes[issuer->key_ref->signature],
+    struct ca_floor_limits limits = {.issuer = issuer->name,
+                                     .scheme = schemes[issuer->key_ref->signature],
                                      .max_validity = issuer->max_validity / 1000,
                                      .max_backdate = issuer->max_backdate / 1000,
                                      .allowed_ekus = issuer->allowed_ekus,

@@ -99,4 +99,12 @@ int role_auth(unsigned index);
 int role_issuer(unsigned index);
 int role_key(unsigned index, const char *name);
 
+/**
+ * Open what the issuer would open for @p conf but ledger and keys: the files that it names, and a sample
+ * certificate of each template (daemon/issuer/sample.h). For --check-config. Blocks on disk.
+ * @return PKE_OK, or PKE_CONFIG or the class of the file's error with a text that begins with
+ *         "template NAME: " or "issuer NAME: " where it is about one.
+ */
+enum pke_err issuer_try(const struct conf *conf, struct pke_fail *fail);
+
 #endif

@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/control/frontends.h"
 
-#include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "daemon/common/uids.h"
 #include "daemon/control/peer.h"
 
 #define RULE "pkienrolld.conf(5) frontends"
 
 struct frontend {
     char *name;
-    unsigned *uids, *gids;
-    size_t n_uids, n_gids;
+    struct uids uids;
+    gid_t *gids;
+    size_t n_gids;
 };
 
 struct frontends {
@@ -23,39 +22,16 @@ struct frontends {
     struct frontend v[];
 };
 
-static bool named_uid(const char *name, unsigned *ret)
-{
-    struct passwd p, *found = NULL;
-    size_t size = 1024;
-    int err;
-
-    do {
-        PKE_CLEANUP(pke_free_p) char *buf = pke_malloc(size);
-        err = getpwnam_r(name, &p, buf, size, &found);
-        if (!err && found)
-            *ret = p.pw_uid;
-        size *= 2;
-    } while (err == ERANGE && size <= (1u << 20));
-    return !err && found;
-}
-
 static enum pke_err resolve(const struct conf_frontend *conf, uid_t own_uid, struct frontend *ret,
                             struct pke_fail *fail)
 {
     ret->name = pke_strdup(conf->name);
-    ret->uids = pke_calloc(conf->users.n + 1, sizeof *ret->uids);
     ret->gids = pke_calloc(conf->groups.n + 1, sizeof *ret->gids);
-    for (size_t i = 0; i < conf->users.n; i++) {
-        unsigned *uid = &ret->uids[ret->n_uids++];
-
-        if (!peer_numeric_id(conf->users.v[i], uid) && !named_uid(conf->users.v[i], uid))
-            return pke_fail_set(fail, PKE_CONFIG, "frontend-user", RULE, "%s: no such user: %s", conf->name,
-                                conf->users.v[i]);
-        if (*uid == 0 || *uid == own_uid)
-            return pke_fail_set(fail, PKE_CONFIG, "frontend-user", RULE,
-                                "%s: root and the user of the daemon are admins, and no frontend",
-                                conf->name);
-    }
+    if (uids_resolve(&conf->users, "frontends users", &ret->uids, fail) != PKE_OK)
+        return fail->err;
+    if (uids_has(&ret->uids, 0) || uids_has(&ret->uids, own_uid))
+        return pke_fail_set(fail, PKE_CONFIG, "frontend-user", RULE,
+                            "%s: root and the user of the daemon are admins, and no frontend", conf->name);
     for (size_t i = 0; i < conf->groups.n; i++)
         if (!peer_group_id(conf->groups.v[i], &ret->gids[ret->n_gids++]))
             return pke_fail_set(fail, PKE_CONFIG, "frontend-group", RULE, "%s: no such group: %s", conf->name,
@@ -84,7 +60,6 @@ void frontends_free(struct frontends *f)
 {
     for (size_t i = 0; f && i < f->n; i++) {
         free(f->v[i].name);
-        free(f->v[i].uids);
         free(f->v[i].gids);
     }
     free(f);
@@ -92,9 +67,8 @@ void frontends_free(struct frontends *f)
 
 static bool is_it(const struct frontend *f, uid_t uid, const gid_t *gids, size_t n)
 {
-    for (size_t i = 0; i < f->n_uids; i++)
-        if (f->uids[i] == uid)
-            return true;
+    if (uids_has(&f->uids, uid))
+        return true;
     for (size_t i = 0; i < f->n_gids; i++)
         for (size_t k = 0; k < n; k++)
             if (f->gids[i] == gids[k])

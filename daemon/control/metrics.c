@@ -351,8 +351,24 @@ static void crl_samples(struct pke_buf *out, const json_t *crls, const char *nam
     }
 }
 
+/* "none": the first one has time yet. */
+static const char *const crl_states[] = {"none", "current", "late", "expired"};
+
 static void crl_families(struct pke_buf *out, const json_t *crls)
 {
+    const json_t *crl;
+    size_t i;
+
+    family(out, "crl_state", "gauge", NULL, "State of an issuer's CRL: 1 for the one it is in.");
+    json_array_foreach(crls, i, crl)
+    {
+        struct pke_buf labels;
+
+        pke_buf_init(&labels, LABELS);
+        label(&labels, "issuer", text_of(crl, "issuer"));
+        states(out, "crl_state", &labels, crl_states, PKE_LEN(crl_states), text_of(crl, "state"));
+        pke_buf_done(&labels);
+    }
     family(out, "crl_number", "gauge", NULL, "Number of the last full CRL; 0: there is none yet.");
     crl_samples(out, crls, "crl_number", "number");
     family(out, "crl_entries", "gauge", NULL, "Entries of the last full CRL.");

@@ -15,8 +15,8 @@
 
 #define RULE "control API: roles"
 
-/* Decimal digits only; (gid_t)-1 is not a group, nor a user. */
-bool peer_numeric_id(const char *text, unsigned *ret)
+/* Decimal digits only; (gid_t)-1 is not a group. */
+static bool numeric_gid(const char *text, gid_t *ret)
 {
     size_t n = strlen(text);
     unsigned long long v;
@@ -46,9 +46,9 @@ static bool named_gid(const char *name, gid_t *ret)
     return !err && found;
 }
 
-bool peer_group_id(const char *text, unsigned *ret)
+bool peer_group_id(const char *text, gid_t *ret)
 {
-    return peer_numeric_id(text, ret) || named_gid(text, ret);
+    return numeric_gid(text, ret) || named_gid(text, ret);
 }
 
 static enum pke_err resolve(const struct pke_strings *names, const char *option, struct peer_group_set *ret,

@@ -41,10 +41,8 @@ enum pke_err peer_groups_resolve(const struct conf_global *g, struct peer_groups
  */
 unsigned peer_roles(const struct peer_groups *groups, uid_t uid, const gid_t *gids, size_t n, uid_t own_uid);
 
-/** A decimal user or group id. */
-bool peer_numeric_id(const char *text, unsigned *ret);
 /** A group by number or name (may block). */
-bool peer_group_id(const char *text, unsigned *ret);
+bool peer_group_id(const char *text, gid_t *ret);
 
 struct frontends;
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/encode.h"
 #include "base/mem.h"
 #include "daemon/issuer/issuer.h"
 
@@ -238,11 +239,29 @@ static enum pke_err check_token_use(struct request *req)
     return token_usable(&req->token, req->now_ms, &req->fail);
 }
 
+/* RFC 7800: a token that was made for one CSR is worth nothing with another. */
+static enum pke_err check_key_binding(struct request *req)
+{
+    const char *bound = pke_pairs_get(&req->who.attributes, ASSERTION_KEY_SHA256);
+    char hex[2 * sizeof req->csr.spki_sha256 + 1];
+
+    if (req->op == OP_RENEW || strcmp(req->who.kind, "jwt") != 0 || !bound) /* of a renewal it is history */
+        return PKE_OK;
+    pke_hex(PKE_BYTES(req->csr.spki_sha256, sizeof req->csr.spki_sha256), false, hex);
+    if (strcmp(bound, hex) != 0)
+        return pke_fail_set(&req->fail, PKE_UNAUTHENTICATED, "token-key", "RFC 7800 3.1 cnf",
+                            "the token is bound to another key than that of the CSR");
+    explain(req, PKE_TRAIL_PASSED, "key binding", "RFC 7800 3.1 cnf", NULL, "%.16s", hex);
+    return PKE_OK;
+}
+
 static enum pke_err check_csr(struct request *req, const struct ca_csr_rules *rules)
 {
     enum pke_err err = ca_csr_check(req->csr_der, rules, req->arena, &req->csr, &req->fail);
 
     explain_csr(req);
+    if (err == PKE_OK)
+        err = check_key_binding(req);
     if (err != PKE_OK)
         return err;
     explain(req, PKE_TRAIL_PASSED, "key screening", "type, size, exponent, blocked keys, weak keys", NULL,

@@ -47,6 +47,14 @@ void crl_changed(struct issuer *is, struct pke_bytes issuer_id)
     c->dirty_at = role_monotonic_ms();
 }
 
+void crl_carried_changed(struct issuer *is, struct pke_bytes issuer_id)
+{
+    struct crl_ca *c = find(is, issuer_id);
+
+    if (c)
+        c->loaded = false; /* it is read anew, with what was carried */
+}
+
 static struct crl_ca *new_ca(struct issuer *is, const struct issuer_ca *ca)
 {
     struct crl_ca *c = pke_calloc(1, sizeof *c);
@@ -95,6 +103,8 @@ const char *crl_word(const struct crl_ca *c, const struct conf_issuer *conf)
 
     if (c->full.number == 0)
         return c->failures ? "late" : "none";
+    if (c->step >= CRL_WRITE && c->failures) /* signed, and in no folder */
+        return "late";
     if (now >= c->full.next_update)
         return "expired";
     if (now >= due + (c->full.next_update - due) / 4)
@@ -104,6 +114,12 @@ const char *crl_word(const struct crl_ca *c, const struct conf_issuer *conf)
 
 static void tell_end(const struct crl_ca *c)
 {
+    static const char *const steps[] = {
+        [CRL_IDLE] = "idle",     [CRL_FILES] = "files",   [CRL_CARRIED] = "carried", [CRL_READ] = "read",
+        [CRL_CARRY] = "carry",   [CRL_SETTLE] = "settle", [CRL_DECIDE] = "decide",   [CRL_ENCODE] = "encode",
+        [CRL_NUMBER] = "number", [CRL_BUILD] = "build",   [CRL_LINT] = "lint",       [CRL_SIGN] = "sign",
+        [CRL_CHECK] = "check",   [CRL_RECORD] = "record", [CRL_WRITE] = "write",     [CRL_WRITE_PEM] = "pem",
+        [CRL_WRITE_ALL] = "all"};
     char number[24], entries[24], ms[24], turn[24], next[PKE_RFC3339_SIZE];
 
     snprintf(number, sizeof number, "%" PRId64, c->make.number);
@@ -112,7 +128,8 @@ static void tell_end(const struct crl_ca *c)
     snprintf(turn, sizeof turn, "%" PRIu64, c->longest_turn / 1000);
     pke_time_rfc3339(c->make.next_update, next);
     log_event(LOG_NOTICE, c->make.base ? "delta CRL published" : "CRL published", "issuer", c->name, "number",
-              number, "entries", entries, "next_update", next, "ms", ms, "longest_turn_ms", turn, NULL);
+              number, "entries", entries, "next_update", next, "ms", ms, "longest_turn_ms", turn, "in",
+              steps[c->longest_step], NULL);
 }
 
 void crl_end(struct crl_ca *c, const struct pke_fail *fail)
@@ -163,12 +180,43 @@ static bool is_due(struct crl_ca *c, const struct conf_issuer *conf, uint64_t no
     return wall >= c->full.this_update + interval || (c->deltas && wall >= c->delta.this_update + interval);
 }
 
+static bool is_bad(const char *word)
+{
+    return strcmp(word, "late") == 0 || strcmp(word, "expired") == 0;
+}
+
+const char *crl_complaint(struct issuer *is, const char *name, struct pke_arena *arena)
+{
+    for (const struct crl_ca *c = is->crl ? is->crl->cas : NULL; c; c = c->next) {
+        const struct conf_issuer *conf = c->wanted && strcmp(c->name, name) == 0 ? conf_of(c) : NULL;
+        const char *word = conf ? crl_word(c, conf) : "current", *why = c->fail.err ? c->fail.text : NULL;
+
+        if (is_bad(word))
+            return pke_arena_printf(arena, "the CRL of %s is %s%s%s", name, c->full.number ? word : "missing",
+                                    why ? ": " : "", why ? why : "");
+    }
+    return NULL;
+}
+
+/* status says it: main is told when it begins and when it is over. */
+static void tell_late(struct crl_ca *c, const struct conf_issuer *conf)
+{
+    const char *word = crl_word(c, conf);
+
+    if (!is_bad(word))
+        word = NULL;
+    if (word == c->told || (word && c->told && strcmp(word, c->told) == 0))
+        return;
+    c->told = word;
+    issuer_tell(c->is);
+}
+
 static void alarm_late(struct crl_ca *c, const struct conf_issuer *conf, uint64_t now)
 {
     const char *word = crl_word(c, conf);
     char next[PKE_RFC3339_SIZE] = "";
 
-    if ((strcmp(word, "late") != 0 && strcmp(word, "expired") != 0) || now < c->alarm_at)
+    if (!is_bad(word) || now < c->alarm_at)
         return;
     c->alarm_at = now + ALARM_MS;
     if (c->full.number)
@@ -190,9 +238,12 @@ void crl_tick(struct issuer *is)
             continue;
         if (c->step == CRL_IDLE && is_due(c, conf, now))
             crl_start(c);
-        else if (c->step >= CRL_WRITE && c->failures && now >= c->not_before)
+        else if (c->step >= CRL_WRITE && c->failures && now >= c->not_before) {
+            c->started = keys_micros(); /* what was waited is no work to rest from */
             crl_turn(c);
+        }
         alarm_late(c, conf, now);
+        tell_late(c, conf);
     }
 }
 

@@ -15,6 +15,9 @@
  */
 void crl_changed(struct issuer *is, struct pke_bytes issuer_id);
 
+/** A hold that is known from an older list only ended, and the change is committed. */
+void crl_carried_changed(struct issuer *is, struct pke_bytes issuer_id);
+
 /** A configuration is in force: its issuers have lists. */
 void crl_configured(struct issuer *is);
 /** By timer: what is due. */
@@ -24,6 +27,11 @@ void crl_key_ready(struct issuer *is, const char *key);
 
 /** Answer crl-list|show|publish; false when it is none of them. */
 bool verbs_crl(struct issuer *is, uint64_t id, const struct msg_verb *v);
+/**
+ * What is wrong with the list of this issuer, in a sentence that begins with a small letter: "the CRL of lab
+ * is late: ..."; NULL: it is current, its first one has time yet, or it has none. In @p arena.
+ */
+const char *crl_complaint(struct issuer *is, const char *name, struct pke_arena *arena);
 /** What the metrics say of the lists: an array. */
 json_t *crl_metrics(struct issuer *is);
 

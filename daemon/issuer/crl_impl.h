@@ -22,7 +22,8 @@ enum crl_step {
     CRL_READ,    /* changes since the last time, some in each turn */
     CRL_CARRY,   /* keep what the CRL in the folder has and the ledger does not */
     CRL_SETTLE,  /* changes into their places */
-    CRL_DECIDE,  /* is there anything to sign? Its entries */
+    CRL_DECIDE,  /* is there anything to sign? */
+    CRL_ENCODE,  /* its entries, some in each turn */
     CRL_NUMBER,  /* waits for its number to be durable */
     CRL_BUILD,   /* the bytes */
     CRL_LINT,
@@ -59,6 +60,9 @@ struct crl_ca {
     struct ledger_crl make;
     struct key_job job;
     struct pke_buf entries, tbs, signature, der;
+    int64_t after;            /* of a delta: the change behind which it begins */
+    size_t encoded;           /* rows that are in entries */
+    uint64_t bad;             /* that have no form */
     struct pke_buf behind[2]; /* TBS of published CRLs that are newer than the ledger */
     uint64_t started;         /* monotonic us */
     uint64_t longest_turn;    /* us */
@@ -72,6 +76,7 @@ struct crl_ca {
     unsigned failures;        /* in a row */
     struct pke_fail fail;     /* the last one */
     uint64_t alarm_at;        /* monotonic ms: when to tell again that it is late */
+    const char *told;         /* how bad main knows it to be; NULL: not at all */
     uint64_t serving;         /* crl_verb: the last that the one in the making answers */
 };
 

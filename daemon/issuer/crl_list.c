@@ -86,12 +86,11 @@ void crl_list_settle(struct crl_list *l, const struct crl_horizon *h)
     l->n_sorted = l->n;
 }
 
-enum pke_err crl_list_encode(const struct crl_list *l, bool delta, int64_t after, struct pke_buf *out,
-                             uint64_t *entries, uint64_t *bad)
+enum pke_err crl_list_encode(const struct crl_list *l, bool delta, int64_t after, size_t max, size_t *at,
+                             struct pke_buf *out, uint64_t *entries, uint64_t *bad)
 {
-    *entries = *bad = 0;
-    for (size_t i = 0; i < l->n_sorted; i++) {
-        const struct crl_row *r = &l->rows[i];
+    for (; *at < l->n_sorted && max > 0; (*at)++, max--) {
+        const struct crl_row *r = &l->rows[*at];
 
         if (delta ? r->change <= after : r->released)
             continue;

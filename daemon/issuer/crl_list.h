@@ -42,12 +42,13 @@ struct crl_horizon {
 void crl_list_settle(struct crl_list *l, const struct crl_horizon *h);
 
 /**
- * Append the entries to @p out and count them: those that are revoked; or, with @p delta, what changed after
+ * Append the entries of @p max rows from *at on to @p out, move *at (at first 0, l->n_sorted: all are done)
+ * and add to the counts: those that are revoked; or, with @p delta, what changed after
  * @p after, released ones as removed. Only after crl_list_settle(). PKE_LIMIT when @p out is full;
  * PKE_INTERNAL when nothing else: rows that have no encoding are left out and counted in *bad.
  */
-enum pke_err crl_list_encode(const struct crl_list *l, bool delta, int64_t after, struct pke_buf *out,
-                             uint64_t *entries, uint64_t *bad);
+enum pke_err crl_list_encode(const struct crl_list *l, bool delta, int64_t after, size_t max, size_t *at,
+                             struct pke_buf *out, uint64_t *entries, uint64_t *bad);
 
 /** How many are revoked. */
 size_t crl_list_revoked(const struct crl_list *l);

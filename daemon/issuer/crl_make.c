@@ -15,7 +15,8 @@
 #include "daemon/common/log.h"
 #include "daemon/issuer/crl_impl.h"
 
-#define ROWS_PER_TURN 2000
+#define ROWS_PER_TURN    2000
+#define ENTRIES_PER_TURN 10000
 
 static enum pke_err read_changes(struct crl_ca *c, struct pke_fail *fail)
 {
@@ -34,6 +35,21 @@ static enum pke_err read_changes(struct crl_ca *c, struct pke_fail *fail)
     return err;
 }
 
+/* A hold that ended: it is to be told, also when we were stopped between the one and the other. Its change is
+ * none of the sequence that is read on from the last. */
+static void add_carried(struct crl_ca *c, const struct ledger_revocation *row)
+{
+    int64_t change = c->list.change, at = row->released_at / 1000;
+
+    crl_list_add(&c->list, row);
+    c->list.change = change;
+    if (!row->released_at)
+        return;
+    c->asked = c->asked || at >= c->full.this_update + CRL_BACKDATE;
+    if (at >= c->delta.this_update + CRL_BACKDATE)
+        c->delta.this_update = 0;
+}
+
 static enum pke_err read_carried(struct crl_ca *c, struct pke_fail *fail)
 {
     struct ledger_revocation *rows = pke_calloc(ROWS_PER_TURN, sizeof *rows);
@@ -44,7 +60,7 @@ static enum pke_err read_carried(struct crl_ca *c, struct pke_fail *fail)
     while (err == PKE_OK && n == ROWS_PER_TURN) {
         err = ledger_crl_carried(c->is->ledger, crl_id(c), after, rows, ROWS_PER_TURN, &n, fail);
         for (size_t i = 0; err == PKE_OK && i < n; i++)
-            crl_list_add(&c->list, &rows[i]);
+            add_carried(c, &rows[i]);
         after = n ? PKE_BYTES(rows[n - 1].serial, rows[n - 1].serial_n) : after;
     }
     free(rows);
@@ -224,19 +240,22 @@ static void plan(struct crl_ca *c, enum kind kind, int64_t now, const struct led
     }
 }
 
-static enum pke_err encode(struct crl_ca *c, int64_t after, struct pke_fail *fail)
+static enum pke_err encode(struct crl_ca *c, struct pke_fail *fail)
 {
-    uint64_t entries = 0, bad = 0;
+    uint64_t entries = 0;
     char n[24];
 
-    pke_buf_init(&c->entries, CA_CRL_MAX);
-    if (crl_list_encode(&c->list, c->make.base != 0, after, &c->entries, &entries, &bad) != PKE_OK)
+    if (crl_list_encode(&c->list, c->make.base != 0, c->after, ENTRIES_PER_TURN, &c->encoded, &c->entries,
+                        &entries, &c->bad) != PKE_OK)
         return pke_fail_set(fail, PKE_LIMIT, "crl-size", "limit", "the CRL exceeds %u octets", CA_CRL_MAX);
-    c->make.entries = (int64_t)entries;
-    snprintf(n, sizeof n, "%" PRIu64, bad);
-    if (bad)
+    c->make.entries += (int64_t)entries;
+    if (c->encoded < c->list.n_sorted)
+        return PKE_OK;
+    snprintf(n, sizeof n, "%" PRIu64, c->bad);
+    if (c->bad)
         log_event(LOG_CRIT, "revocations of the ledger have no form in a CRL and are left out", "issuer",
                   c->name, "count", n, NULL);
+    c->step = CRL_NUMBER;
     return PKE_OK;
 }
 
@@ -261,7 +280,7 @@ static enum pke_err decide(struct crl_ca *c, struct pke_fail *fail)
 
     find_base(c, now, &base);
     kind = choose(c, now, &base);
-    c->step = kind == NOTHING ? CRL_IDLE : CRL_NUMBER;
+    c->step = kind == NOTHING ? CRL_IDLE : CRL_ENCODE;
     if (kind == NOTHING)
         return PKE_OK;
     if (seen < c->is->wall_seen)
@@ -272,7 +291,11 @@ static enum pke_err decide(struct crl_ca *c, struct pke_fail *fail)
     if (!keys_takes_job(c->is, c->ca->conf->key)) /* it would cost a number */
         return pke_fail_set(fail, PKE_KEY_DOWN, "key-down", "key state",
                             "the first process of the signing key is not ready");
-    return encode(c, base.change, fail);
+    pke_buf_init(&c->entries, CA_CRL_MAX);
+    c->after = base.change;
+    c->encoded = 0;
+    c->bad = 0;
+    return PKE_OK;
 }
 
 /* ---- number, bytes, signature ---- */
@@ -389,6 +412,8 @@ static enum pke_err step(struct crl_ca *c, struct pke_fail *fail)
         return settle(c);
     case CRL_DECIDE:
         return decide(c, fail);
+    case CRL_ENCODE:
+        return encode(c, fail);
     case CRL_LINT:
         return lint(c, fail);
     case CRL_NUMBER:

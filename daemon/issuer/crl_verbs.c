@@ -98,10 +98,11 @@ json_t *crl_metrics(struct issuer *is)
 
         if (c)
             json_array_append_new(
-                items, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "issuer", conf->name, "number",
-                                 (json_int_t)c->full.number, "entries", (json_int_t)c->full.entries,
-                                 "this_update", (json_int_t)c->full.this_update, "next_update",
-                                 (json_int_t)c->full.next_update, "failures", (json_int_t)c->failures));
+                items, json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "issuer", conf->name, "state",
+                                 crl_word(c, conf), "number", (json_int_t)c->full.number, "entries",
+                                 (json_int_t)c->full.entries, "this_update", (json_int_t)c->full.this_update,
+                                 "next_update", (json_int_t)c->full.next_update, "failures",
+                                 (json_int_t)c->failures));
     }
     return items;
 }

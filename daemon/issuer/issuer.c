@@ -2,6 +2,7 @@
 /* The issuer role: configuration, links, start and stop. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -194,6 +195,11 @@ void issuer_tell(struct issuer *is)
         if (is->waits[i])
             m.text = pke_arena_printf(arena, "the switch from %s to %s waits: %s",
                                       is->succession.rows[i].from, is->succession.rows[i].to, is->waits[i]);
+    for (size_t i = 0; is->setup && i < is->setup->n_cas; i++) {
+        const char *late = crl_complaint(is, is->setup->cas[i].conf->name, arena);
+        if (late && strcmp(m.state, "ready") == 0) /* before a switch that waits: this gets worse with time */
+            m.state = "degraded", m.text = late;
+    }
     role_tell_state(is->role, &m);
     pke_arena_free(arena);
 }

@@ -62,6 +62,7 @@ struct setup {
     struct ca_blocked *blocked_keys; /* of the file of that name; NULL: none */
     uint8_t assertion_key[ASSERTION_KEY_SIZE];
     struct identity_map *identities; /* NULL: none is configured */
+    struct clients *clients;         /* who accepts certificates as credentials */
 };
 
 enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key, struct setup **ret,
@@ -394,6 +395,10 @@ void rollover_tick(struct issuer *is);
 /** Could @p to take over from @p from at @p at_ms? @p warnings: sentences are added to it; may be NULL. */
 enum pke_err rollover_fits(struct issuer *is, const char *from, const char *to, int64_t at_ms,
                            json_t *warnings, struct pke_fail *fail);
+/** Which listeners and endpoints of this configuration accept certificates of @p from and not of @p to; NULL:
+ * none. In @p arena. */
+const char *rollover_untrusted(const struct issuer *is, const char *from, const char *to,
+                               struct pke_arena *arena);
 /** After the commit of such a change: log @p event, and what follows from the rows. */
 void rollover_changed(struct issuer *is, const char *event, const char *from, const char *by);
 /** Answer issuer-*; false when it is none of them. */

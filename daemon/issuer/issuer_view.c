@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An issuer as operators see it: its certificate, what it signs, how long still, who follows it. */
+#include <openssl/bio.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <string.h>
 
 #include "base/encode.h"
 #include "base/mem.h"
 #include "base/timefmt.h"
-#include "daemon/issuer/issuer.h"
+#include "daemon/issuer/crl.h"
 
 static json_t *time_json(int64_t seconds)
 {
@@ -98,6 +100,16 @@ static json_t *warnings_json(const struct issuer_ca *ca, int64_t longest, int64_
     return list;
 }
 
+static void add_complaint(struct issuer *is, const struct issuer_ca *ca, json_t *warnings)
+{
+    struct pke_arena *arena = pke_arena_new();
+    const char *late = crl_complaint(is, ca->conf->name, arena);
+
+    if (late)
+        json_array_append_new(warnings, json_string(late));
+    pke_arena_free(arena);
+}
+
 json_t *issuer_view(struct issuer *is, const struct issuer_ca *ca)
 {
     const struct key_pool *pool = keys_pool(is, ca->conf->key);
@@ -120,25 +132,29 @@ json_t *issuer_view(struct issuer *is, const struct issuer_ca *ca)
     json_object_set_new(o, "last_certificate_not_after", life ? time_json(life) : json_null());
     json_object_set_new(o, "rollover", rollover_json(is, row_of(is, ca->conf->name)));
     json_object_set_new(o, "warnings", warnings_json(ca, longest, now));
+    add_complaint(is, ca, json_object_get(o, "warnings"));
     return o;
 }
 
-static void add_der(json_t *o, const char *name, struct pke_bytes der)
+static void add_pem(json_t *o, const char *name, struct pke_bytes der)
 {
-    struct pke_buf b64;
+    BIO *out = BIO_new(BIO_s_mem());
+    char *text;
+    long n;
 
-    pke_buf_init(&b64, 65536);
-    (void)pke_base64_encode(der, 0, &b64);
-    json_object_set_new(o, name, json_string(pke_buf_cstr(&b64)));
-    pke_buf_done(&b64);
+    if (!out || PEM_write_bio(out, PEM_STRING_X509, "", der.p, (long)der.n) <= 0)
+        pke_oom();
+    n = BIO_get_mem_data(out, &text);
+    json_object_set_new(o, name, json_stringn(text, (size_t)n));
+    BIO_free(out);
 }
 
 json_t *issuer_view_full(struct issuer *is, const struct issuer_ca *ca)
 {
     json_t *o = issuer_view(is, ca);
 
-    add_der(o, "certificate", ca_issuer_der(ca->ca));
-    add_der(o, "root", ca_issuer_root_der(ca->ca));
+    add_pem(o, "pem", ca_issuer_der(ca->ca));
+    add_pem(o, "root_pem", ca_issuer_root_der(ca->ca));
     return o;
 }
 

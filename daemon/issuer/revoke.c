@@ -17,6 +17,7 @@
 #include "daemon/common/log.h"
 #include "daemon/issuer/crl.h"
 #include "daemon/issuer/scope.h"
+#include "ledger/crl.h"
 
 #define RULE          "control API: revocation"
 #define CHUNK         50          /* certificates in one change, */
@@ -34,11 +35,15 @@ struct revocation {
     uint64_t control;                  /* the asker: a number, as in verbs_ledger.c */
     uint64_t id;
     enum stage stage;
-    const char *key;   /* one certificate; NULL: a selection */
-    const char *limit; /* with key: only one of this tenant; NULL: whoever's */
-    const char *state; /* what the answer says of the device; NULL: nothing */
-    bool device_first; /* release or block the device, with the first chunk */
+    const char *key;         /* one certificate; NULL: a selection */
+    const char *limit;       /* with key: only one of this tenant; NULL: whoever's */
+    const char *issuer_name; /* with release and key, a serial: of this issuer */
+    uint8_t issuer_id[20];   /* its id */
+    bool carried;            /* an older CRL alone knew of it */
+    const char *state;       /* what the answer says of the device; NULL: nothing */
+    bool device_first;       /* release or block the device, with the first chunk */
     enum ledger_device_change device;
+    bool known;   /* the device or principal has certificates, or need not have any */
     bool release; /* end holds, in place of revoking */
     struct ledger_revoke how;
     struct ledger_selection which;
@@ -138,14 +143,15 @@ static const char *result_of(const struct revocation *r, bool changed)
 static void note_item(struct revocation *r, const struct ledger_selected *c, bool changed)
 {
     char hex[65], not_after[PKE_RFC3339_SIZE];
+    bool known = c->request_id != NULL;
 
     pke_hex(PKE_BYTES(c->sha256, sizeof c->sha256), false, hex);
     pke_time_rfc3339(c->not_after, not_after);
-    json_array_append_new(r->items,
-                          json_pack("{s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s, s:s}", "result",
-                                    result_of(r, changed), "serial", c->serial_hex, "subject", c->subject,
-                                    "device_id", c->device_id, "principal", c->principal, "request_id",
-                                    c->request_id, "not_after", not_after, "sha256", hex));
+    json_array_append_new(r->items, json_pack("{s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?}", "result",
+                                              result_of(r, changed), "serial", c->serial_hex, "subject",
+                                              c->subject, "device_id", c->device_id, "principal",
+                                              c->principal, "request_id", c->request_id, "not_after",
+                                              known ? not_after : NULL, "sha256", known ? hex : NULL));
     r->bytes += 260 + length(c->subject) + length(c->device_id) + length(c->principal);
     r->changed += changed;
     r->unchanged += !changed;
@@ -176,6 +182,32 @@ static enum pke_err change_one(struct issuer *is, struct revocation *r, const st
 }
 
 /* ---- in the group ---- */
+
+/* What a list was taken over of is known by its serial alone. */
+static enum pke_err apply_of_issuer(struct issuer *is, struct revocation *r, struct pke_fail *fail)
+{
+    struct pke_bytes id = PKE_BYTES(r->issuer_id, sizeof r->issuer_id);
+    struct ledger_selected one = {0};
+    struct ledger_revoked done;
+    uint8_t serial[LEDGER_SERIAL_KEY_MAX];
+    size_t n = ledger_serial_of_key(r->key, serial);
+    char *hex = pke_arena_alloc(r->arena, 2 * sizeof serial + 1);
+    enum pke_err err;
+
+    if (!n)
+        return pke_fail_set(fail, PKE_MALFORMED, "serial", RULE,
+                            "with an issuer the certificate is named by its serial");
+    pke_hex(PKE_BYTES(serial, n), false, hex);
+    one.serial_hex = hex;
+    err = ledger_crl_release(is->ledger, id, PKE_BYTES(serial, n), &r->how, &done, fail);
+    if (err != PKE_OK)
+        return err;
+    r->last = r->carried = true;
+    note_item(r, &one, done.changed);
+    if (done.changed && !r->how.dry_run)
+        note_issuer(r, done.issuer_id);
+    return PKE_OK;
+}
 
 static enum pke_err apply_named(struct issuer *is, struct revocation *r, struct pke_fail *fail)
 {
@@ -254,8 +286,15 @@ static enum pke_err apply(struct issuer *is, struct batch_op *op, struct pke_fai
 
     pke_arena_reset(r->scratch);
     r->n_issuers = 0;
+    if (r->issuer_name)
+        return apply_of_issuer(is, r, fail);
     if (r->key)
         return apply_named(is, r, fail);
+    if (!r->known)
+        err = ledger_select_known(is->ledger, &r->which, fail);
+    if (err != PKE_OK)
+        return err;
+    r->known = true;
     if (r->stage == STAGE_COUNT)
         return apply_count(is, r, fail);
     if (r->device_first)
@@ -273,7 +312,8 @@ static void done(struct issuer *is, struct batch_op *op, enum pke_err err, const
 
     if (err == PKE_OK)
         for (size_t i = 0; i < r->n_issuers; i++)
-            crl_changed(is, PKE_BYTES(r->issuers[i], sizeof r->issuers[i]));
+            (r->carried ? crl_carried_changed : crl_changed)(is,
+                                                             PKE_BYTES(r->issuers[i], sizeof r->issuers[i]));
     if (err != PKE_OK)
         end_failed(is, r, fail);
     else if (r->last || r->bytes >= PAGE_BYTES || r->changed + r->unchanged >= PAGE)
@@ -357,6 +397,25 @@ static enum pke_err read_selection(const struct issuer *is, struct revocation *r
     return PKE_OK;
 }
 
+static enum pke_err read_issuer(const struct issuer *is, struct revocation *r, const struct msg_verb *v,
+                                struct pke_fail *fail)
+{
+    const struct issuer_ca *ca;
+
+    r->issuer_name = keep(r, pke_pairs_get(&v->args, "issuer"));
+    if (!r->issuer_name)
+        return PKE_OK;
+    if (r->limit)
+        return pke_fail_set(fail, PKE_MALFORMED, "issuer", RULE,
+                            "what a list alone knows of is no tenant's: not with tenant");
+    ca = setup_ca(is->setup, r->issuer_name);
+    if (!ca)
+        return pke_fail_set(fail, PKE_NOT_FOUND, "issuer-unknown", RULE,
+                            "no issuer of this name is configured");
+    memcpy(r->issuer_id, ca->sha1, sizeof r->issuer_id);
+    return PKE_OK;
+}
+
 static void start(struct issuer *is, struct revocation *r, enum pke_err err, const struct pke_fail *fail)
 {
     if (err != PKE_OK)
@@ -375,6 +434,7 @@ void verbs_revoke_device(struct issuer *is, uint64_t id, const struct msg_verb *
     if (err == PKE_OK)
         err = read_selection(is, r, v, &fail);
     r->stage = STAGE_CHANGE;
+    r->known = true; /* a device can be blocked before it is seen */
     r->device_first = true;
     r->device = change;
     r->state = state;
@@ -404,6 +464,8 @@ bool verbs_revoke(struct issuer *is, uint64_t id, const struct msg_verb *v)
         err = read_reason(r, v, &fail);
     if (known[i].named)
         r->key = keep(r, pke_pairs_get(&v->args, "key"));
+    if (r->key && r->release)
+        err = read_issuer(is, r, v, &fail);
     else if (err == PKE_OK)
         err = read_selection(is, r, v, &fail);
     start(is, r, err, &fail);

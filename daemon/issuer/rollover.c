@@ -216,6 +216,8 @@ static void note_waiting(struct issuer *is, size_t i, const char *why)
 
 static void look_at(struct issuer *is, size_t i)
 {
+    struct pke_arena *arena = pke_arena_new();
+    const char *untrusted;
     const struct ledger_rollover *row = &is->succession.rows[i];
     int64_t now = role_wall_ms();
     struct pke_fail fail;
@@ -227,6 +229,8 @@ static void look_at(struct issuer *is, size_t i)
     case SUCCESSION_SWITCH:
         if (is->unpublished)
             note_waiting(is, i, "clients-ca.pem with the successor cannot be written");
+        else if ((untrusted = rollover_untrusted(is, row->from, row->to, arena)))
+            note_waiting(is, i, untrusted);
         else if (check_clock(&is->setup->conf->global, is->wall_seen, now, &fail) != PKE_OK ||
                  rollover_fits(is, row->from, row->to, now, NULL, &fail) != PKE_OK)
             note_waiting(is, i, fail.text);
@@ -236,6 +240,7 @@ static void look_at(struct issuer *is, size_t i)
     default:
         break;
     }
+    pke_arena_free(arena);
 }
 
 /* ---- what expires ---- */

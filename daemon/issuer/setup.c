@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "daemon/common/file.h"
 #include "daemon/common/floor.h"
+#include "daemon/issuer/clients.h"
 #include "daemon/issuer/issuer.h"
 #include "daemon/issuer/sample.h"
 
@@ -90,6 +91,7 @@ static enum pke_err load_cross(struct issuer_ca *ca, struct pke_fail *fail)
 static enum pke_err load_ca(const struct conf_issuer *conf, struct issuer_ca *ret, struct pke_fail *fail)
 {
     struct pke_buf cert, root;
+    struct pke_fail why = {0};
     enum pke_err err;
 
     ret->conf = conf;
@@ -98,9 +100,9 @@ static enum pke_err load_ca(const struct conf_issuer *conf, struct issuer_ca *re
     err = file_read(conf->certificate, &cert, fail);
     if (err == PKE_OK && conf->root)
         err = file_read(conf->root, &root, fail);
-    if (err == PKE_OK)
-        err = ca_issuer_load(pke_buf_bytes(&cert), pke_buf_bytes(&root), scheme_of(conf->key_ref), &ret->ca,
-                             fail);
+    if (err == PKE_OK &&
+        ca_issuer_load(pke_buf_bytes(&cert), pke_buf_bytes(&root), scheme_of(conf->key_ref), &ret->ca, &why))
+        err = pke_fail_set(fail, why.err, why.reason, why.rule, "issuer %s: %s", conf->name, why.text);
     if (err == PKE_OK) {
         struct pke_bytes der = ca_issuer_der(ret->ca);
         EVP_Digest(der.p, der.n, ret->sha1, NULL, EVP_sha1(), NULL);
@@ -255,12 +257,23 @@ enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key,
         err = identity_map_load(conf->global.identity_map, conf_only_tenant(conf), &s->identities, fail);
     if (err == PKE_OK)
         err = sample_try(s, role_wall_ms() / 1000, fail);
+    s->clients = clients_load(s);
     if (err != PKE_OK) {
         setup_unref(s);
         return err;
     }
     *ret = s;
     return PKE_OK;
+}
+
+enum pke_err issuer_try(const struct conf *conf, struct pke_fail *fail)
+{
+    static const uint8_t none[ASSERTION_KEY_SIZE]; /* nobody is to be believed */
+    struct setup *s = NULL;
+    enum pke_err err = setup_load(conf, PKE_BYTES(none, sizeof none), &s, fail);
+
+    setup_unref(s);
+    return err;
 }
 
 struct setup *setup_ref(struct setup *s)
@@ -298,6 +311,7 @@ void setup_unref(struct setup *s)
     free(s->templates);
     free(s->cas);
     identity_map_free(s->identities);
+    clients_free(s->clients);
     ca_blocked_free(s->own_keys);
     ca_blocked_free(s->blocked_keys);
     conf_unref(s->conf);

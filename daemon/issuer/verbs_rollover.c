@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/timefmt.h"
+#include "daemon/issuer/clients.h"
 #include "daemon/issuer/issuer.h"
 
 #define RULE   "issuer rollover"
@@ -131,6 +132,14 @@ enum pke_err rollover_fits(struct issuer *is, const char *from, const char *to, 
     return PKE_OK;
 }
 
+const char *rollover_untrusted(const struct issuer *is, const char *from, const char *to,
+                               struct pke_arena *arena)
+{
+    const struct issuer_ca *old = setup_ca(is->setup, from), *new = setup_ca(is->setup, to);
+
+    return old && new ? clients_missing(is->setup->clients, old, new, arena) : NULL;
+}
+
 /* ---- the verbs ---- */
 
 struct order {
@@ -216,6 +225,15 @@ static enum pke_err read_time(const char *text, int64_t *ret, struct pke_fail *f
     return PKE_OK;
 }
 
+/* The switch waits for it: a device that was renewed would be turned away. */
+static void warn_untrusted(const struct issuer *is, struct order *o)
+{
+    const char *missing = rollover_untrusted(is, o->from, o->to, o->arena);
+
+    if (missing)
+        json_array_append_new(o->warnings, json_string(missing));
+}
+
 static void schedule(struct issuer *is, uint64_t id, const struct msg_verb *v)
 {
     struct order *o = order_new(is, id, v, "issuer-scheduled");
@@ -235,14 +253,17 @@ static void schedule(struct issuer *is, uint64_t id, const struct msg_verb *v)
     if (err == PKE_OK)
         err = rollover_fits(is, o->from, o->to, o->switch_at, o->warnings, &fail);
     if (err == PKE_OK)
+        warn_untrusted(is, o);
+    if (err == PKE_OK)
         batch_add(is, apply, done, o);
     else
         end(is, o, err, &fail, NULL);
 }
 
 static enum pke_err check_switch(struct issuer *is, const struct ledger_rollover *row, bool force,
-                                 json_t *warnings, struct pke_fail *fail)
+                                 struct order *o, struct pke_fail *fail)
 {
+    const char *missing = rollover_untrusted(is, row->from, row->to, o->arena);
     int64_t now = role_wall_ms();
     enum pke_err err = check_clock(&is->setup->conf->global, is->wall_seen, now, fail);
 
@@ -254,7 +275,11 @@ static enum pke_err check_switch(struct issuer *is, const struct ledger_rollover
             "nobody acknowledged that the management server trusts %s: issuer acknowledge %s, "
             "or --force",
             row->to, row->from);
-    return rollover_fits(is, row->from, row->to, now, warnings, fail);
+    if (missing && !force)
+        return pke_fail_set(fail, PKE_EXISTS, "rollover-untrusted", RULE, "%s: reload with it, or --force",
+                            missing);
+    warn_untrusted(is, o);
+    return rollover_fits(is, row->from, row->to, now, o->warnings, fail);
 }
 
 /* A switch that is undone: its templates were taken for the old one when the configuration was loaded, but
@@ -288,11 +313,14 @@ static void change(struct issuer *is, uint64_t id, const struct msg_verb *v, con
     struct order *o = order_new(is, id, v, event);
     const struct ledger_rollover *row = succession_of(&is->succession, o->from);
     bool open = row && !row->switched_at;
+    const struct issuer_ca *ca;
     struct pke_fail fail;
-    enum pke_err err = PKE_OK;
+    enum pke_err err = row ? PKE_OK : find(is, o->from, &ca, &fail); /* a row may outlive its issuer */
 
     o->change = what;
-    if (!row || (!open && what != LEDGER_ROLLOVER_CANCEL)) {
+    if (err != PKE_OK) {
+        /* no issuer of this name */
+    } else if (!row || (!open && what != LEDGER_ROLLOVER_CANCEL)) {
         err = pke_fail_set(&fail, PKE_NOT_FOUND, "rollover-none", RULE,
                            row ? "%s was switched already" : "%s has no successor: see issuer schedule",
                            o->from);
@@ -300,7 +328,7 @@ static void change(struct issuer *is, uint64_t id, const struct msg_verb *v, con
         o->to = pke_arena_strdup(o->arena, row->to);
         o->switch_at = row->switch_at;
         if (what == LEDGER_ROLLOVER_SWITCH)
-            err = check_switch(is, row, is_forced(v), o->warnings, &fail);
+            err = check_switch(is, row, is_forced(v), o, &fail);
         else if (what == LEDGER_ROLLOVER_CANCEL)
             err = check_cancel(is, row, o->warnings, &fail);
     }

@@ -8,6 +8,8 @@
 
 #include "base/mem.h"
 
+#define RELOAD_LINGER 70 /* seconds: the longest request-deadline, and the time of a switch */
+
 static void on_reopen(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
@@ -96,19 +98,27 @@ static void key_link(struct role *r, const struct msg_link *link, int fd)
 static enum pke_err key_prepare(struct role *r, const struct conf *conf, struct pke_bytes secret, void **ret,
                                 struct pke_fail *fail)
 {
+    struct key_role *k = r->state;
     struct key_setup *setup = NULL;
     enum pke_err err = key_setup_load(conf, r->name, &setup, fail);
 
     (void)secret;
+    if (err == PKE_OK && setup && k->setup) /* issuer may switch before us */
+        ca_floor_expect(k->setup->floor, setup->floor, role_wall_ms() / 1000 + RELOAD_LINGER);
     *ret = setup;
     return err;
 }
 
 static void key_commit(struct role *r, const struct conf *conf, void *candidate)
 {
+    struct key_role *k = r->state;
+    struct key_setup *setup = candidate;
+
     (void)conf;
-    if (candidate)
-        state_switch(r->state, candidate);
+    if (setup && k->setup) /* what was built before is still on its way */
+        ca_floor_follow(setup->floor, k->setup->floor, role_wall_ms() / 1000 + RELOAD_LINGER);
+    if (setup)
+        state_switch(k, setup);
 }
 
 static void key_abort(struct role *r, void *candidate)

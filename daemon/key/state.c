@@ -338,6 +338,7 @@ enum pke_err state_unlock(struct key_role *k, struct pke_fail *fail)
         return err;
     if (!s)
         return pke_fail_set(fail, PKE_NOT_FOUND, "key-unknown", "control API", "no key of this name");
+    ca_floor_follow(s->floor, k->setup->floor, 0);
     if (state_is(k, "ready") && key_setup_same(k->setup, s)) {
         keep_session(k, s);
         return PKE_OK;

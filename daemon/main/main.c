@@ -58,6 +58,8 @@ static int with_config(const struct options *o)
         err = fragments_check(conf, &errors);
     if (err == PKE_OK)
         err = keyuris_check(conf, &errors);
+    if (err == PKE_OK && o->mode == MODE_CHECK) /* at the start the issuer does it */
+        err = templates_check(conf, &errors);
     if (err != PKE_OK) {
         fputs(pke_buf_cstr(&errors.text), stderr);
         code = EXIT_CONFIG;

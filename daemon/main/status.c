@@ -44,6 +44,15 @@ static bool all_keys_ready(const struct supervisor *s)
     return true;
 }
 
+/* issuer serves, and says what is wrong all the same. */
+static bool issuer_complains(const struct supervisor *s)
+{
+    for (const struct child *c = s->children; c; c = c->next)
+        if (c->wanted && c->role == ROLE_ISSUER && has_word(c, "degraded"))
+            return true;
+    return false;
+}
+
 const char *lifecycle_state(const struct supervisor *s)
 {
     if (s->stopping)
@@ -52,7 +61,7 @@ const char *lifecycle_state(const struct supervisor *s)
         return "draining";
     if (!status_all_settled(s))
         return s->ready_told ? "degraded" : "starting";
-    return all_keys_ready(s) ? "ready" : "degraded";
+    return all_keys_ready(s) && !issuer_complains(s) ? "ready" : "degraded";
 }
 
 /* One line, cut between characters: a line break would begin another of our words to the service manager. */
@@ -81,12 +90,24 @@ static void add_key(const struct supervisor *s, const struct child *c, struct pk
     pke_buf_done(&one);
 }
 
-/* Keys that are not ready come first: what is beyond the limit is left out. */
+static void add_issuer(const struct child *c, struct pke_buf *out)
+{
+    if (out->n + ERROR_MAX + 8 > STATUS_TEXT_MAX)
+        return;
+    pke_buf_add_str(out, "; ");
+    add_line(out, c->told_text ? c->told_text : "issuer is degraded");
+}
+
+/* Keys that are not ready come first, then what issuer complains of: what is beyond the limit is left out. */
 void status_sentence(const struct supervisor *s, struct pke_buf *out)
 {
     pke_buf_add_str(out, lifecycle_state(s));
-    for (unsigned ready = 0; ready < 2 && !s->stopping; ready++)
+    for (unsigned ready = 0; ready < 2 && !s->stopping; ready++) {
         for (const struct child *c = s->children; c; c = c->next)
             if (c->wanted && c->role == ROLE_KEY && has_word(c, "ready") == ready)
                 add_key(s, c, out);
+        for (const struct child *c = s->children; !ready && c; c = c->next)
+            if (c->wanted && c->role == ROLE_ISSUER && has_word(c, "degraded"))
+                add_issuer(c, out);
+    }
 }

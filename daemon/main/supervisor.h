@@ -98,6 +98,10 @@ enum pke_err fragments_check(const struct conf *conf, struct conf_errors *errors
 /* keyuris.c: the strict part of keys.*.uri, which common does not know. PKE_CONFIG and every error. */
 enum pke_err keyuris_check(const struct conf *conf, struct conf_errors *errors);
 
+/* templates.c: what the issuer would say of certificates and templates at load. PKE_CONFIG and the first
+ * error, told at its template or issuer. Blocks on disk. */
+enum pke_err templates_check(const struct conf *conf, struct conf_errors *errors);
+
 /* health.c */
 void health_start(struct supervisor *s); /* watch the roles from now on */
 void health_stop(struct supervisor *s);

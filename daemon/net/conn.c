@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "daemon/net/conn.h"
+#include "daemon/net/conn_impl.h"
 
-#include <arpa/inet.h>
 #include <event2/buffer.h>
-#include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
 #include <inttypes.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/x509.h>
 #include <stdlib.h>
@@ -15,8 +11,8 @@
 #include <time.h>
 
 #include "base/mem.h"
-#include "daemon/common/http.h"
 #include "daemon/common/log.h"
+#include "daemon/net/forwarded.h"
 #include "daemon/net/route.h"
 #include "daemon/net/txn.h"
 
@@ -30,39 +26,14 @@
 #define LINGER_MAX   (1u << 20)  /* thrown away behind a refused request */
 #define HEAD_ROOM    1024
 
-enum conn_state {
-    CONN_HANDSHAKE,
-    CONN_IDLE,    /* between requests */
-    CONN_HEAD,    /* a request has begun */
-    CONN_BODY,    /* its head is complete */
-    CONN_HANDLER, /* a transaction works; nothing is read */
-    CONN_WRITE,   /* the reply is on its way; nothing is read */
-    CONN_LINGER,  /* the reply is out, input is thrown away: a reset would overtake the reply */
-};
-
-struct conn {
-    struct conn *next, **prev;
-    struct net *net;
-    struct listener *listener;
-    struct bufferevent *bev;
-    struct event *timer;
-    struct http_reader *reader;
-    struct txn *txn;
-    enum conn_state state;
-    bool close_after; /* no request after this one */
-    bool discard;     /* input was left unread: linger before closing */
-    bool answered;    /* at least one request */
-    size_t discarded;
-    char source[INET6_ADDRSTRLEN]; /* "" on frontend listeners */
-    struct ucred peer;             /* unix socket: who connected */
-};
-
-static void conn_free(struct conn *c)
+void net_conn_free(struct conn *c)
 {
     struct net *net = c->net;
 
     txn_forget(c->txn);
-    bufferevent_free(c->bev);
+    net_preface_free(c->preface);
+    if (c->bev)
+        bufferevent_free(c->bev);
     event_free(c->timer);
     http_reader_free(c->reader);
     *c->prev = c->next;
@@ -74,8 +45,7 @@ static void conn_free(struct conn *c)
     net_work_ended(net);
 }
 
-/* One deadline per state, not per read: a byte now and then does not extend it. */
-static void enter(struct conn *c, enum conn_state state, int64_t ms)
+void net_conn_enter(struct conn *c, enum conn_state state, int64_t ms)
 {
     struct timeval tv = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
 
@@ -117,7 +87,7 @@ static void reply(struct conn *c, unsigned status, const char *type, struct pke_
     if (http_reader_request(c->reader)->method == HTTP_HEAD && http_reader_status(c->reader) == 0)
         out.n -= body.n; /* the head says what GET would carry (RFC 9110 9.3.2) */
     bufferevent_disable(c->bev, EV_READ);
-    enter(c, CONN_WRITE, WRITE_MS);
+    net_conn_enter(c, CONN_WRITE, WRITE_MS);
     bufferevent_write(c->bev, out.p, out.n);
     pke_buf_wipe(&out);
 }
@@ -148,20 +118,36 @@ static struct net_endpoint *endpoint_of(const struct conn *c, unsigned *status)
 }
 
 /* The handshake proved that the client holds its key. Who issued it is judged by auth and issuer, by what the
- * certificate is for: a bulk-enrollment CA is not the one that certified a device. NULL: none; else
- * OPENSSL_free(). */
+ * certificate is for: a bulk-enrollment CA is not the one that certified a device. On a frontend listener it
+ * is the frontend's own. NULL: none; else OPENSSL_free(). */
 static struct pke_bytes peer_certificate(const struct conn *c, unsigned char **der)
 {
     SSL *ssl = bufferevent_openssl_get_ssl(c->bev);
-    X509 *cert = ssl ? SSL_get0_peer_certificate(ssl) : NULL;
+    X509 *cert = ssl && !c->listener->conf->frontend ? SSL_get0_peer_certificate(ssl) : NULL;
     int n = cert ? i2d_X509(cert, der) : 0;
 
     return n > 0 ? PKE_BYTES(*der, (size_t)n) : PKE_BYTES(NULL, 0);
 }
 
-static void start_txn(struct conn *c, struct net_endpoint *ep, const struct pke_fail *refused)
+/* What the proxy in front says counts in place of what the connection says. */
+static void take_forwarded(struct txn_request *req, const struct forwarded *f, char source[NETADDR_TEXT])
+{
+    if (f->has_source) {
+        netaddr_text(&f->source, source);
+        req->source = source;
+    }
+    if (f->client_certificate.n)
+        req->client_certificate = f->client_certificate;
+    req->assertion = f->assertion;
+    req->request_id = f->request_id;
+    req->traceparent = f->traceparent;
+}
+
+static void start_txn(struct conn *c, struct net_endpoint *ep, const struct forwarded *f,
+                      const struct pke_fail *refused)
 {
     unsigned char *der = NULL;
+    char source[NETADDR_TEXT];
     struct txn_request req = {
         .endpoint = ep,
         .body = refused ? PKE_BYTES(NULL, 0) : http_reader_body(c->reader),
@@ -172,8 +158,9 @@ static void start_txn(struct conn *c, struct net_endpoint *ep, const struct pke_
     };
     struct txn *t;
 
+    take_forwarded(&req, f, source);
     bufferevent_disable(c->bev, EV_READ);
-    enter(c, CONN_HANDLER, 0); /* the transaction keeps the deadline */
+    net_conn_enter(c, CONN_HANDLER, 0); /* the transaction keeps the deadline */
     t = txn_start(c->net, &req, on_txn_done, c);
     OPENSSL_free(der);
     if (t)
@@ -202,7 +189,7 @@ static void on_head(struct conn *c)
 {
     struct net_endpoint *ep;
 
-    enter(c, CONN_BODY, BODY_MS);
+    net_conn_enter(c, CONN_BODY, BODY_MS);
     if (!http_reader_request(c->reader)->expect_continue)
         return;
     /* refused before the body comes; whether it comes at all is not known, so this is the last request */
@@ -216,9 +203,21 @@ static void on_head(struct conn *c)
 static void on_request(struct conn *c)
 {
     struct net_endpoint *ep;
+    struct pke_arena *arena;
+    struct forwarded f;
+    struct pke_fail fail;
 
-    if (check_route(c, &ep))
-        start_txn(c, ep, NULL);
+    if (!check_route(c, &ep))
+        return;
+    arena = pke_arena_new();
+    if (forwarded_read(http_reader_request(c->reader), c->listener->conf, arena, &f, &fail) == PKE_OK) {
+        start_txn(c, ep, &f, NULL);
+    } else {
+        log_fail(LOG_WARNING, "what the frontend forwards is refused", &fail, "listener",
+                 c->listener->conf->name, NULL);
+        reply_text(c, 400, fail.text, NULL);
+    }
+    pke_arena_free(arena);
 }
 
 /* Framing is lost: answer and close. Too large a body on an endpoint gets its fault (MS-MDE2 clients read no
@@ -233,7 +232,7 @@ static void on_bad_request(struct conn *c)
     if (ep && route_method(http_reader_request(c->reader)) == 0) {
         pke_fail_set(&fail, PKE_LIMIT, "body-too-large", "architecture 5: body 256 KiB",
                      "the request is larger than allowed");
-        start_txn(c, ep, &fail);
+        start_txn(c, ep, &(struct forwarded){0}, &fail);
         return;
     }
     reply_text(c, status, http_reader_why(c->reader), NULL);
@@ -271,7 +270,7 @@ static void process_input(struct conn *c)
            (result == HTTP_HEAD_DONE || evbuffer_get_length(bufferevent_get_input(c->bev)) > 0)) {
         result = feed_piece(c);
         if (c->state == CONN_IDLE && http_reader_started(c->reader))
-            enter(c, CONN_HEAD, HEAD_MS);
+            net_conn_enter(c, CONN_HEAD, HEAD_MS);
         if (result == HTTP_HEAD_DONE)
             on_head(c);
         else if (result == HTTP_DONE)
@@ -289,7 +288,7 @@ static void discard_input(struct conn *c)
     c->discarded += n;
     evbuffer_drain(in, n);
     if (c->discarded > LINGER_MAX)
-        conn_free(c);
+        net_conn_free(c);
 }
 
 static void on_read(struct bufferevent *bev, void *arg)
@@ -312,7 +311,7 @@ static void start_linger(struct conn *c)
         SSL_shutdown(ssl);
     ERR_clear_error();
     shutdown(bufferevent_getfd(c->bev), SHUT_WR);
-    enter(c, CONN_LINGER, LINGER_MS);
+    net_conn_enter(c, CONN_LINGER, LINGER_MS);
     bufferevent_enable(c->bev, EV_READ);
     discard_input(c);
 }
@@ -320,7 +319,7 @@ static void start_linger(struct conn *c)
 static void next_request(struct conn *c)
 {
     http_reader_wipe(c->reader);
-    enter(c, CONN_IDLE, c->listener->conf->idle_timeout);
+    net_conn_enter(c, CONN_IDLE, c->listener->conf->idle_timeout);
     bufferevent_enable(c->bev, EV_READ);
     process_input(c); /* bytes that came behind the request that was just answered */
 }
@@ -336,7 +335,7 @@ static void on_written(struct bufferevent *bev, void *arg)
     else if (c->discard || evbuffer_get_length(bufferevent_get_input(bev)) > 0)
         start_linger(c);
     else
-        conn_free(c);
+        net_conn_free(c);
 }
 
 static void on_event(struct bufferevent *bev, short what, void *arg)
@@ -346,7 +345,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
     (void)bev;
     if (what & BEV_EVENT_CONNECTED) {
         if (c->state == CONN_HANDSHAKE)
-            enter(c, CONN_IDLE, closing(c) ? GRACE_MS : c->listener->conf->idle_timeout);
+            net_conn_enter(c, CONN_IDLE, closing(c) ? GRACE_MS : c->listener->conf->idle_timeout);
         return;
     }
     ERR_clear_error();
@@ -354,98 +353,33 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
         c->close_after = true; /* it has half-closed and still reads */
         return;
     }
-    conn_free(c);
+    net_conn_free(c);
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *arg)
+void net_conn_on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *c = arg;
 
     (void)fd;
     (void)what;
     if (c->state != CONN_HEAD && c->state != CONN_BODY) {
-        conn_free(c);
+        net_conn_free(c);
         return;
     }
     c->close_after = c->discard = true;
     reply_text(c, 408, "the request did not arrive in time", NULL);
 }
 
-static void note_peer(struct conn *c, int fd, const struct sockaddr *peer)
+void net_conn_serve(struct conn *c, struct bufferevent *bev)
 {
-    const struct in6_addr *v6 = &((const struct sockaddr_in6 *)peer)->sin6_addr;
-    const int on = 1;
-
-    if (c->listener->conf->unix_path) {
-        socklen_t len = sizeof c->peer;
-        char uid[24], pid[24];
-
-        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c->peer, &len) == 0) {
-            snprintf(uid, sizeof uid, "%u", c->peer.uid);
-            snprintf(pid, sizeof pid, "%d", c->peer.pid);
-            log_event(LOG_DEBUG, "frontend connected", "listener", c->listener->conf->name, "uid", uid, "pid",
-                      pid, NULL);
-        }
-        return;
-    }
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (c->listener->conf->frontend)
-        return; /* the frontend's address says nothing about the client */
-    if (peer->sa_family == AF_INET)
-        inet_ntop(AF_INET, &((const struct sockaddr_in *)peer)->sin_addr, c->source, sizeof c->source);
-    else if (IN6_IS_ADDR_V4MAPPED(v6)) /* a socket of the service manager may serve both families */
-        inet_ntop(AF_INET, v6->s6_addr + 12, c->source, sizeof c->source);
+    c->bev = bev;
+    bufferevent_setcb(bev, on_read, on_written, on_event, c);
+    bufferevent_setwatermark(bev, EV_READ, 0, INPUT_MAX);
+    if (c->listener->tls)
+        net_conn_enter(c, CONN_HANDSHAKE, HANDSHAKE_MS);
     else
-        inet_ntop(AF_INET6, v6, c->source, sizeof c->source);
-}
-
-static struct bufferevent *make_stream(struct listener *l, int fd)
-{
-    const int options = BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS;
-    struct bufferevent *bev;
-    SSL *ssl;
-
-    if (!l->tls) {
-        bev = bufferevent_socket_new(l->net->base, fd, options);
-    } else {
-        ssl = SSL_new(l->tls);
-        if (!ssl)
-            pke_oom();
-        bev = bufferevent_openssl_socket_new(l->net->base, fd, ssl, BUFFEREVENT_SSL_ACCEPTING, options);
-        if (bev)
-            bufferevent_openssl_set_allow_dirty_shutdown(bev, 1); /* HTTP framing says what is complete */
-    }
-    if (!bev)
-        pke_oom();
-    return bev;
-}
-
-void net_conn_new(struct listener *l, int fd, const struct sockaddr *peer)
-{
-    struct conn *c = pke_calloc(1, sizeof *c);
-
-    c->net = l->net;
-    c->listener = l;
-    c->reader = http_reader_new(&http_client_limits);
-    c->timer = event_new(l->net->base, -1, 0, on_timer, c);
-    if (!c->timer)
-        pke_oom();
-    listener_conn_began(l);
-    note_peer(c, fd, peer);
-    c->bev = make_stream(l, fd);
-    c->next = l->net->conns;
-    c->prev = &l->net->conns;
-    if (c->next)
-        c->next->prev = &c->next;
-    l->net->conns = c;
-    l->net->n_conns++;
-    bufferevent_setcb(c->bev, on_read, on_written, on_event, c);
-    bufferevent_setwatermark(c->bev, EV_READ, 0, INPUT_MAX);
-    if (l->tls)
-        enter(c, CONN_HANDSHAKE, HANDSHAKE_MS);
-    else
-        enter(c, CONN_IDLE, l->conf->idle_timeout);
-    bufferevent_enable(c->bev, EV_READ | EV_WRITE);
+        net_conn_enter(c, CONN_IDLE, c->listener->conf->idle_timeout);
+    bufferevent_enable(bev, EV_READ | EV_WRITE);
 }
 
 void net_conns_close_idle(struct net *net)
@@ -454,11 +388,12 @@ void net_conns_close_idle(struct net *net)
 
     for (struct conn *c = net->conns; c; c = next) {
         next = c->next;
-        if ((c->state != CONN_IDLE && c->state != CONN_HANDSHAKE) || !closing(c))
+        if (c->state > CONN_IDLE || !closing(c))
             continue;
         if (c->answered)
-            conn_free(c);
+            net_conn_free(c);
         else
-            enter(c, c->state, GRACE_MS); /* it was accepted a moment ago: its first request is on its way */
+            net_conn_enter(c, c->state,
+                           GRACE_MS); /* it was accepted a moment ago: its first request is on its way */
     }
 }

@@ -27,6 +27,7 @@ struct plan {
     struct listener *fresh, *keep;
     const struct conf_listener *conf;
     SSL_CTX *tls;
+    struct uids peers;
 };
 
 struct listener_set {
@@ -308,12 +309,12 @@ static bool same_socket(const struct listener *l, const struct conf_listener *c)
 
 static enum pke_err plan_one(struct net *net, struct listener_set *set, struct plan *p, struct pke_fail *fail)
 {
-    if (p->conf->tls_certificate) {
-        enum pke_err err = tls_context_new(p->conf, &p->tls, fail);
+    enum pke_err err = uids_resolve(&p->conf->peer_uids, "peer-uids", &p->peers, fail);
 
-        if (err != PKE_OK)
-            return err;
-    }
+    if (err == PKE_OK && p->conf->tls_certificate)
+        err = tls_context_new(p->conf, &p->tls, fail);
+    if (err != PKE_OK)
+        return err;
     for (struct listener *l = net->listeners; l && !p->keep; l = l->next)
         if (same_socket(l, p->conf))
             p->keep = l;
@@ -365,6 +366,7 @@ static void take_over(struct listener *l, struct conf *conf, struct plan *p)
 
     l->conf_owner = conf_ref(conf);
     l->conf = p->conf;
+    l->peers = p->peers;
     conf_unref(old);
     SSL_CTX_free(l->tls);
     l->tls = PKE_TAKE(p->tls);

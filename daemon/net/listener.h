@@ -10,6 +10,7 @@
 #include <event2/listener.h>
 #include <openssl/ssl.h>
 
+#include "daemon/common/uids.h"
 #include "daemon/net/net.h"
 
 struct listener {
@@ -21,6 +22,7 @@ struct listener {
     struct evconnlistener *ev; /* NULL: closed, no new connections */
     struct event *resume;      /* after an accept error */
     SSL_CTX *tls;              /* NULL on a plain listener */
+    struct uids peers;         /* of conf->peer_uids */
     unsigned port;             /* bound port; 0 on a unix socket */
     uint64_t n_conns;
 };

@@ -59,8 +59,8 @@ static void log_end(const struct txn *t, unsigned status)
               t->ep->conf->name, "stage", stage_name(t), "principal", t->principal, "device",
               t->rst.device_id, "source", t->source, "result", pke_err_token(t->fail.err), "reason",
               ok ? NULL : t->fail.reason, "rule", ok ? NULL : t->fail.rule, "text", ok ? NULL : t->fail.text,
-              "serial", ok ? t->issued.serial : NULL, "status", http, "duration_ms", ms, "bytes", bytes,
-              NULL);
+              "serial", ok ? t->issued.serial : NULL, "request_id", t->request_id, "traceparent",
+              t->traceparent, "status", http, "duration_ms", ms, "bytes", bytes, NULL);
 }
 
 static void finish(struct txn *t, unsigned status)
@@ -288,6 +288,10 @@ struct txn *txn_start(struct net *net, const struct txn_request *req, txn_done_f
     t->done = done;
     t->arg = arg;
     t->source = req->source ? pke_arena_strdup(t->arena, req->source) : NULL;
+    t->request_id = req->request_id ? pke_arena_strdup(t->arena, req->request_id) : NULL;
+    t->traceparent = req->traceparent ? pke_arena_strdup(t->arena, req->traceparent) : NULL;
+    pke_buf_init(&t->token, TXN_TOKEN_MAX);
+    t->vouched = req->assertion.n && pke_buf_add_bytes(&t->token, req->assertion) == PKE_OK;
     t->client_certificate = pke_arena_bytes(t->arena, req->client_certificate);
     t->started = role_monotonic_ms();
     t->deadline = t->started + (uint64_t)t->snap->conf->global.request_deadline;

@@ -23,8 +23,10 @@ struct txn_request {
     /* DER of the certificate whose key the client holds (TLS), whoever issued it; empty: none. Borrowed as
      * body */
     struct pke_bytes client_certificate;
-    const struct pke_fail *refused; /* the HTTP layer refuses already (body too large); NULL: go on */
-    unsigned refused_status;        /* the HTTP status of that */
+    struct pke_bytes assertion;           /* token of the frontend about the client; empty: none. Borrowed */
+    const char *request_id, *traceparent; /* the frontend's names of the request; NULL: none. Borrowed */
+    const struct pke_fail *refused;       /* the HTTP layer refuses already (body too large); NULL: go on */
+    unsigned refused_status;              /* the HTTP status of that */
 };
 
 /** @return the transaction, or NULL when @p done was called already. */

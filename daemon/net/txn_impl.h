@@ -8,7 +8,8 @@
 #include "proto/wstep.h"
 #include "proto/xcep.h"
 
-#define KIND_RENEWAL "renewal" /* the CMS is the credential; not a kind that can be enabled */
+#define TXN_TOKEN_MAX 8192      /* a JWT, as auth takes it */
+#define KIND_RENEWAL  "renewal" /* the CMS is the credential; not a kind that can be enabled */
 
 enum step_result {
     STEP_NEXT, /* go on with the next step */
@@ -36,6 +37,8 @@ struct txn {
     char trace_id[PKE_UUID_LEN + 1]; /* ActivityId, CorrelationId and TraceId */
     uint64_t started, deadline;      /* CLOCK_MONOTONIC ms */
     const char *source;
+    const char *request_id, *traceparent; /* of the frontend, for the log */
+    bool vouched;                         /* token is the frontend's word about the client */
 
     struct pke_bytes input; /* the body; only until txn_start() returns */
     struct soap_request soap;

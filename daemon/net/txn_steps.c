@@ -11,9 +11,8 @@
 #include "policy/decide.h"
 
 #define MINUTE_MS        60000
-#define STALE_PAUSE      100  /* ms: the other half of a configuration switch is under way */
-#define TOKEN_MAX        512  /* a one-time token */
-#define JWT_MAX          8192 /* as auth takes it */
+#define STALE_PAUSE      100 /* ms: the other half of a configuration switch is under way */
+#define TOKEN_MAX        512 /* a one-time token */
 #define KIND_ONE_TIME    "one-time-token"
 #define KIND_JWT         "jwt"
 #define KIND_ENTRA_JWT   "entra-jwt"
@@ -83,7 +82,7 @@ static enum step_result refuse_without_token(struct txn *t)
 static enum step_result step_security(struct txn *t)
 {
     t->principal = t->soap.credential.username;
-    if (is_without_token(t) && t->client_certificate.n == 0)
+    if (!t->vouched && is_without_token(t) && t->client_certificate.n == 0)
         return refuse_without_token(t);
     return STEP_NEXT;
 }
@@ -155,10 +154,10 @@ static bool has_jws_form(struct pke_bytes text)
 static enum pke_err decode_token(struct txn *t)
 {
     bool entra = t->soap.credential.kind == SOAP_CRED_JWT;
-    size_t max = JWT_MAX;
+    size_t max = TXN_TOKEN_MAX;
     enum pke_err err;
 
-    pke_buf_init(&t->token, JWT_MAX);
+    pke_buf_clear(&t->token);
     err = pke_base64_decode(t->soap.credential.token, PKE_B64_STRICT, &t->token);
     if (!entra && err == PKE_OK && has_jws_form(pke_buf_bytes(&t->token)))
         t->kind = KIND_JWT;
@@ -188,11 +187,28 @@ static bool is_renewal_by_cms(const struct txn *t)
     return is_without_token(t) && t->rst.operation == WSTEP_RENEW;
 }
 
+/* reliability 11 (e): the frontend signed in the client itself and says so in a token; what else is in the
+ * request is not looked at. */
+static enum step_result credential_of_frontend(struct txn *t)
+{
+    t->kind = KIND_JWT;
+    if (!pke_strings_has(&t->ep->conf->credentials, KIND_JWT))
+        return done(pke_fail_set(&t->fail, PKE_UNAUTHENTICATED, "credential-disabled",
+                                 "pkienrolld.conf endpoints credentials",
+                                 "credentials of kind %s are not enabled here", KIND_JWT));
+    if (!has_jws_form(pke_buf_bytes(&t->token)))
+        return done(pke_fail_set(&t->fail, PKE_UNAUTHENTICATED, "token-encoding", "RFC 7515 7.1",
+                                 "the frontend's assertion is no compact JWS"));
+    return STEP_NEXT;
+}
+
 static enum step_result step_credential(struct txn *t)
 {
     enum soap_credential_kind kind = t->soap.credential.kind;
     enum pke_err err = PKE_OK, decoded = PKE_OK;
 
+    if (t->vouched && !is_renewal_by_cms(t))
+        return credential_of_frontend(t);
     t->kind = is_renewal_by_cms(t) ? KIND_RENEWAL : kind_names[kind];
     if (kind == SOAP_CRED_JWT || kind == SOAP_CRED_DEVICE_TOKEN)
         decoded = decode_token(t);
@@ -245,10 +261,10 @@ static enum step_result ask_auth(struct txn *t)
         .endpoint = t->ep->conf->name,
         .stage = t->ep->conf->stage == CONF_STAGE_POLICY ? "policy" : "enroll",
         .kind = t->kind,
-        .username = c->username,
-        .password = c->password,
-        .document = c->kind == SOAP_CRED_CERTIFICATE ? t->input : PKE_BYTES(NULL, 0),
-        .client_certificate = is_without_token(t) ? t->client_certificate : PKE_BYTES(NULL, 0),
+        .username = t->vouched ? NULL : c->username,
+        .password = t->vouched ? PKE_BYTES(NULL, 0) : c->password,
+        .document = !t->vouched && c->kind == SOAP_CRED_CERTIFICATE ? t->input : PKE_BYTES(NULL, 0),
+        .client_certificate = !t->vouched && is_without_token(t) ? t->client_certificate : PKE_BYTES(NULL, 0),
         .token = pke_buf_bytes(&t->token),
         .source = t->source,
         .request_hash = PKE_BYTES(t->request_hash, t->has_hash ? sizeof t->request_hash : 0),

@@ -27,7 +27,8 @@ struct ca_floor *fuzz_floor(void)
 {
     static char pem[4096];
     static size_t n;
-    const struct ca_floor_limits limits = {.max_validity = YEAR,
+    const struct ca_floor_limits limits = {.issuer = "test",
+                                           .max_validity = YEAR,
                                            .max_backdate = 3600,
                                            .allowed_ekus = ekus,
                                            .allowed_policies = policies,

@@ -74,7 +74,7 @@ SEEDS = {  # patterns below tests/, or the function that writes them into a fold
     "wstep": ["data/mdm/*rst-*.req.xml"],
     "xmlsig": ["data/mdm/*certificate.req.xml", "data/mdm/*rst-issue*.req.xml"],
     "context": contexts,
-    "csr": ["data/csr/*.csr", "data/probe/*.csr"],
+    "csr": ["data/csr/*.csr", "data/csr-asked/*.csr", "data/probe/*.csr"],
     "tpmkey": ["data/tpmkey/*.tss2", "data/tpmkey/*.der"],
     "tbs": to_be_signed,
     "crl": made,

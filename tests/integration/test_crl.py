@@ -136,14 +136,41 @@ def scheduled():
         tap.ok(late and late["error"] and late["failures"] > 0, "without a key it is late, and says why", late)
         gone = lab.wait_show(lambda c: c["state"] == "expired")
         tap.ok(gone, "and then over")
+        status = lab.wait_status(lambda s: "the CRL of lab is expired" in str(issuer_of(s)["text"]))
+        tap.ok(status and status["state"] == "degraded" and issuer_of(status)["state"] == "degraded" and
+               any("the CRL of lab is" in w for w in status["issuers"]["lab"]["warnings"]), "status is degraded and says why", lab.status())
         tap.ok("the CRL is late" in lab.read_log(), "the log has an alarm", lab.log_tail())
         m = lab.ctl("metrics", check=True).out
-        tap.ok('pkienrolld_crl_failures{issuer="lab"} 0' not in m and "pkienrolld_crl_next_update_timestamp_seconds" in m,
+        tap.ok('pkienrolld_crl_state{issuer="lab",state="expired"} 1' in m and 'pkienrolld_crl_failures{issuer="lab"} 0' not in m and "pkienrolld_crl_next_update_timestamp_seconds" in m,
                "the metrics tell of it")
         number = lab.number()
         lab.ctl("key", "resume", "lab-ca", check=True)
         tap.ok(lab.wait_show(lambda c: c["state"] == "current"), "the key is back, the list as well", lab.log_tail())
         tap.ok(lab.number() > number, "with a greater number")
+        tap.ok(lab.wait_status(lambda s: s["state"] == "ready" and not issuer_of(s)["text"]), "and status is ready again", lab.status())
+
+
+def missing():
+    """A key that was never there: no list at all, which is not less than a late one."""
+    with CrlLab(start=False) as lab:
+        lab.start()
+        lab.wait_first()
+        lab.ctl("key", "pause", "lab-ca", check=True)
+        lab.stop()
+        with sqlite3.connect(lab.ledger) as db:
+            db.execute("DELETE FROM crl")
+        shutil.rmtree(lab.publish)
+        lab.start(state="degraded")
+        status = lab.wait_status(lambda s: "the CRL of lab is missing: " in str(issuer_of(s)["text"]), 60)
+        tap.ok(status, "status says that there is none", lab.status())
+        m = lab.ctl("metrics", check=True).out
+        tap.ok('pkienrolld_crl_state{issuer="lab",state="late"} 1' in m and 'pkienrolld_crl_number{issuer="lab"} 0' in m, "the metrics, too")
+        lab.ctl("key", "resume", "lab-ca", check=True)
+        tap.ok(lab.wait_status(lambda s: s["state"] == "ready"), "the key is back, all is well", lab.status())
+
+
+def issuer_of(status):
+    return next(r for r in status["roles"] if r["role"] == "issuer")
 
 
 def numbers_of_ledger(lab):
@@ -218,6 +245,53 @@ def a41_older_ledger():
         tap.ok(a.certificate() is None, "a41 the device that is known here does not renew", a.describe())
 
 
+def carried_hold_is_released():
+    """A hold that only the published list knows of, after a restore: its serial and issuer end it, also in deltas."""
+    options = {**AT_ONCE, ("issuers", "lab", "delta-crl-urls"): "[http://pki.lab.example/lab-delta.crl]",
+               ("issuers", "lab", "delta-threshold"): "1"}
+    with CrlLab(options) as lab:
+        lab.wait_first()
+        backup = os.path.join(lab.dir, "backup.db")
+        with sqlite3.connect(lab.ledger) as db:
+            db.execute("VACUUM INTO ?", (backup,))
+        held, gone = (serial_of(mdm.Device(lab.client()).der) for _ in range(2))
+        lab.revoke(held, "--hold")
+        lab.revoke(gone)
+        lab.wait_crl(lambda c: lab.has(gone)(c) and lab.has(held)(c), "delta")
+        lab.ctl("crl", "publish", check=True)
+        lab.stop()
+        for more in ("", "-wal", "-shm"):
+            if os.path.exists(lab.ledger + more):
+                os.unlink(lab.ledger + more)
+        shutil.copy(backup, lab.ledger)
+        os.chmod(lab.ledger, 0o600)
+        number = lab.number()
+        lab.start()
+        tap.ok(lab.wait_crl(lambda c: lab.number() > number and lab.has(held)(c) and lab.has(gone)(c)) is not None, "both are carried", lab.log_tail())
+        r = lab.ctl("cert", "release", f"{held:x}")
+        tap.ok(r.status == 1 and "not-in-ledger" in r.err + r.out or "no such" in r.err + r.out, "the serial alone is unknown", r)
+        r = lab.ctl("cert", "release", f"{gone:x}", "--issuer", "lab")
+        tap.ok(r.status == 1 and "for good" in r.err + r.out, "what is revoked for good stays so", r)
+        for serial, issuer in (("1234", "lab"), (f"{held:x}", "nobody")):
+            tap.ok(lab.ctl("cert", "release", serial, "--issuer", issuer).status == 1, f"{serial[:8]} of {issuer}: refused")
+        r = lab.ctl("--json", "cert", "release", f"{held:x}", "--issuer", "lab", "--dry-run", check=True).json()
+        tap.equal((r["released"], r["items"][0]["result"]), (1, "released"), "a dry run says so")
+        tap.ok(lab.has(held)(lab.crl()), "and does nothing")
+        lab.wait_show(lambda c: c["delta"])
+        r = lab.ctl("--json", "cert", "release", f"{held:x}", "--issuer", "lab", "--comment", "found", check=True).json()
+        tap.equal((r["released"], r["items"][0]["serial"], r["items"][0]["sha256"]), (1, f"{held:032x}", None), "released")
+        full = lab.wait_crl(lambda c: not lab.has(held)(c))
+        tap.ok(full is not None and lab.has(gone)(full), "the next full list has the other one alone", lab.log_tail())
+        delta = lab.wait_crl(lambda c: lab.has(held)(c) and reason_of(c, held) == REASON.remove_from_crl, "delta")
+        tap.ok(delta is not None, "and a delta removes it for who has an older one", lab.log_tail())
+        r = lab.ctl("--json", "cert", "release", f"{held:x}", "--issuer", "lab", check=True).json()
+        tap.equal((r["released"], r["unchanged"]), (0, 1), "once more changes nothing")
+        tap.equal(ledgerdb.rows(lab.ledger, "SELECT count(*) FROM audit WHERE event = 'hold-released'"), [(1,)], "the audit has it once")
+        lab.restart()
+        lab.ctl("crl", "publish", check=True)
+        tap.ok(not lab.has(held)(lab.crl()) and lab.has(gone)(lab.crl()), "a restart does not bring it back")
+
+
 def a41_serials_as_people_write_them():
     with CrlLab(AT_ONCE) as lab:
         lab.wait_first()
@@ -242,6 +316,9 @@ def folder_that_cannot_be_written():
         shown = lab.wait_show(lambda c: c["failures"] > 0)
         tap.ok(shown and shown["error"], "it says that it cannot be published", shown)
         tap.ok("the CRL cannot be published" in lab.read_log(), "the log has an alarm")
+        status = lab.wait_status(lambda s: s["state"] == "degraded")
+        tap.ok(status and "the CRL of lab is late: " in issuer_of(status)["text"], "status is degraded and says why, although every key is ready",
+               lab.status())
         device = mdm.Device(lab.client())
         tap.ok(device.der, "certificates are issued all the same")
         lab.revoke(serial_of(device.der))
@@ -414,6 +491,6 @@ def nginx_serves_and_refuses():
             tap.ok(lab.has(serial_of(gone.der))(x509.load_der_x509_crl(body)), "who fetches the list sees it")
 
 
-tap.run(first_list, revoked_and_released, verbs, scheduled, a41_killed_between_number_and_signature,
-        a41_killed_between_signature_and_file, a41_older_ledger, a41_serials_as_people_write_them, folder_that_cannot_be_written,
+tap.run(first_list, revoked_and_released, verbs, scheduled, missing, a41_killed_between_number_and_signature,
+        a41_killed_between_signature_and_file, a41_older_ledger, carried_hold_is_released, a41_serials_as_people_write_them, folder_that_cannot_be_written,
         newer_list_in_the_folder, deltas, nginx_serves_and_refuses)

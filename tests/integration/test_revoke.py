@@ -248,7 +248,15 @@ def a_device():
     tap.equal(told(ctl("device", "revoke", d.id.upper(), "--reason", "superseded")), (2, 0, 2, None), "for good, id in any case")
     not_renewed(d, "renew-revoked", "it does not renew")
     tap.equal({ctl("cert", "show", serial(x))["revocation"]["reason"] for x in (old, d.der)}, {"superseded"}, "with this reason")
-    tap.equal(told(ctl("device", "revoke", "no-such-device")), (0, 0, 0, None), "an unknown device has none")
+    tap.equal(told(ctl("device", "revoke", d.id)), (0, 0, 0, None), "a known device whose certificates are all revoked: no error")
+    unknown("device", "no-such-device")
+
+
+def unknown(what, name):
+    """A slip of the pen is no success, with whatever option."""
+    for verb, *options in (["revoke"], ["revoke", "--dry-run"], ["revoke", "--count", "1"], ["release-hold"],
+                           ["release-hold", "--dry-run"]):
+        refused(ctl(what, verb, name, *options), "not-found", "not-in-ledger", f"{what} {verb} {' '.join(options)} of an unknown one")
 
 
 def a_principal():
@@ -273,6 +281,7 @@ def a_principal():
     tap.equal(told(ctl("user", "revoke", user, "--count", "12"))[:1] + (ctl("user", "revoke", user, "--count", "12").get("reason"),),
               (None, "count-differs"), "again with the old count: they are none now")
     tap.equal(told(ctl("user", "revoke", user)), (0, 0, 0, None), "without one: nothing to do, and no error")
+    unknown("user", "nobody@lab.example")
 
 
 def pages():

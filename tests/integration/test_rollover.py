@@ -2,6 +2,7 @@
 """An issuer is followed by another while clients enroll and renew: nothing is lost, and everything that was ever signed
 stays verifiable (reliability R2)."""
 import base64
+import json
 import os
 import signal
 import sqlite3
@@ -65,11 +66,18 @@ def refusals():
     refuses(("schedule", "lab", "bounded"), "uri-prefixes of lab has urn:", "bounds that lack a name of the old issuer's")
     for verb in ("acknowledge", "switch", "cancel"):
         refuses((verb, "lab"), "has no successor", f"{verb} of what was not scheduled")
-        refuses((verb, "nobody"), "no successor", f"{verb} of an unknown issuer")
+        refuses((verb, "nobody"), "the configuration has no issuer nobody", f"{verb} of an unknown issuer")
     LAB.ctl("key", "pause", "next-key", check=True)
     refuses(("schedule", "lab", "next"), "is not ready: it is paused", "a key that is not ready")
     LAB.ctl("key", "resume", "next-key", check=True)
     tap.equal(audit_events(), [], "nothing was recorded of them")
+
+
+def shown_in_pem():
+    shown = json.loads(LAB.ctl("--json", "issuer", "show", "lab", check=True).out)
+    begin = "-----BEGIN CERTIFICATE-----\n"
+    tap.ok(shown["pem"].startswith(begin) and shown["root_pem"].startswith(begin), "issuer show has PEM", shown)
+    tap.ok(max(map(len, LAB.ctl("issuer", "show", "lab").out.splitlines())) <= 100, "and no line of base64 is long")
 
 
 def clamp_is_said():
@@ -137,6 +145,32 @@ def cancel_goes_back():
     issued_by("next", "the new issuer signs")
     tap.equal(audit_events(), ["issuer-scheduled", "issuer-cancelled", "issuer-scheduled", "issuer-acknowledged",
                                "issuer-switched", "issuer-cancelled", "issuer-scheduled", "issuer-switched"], "the audit has all")
+
+
+def waits_for_listeners():
+    """A device that was renewed must not be turned away by our own listener."""
+    LAB.verb("cancel", "lab")
+    LAB.trust_clients("lab")
+    LAB.reload()
+    answer = LAB.verb("schedule", "lab", "next")
+    text = "client-ca of listener main trusts lab and not next"
+    tap.ok(isinstance(answer, dict) and text in answer["warnings"], "a listener that does not trust the successor is a warning", answer)
+    LAB.verb("acknowledge", "lab")
+    found = LAB.wait_issuer("lab", lambda i: i["rollover"] and text in (i["rollover"]["waits"] or ""))
+    tap.ok(found, "the switch waits for it and says so", LAB.issuer("lab"))
+    refuses(("switch", "lab"), text, "it is refused")
+    issued_by("lab", "and the old issuer signs")
+    LAB.trust_clients()
+    LAB.reload()
+    tap.ok(LAB.wait_issuer("lab", lambda i: i["state"] == "retired"), "after a reload with it, it is switched", LAB.issuer("lab"))
+    LAB.verb("cancel", "lab")
+    LAB.trust_clients("lab")
+    LAB.reload()
+    LAB.verb("schedule", "lab", "next", "--at", later(86400))
+    answer = LAB.verb("switch", "lab", "--force")
+    tap.ok(isinstance(answer, dict) and text in answer["warnings"], "by force it is switched all the same, with a warning", answer)
+    LAB.trust_clients()
+    LAB.reload()
 
 
 # ---- configurations
@@ -269,11 +303,55 @@ def old_certificates_are_revoked():
     with open(LAB.issuers["lab"], "rb") as f:
         key = x509.load_pem_x509_certificate(f.read()).public_key()
     tap.ok(crl() and crl().is_signature_valid(key), "the retired issuer signs the CRL that has it")
+    fresh, gone = enroll(LAB), enroll(LAB)
+    LAB.verb("cancel", "lab")
+    other = enroll(LAB)
+    LAB.verb("schedule", "lab", "next")
+    LAB.verb("switch", "lab", "--force")
+    both_lists(gone)
     with Nginx(LAB, os.path.join(LAB.publish, "clients-ca.pem"), os.path.join(LAB.publish, "clients.crl.pem")) as nginx:
-        fresh = enroll(LAB)
+        tap.ok(nginx.accepts(other.der, other.key) is True, "and one of the old issuer", nginx.accepts(other.der, other.key))
+        tap.ok("revoked" in nginx_log(nginx, gone), "the revoked one of the new issuer is refused as revoked")
+        tap.ok("revoked" in nginx_log(nginx, old), "and that of the old one")
         tap.ok(nginx.accepts(fresh.der, fresh.key) is True, "nginx with the CRLs of both takes a client of the new issuer",
                nginx.accepts(fresh.der, fresh.key))
         tap.ok(nginx.accepts(old.der, old.key) is not True, "and not the one that was revoked")
+
+
+def nginx_log(nginx, device):
+    """What nginx wrote when this client came; "" when it was let in."""
+    path = os.path.join(nginx.folder, "error.log")
+    begin = os.path.getsize(path)
+    if nginx.accepts(device.der, device.key) is True:
+        return ""
+    with open(path, encoding="utf-8") as f:
+        f.seek(begin)
+        return f.read()
+
+
+def both_lists(gone):
+    """clients.crl.pem has the list of each issuer, and that of the new one has its revoked certificate."""
+    number = x509.load_der_x509_certificate(gone.der).serial_number
+    LAB.ctl("cert", "revoke", f"{number:x}", check=True)
+    end = b"-----END X509 CRL-----\n"
+
+    def lists():
+        return [x509.load_pem_x509_crl(c + end) for c in published("clients.crl.pem").split(end)[:-1]]
+    deadline = time.monotonic() + 30
+    while not any(c.get_revoked_certificate_by_serial_number(number) for c in lists()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    names = {x509.load_der_x509_certificate(der_of(p)).subject for p in LAB.issuers.values()}
+    tap.equal(({c.issuer for c in lists()}, len(lists())), (names, len(names)), "clients.crl.pem has one list of each issuer")
+    r = LAB.run(["openssl", "verify", "-crl_check", "-CAfile", os.path.join(LAB.publish, "clients-ca.pem"), "-CRLfile",
+                 os.path.join(LAB.publish, "clients.crl.pem"), *[pem_of(d) for d in (gone, enroll(LAB))]])
+    tap.equal((r.err.count("certificate revoked"), r.out.count(": OK")), (1, 1), "openssl takes it and refuses the revoked one alone")
+
+
+def pem_of(device):
+    path = os.path.join(LAB.dir, f"{x509.load_der_x509_certificate(device.der).serial_number:x}.pem")
+    with open(path, "wb") as f:
+        f.write(x509.load_der_x509_certificate(device.der).public_bytes(serialization.Encoding.PEM))
+    return path
 
 
 # ---- what is published
@@ -429,8 +507,8 @@ def main():
         for name in ("next", "short", "narrow", "brief", "bounded", "below"):
             if not LAB.wait_issuer(name, lambda i: i["key_state"] == "ready"):
                 tap.ok(False, f"{name}: its key is ready", LAB.log_tail())
-        tap.run(viewers_schedule_nothing, refusals, clamp_is_said, waits_for_acknowledgement,
-                survives_restart_before_the_switch, cancel_goes_back, configuration_agrees, live_issuer_stays,
+        tap.run(viewers_schedule_nothing, refusals, shown_in_pem, clamp_is_said, waits_for_acknowledgement,
+                survives_restart_before_the_switch, cancel_goes_back, waits_for_listeners, configuration_agrees, live_issuer_stays,
                 renewal_brings_the_new_chain, replay_brings_the_chain_of_its_certificate, expiry_is_told, each_issuer_has_its_urls, old_certificates_are_revoked,
                 publish_folder, unwritable_folder_waits, cross_certificates, switch_under_load)
 

@@ -294,6 +294,8 @@ def test_floor():
         csr = windows_csr(device)
         status, answer = simulate(csr, device, "--user-id", user_id())
         tap.ok(status == 3 and answer["error"]["reason"] == "floor-upn", "a UPN outside the bounds of the key", answer)
+        tap.ok(" is not within upn-suffixes of issuer " in answer["error"]["text"] and "@" in answer["error"]["text"],
+               "which one, by which option and of which issuer", answer["error"])
         real = LAB.request_show(LAB.client().enroll(csr, device).trace_id)
         tap.equal(real["error"], answer["error"], "it is refused with the same words")
         tap.equal(real["explanation"], answer["explanation"], "and the steps are the same")

@@ -4,7 +4,9 @@ a restart, drain on SIGTERM, and the example configuration served as it is."""
 import glob
 import grp
 import http.client
+import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -400,6 +402,10 @@ def example_configuration():
                          ("https://enroll.corp.example", f"https://127.0.0.1:{s.getsockname()[1]}")):
             tap.ok(old in text, f"the example says {old}")
             text = text.replace(old, new)
+        text, offered = re.subn(r"^( *)#((?:identity-map|blocked-keys|publish-directory|crl-urls|ca-issuers-urls): )", r"\1\2", text, flags=re.M)
+        tap.equal(offered, 5, "what it offers in comments is in force, too")
+        write(os.path.join(lab.etc, "identities.jsonl"), json.dumps({"principal": lab_module.USER, "upn": lab_module.USER}) + "\n")
+        write(os.path.join(lab.etc, "blocked-keys.txt"), "0" * 64 + "  # nobody's\n")
         write(lab.config, text)
         shutil.copy(lab.ca, os.path.join(lab.etc, "issuing-ca.pem"))
         credentials = os.path.join(lab.dir, "credentials")
@@ -414,6 +420,7 @@ def example_configuration():
         tap.equal(lab.ctl("--json", "status").json()["state"], "ready", "it is served: the PIN is a credential")
         r = lab.probe()
         tap.equal(r.status, 0, f"pkienroll-probe is content with it {r if r.status else ''}")
+        tap.ok(os.path.isfile(os.path.join(lab.dir, "state", "publish", "issuing-ca.crl")), "and the list is where crl-urls says it")
 
 
 tap.run(units_are_clean, unit_times_fit, user_and_folders, notification, notification_of_trouble,

@@ -17,7 +17,7 @@ MISTAKES = {
     "a country that is a person": ({(*TEMPLATE, "subject-full"): ["C={principal}", "CN={upn}"]}, "subject-value"),
     "more than fits into a certificate": ({(*ISSUER, "crl-urls"): [f"http://{i}.example/" + "x" * 1000 for i in range(8)],
                                            (*ISSUER, "ca-issuers-urls"): [f"http://{i}.example/" + "x" * 700 for i in range(3)]},
-                                          "size"),
+                                          "exceed 4096 octets"),
     "a common name with no room for the device": ({(*TEMPLATE, "subject-device"): ["CN=Device of the second floor {device-id}"]},
                                                   "subject-value"),
 }
@@ -58,11 +58,21 @@ def refused_unless_enabled():
     LAB.ctl("reload", check=True)
 
 
+def checked(name, *words):
+    """--check-config says it as well, at the template, and uses no key."""
+    r = LAB.run([lab_module.find_daemon(), "--config", LAB.config, "--check-config"])
+    lines = read_text(LAB.config).splitlines()
+    line = int(r.err.split(":")[1]) if r.err.count(":") > 2 else 0
+    tap.ok(r.status == 78 and ": templates.device: " in r.err and all(w in r.err for w in words) and lines[line - 1].strip() == "device:",
+           f"{name}: --check-config says so, with the template's line", str(r))
+
+
 def refused_at_start():
     LAB.stop()
     before = read_text(LAB.config)
     for name, (options, reason) in MISTAKES.items():
         mistaken(options)
+        checked(name, reason)
         write_text(LAB.log, "")
         LAB.launch()
         status = LAB.process.wait(60)
@@ -80,6 +90,7 @@ def refused_by_the_ca():
     LAB.stop()
     LAB.make_sub_ca("nameConstraints=critical,permitted;URI:.corp.example\n")
     LAB.set_option((*TEMPLATE, "san"), ["uri:urn:x:{device-id}"])
+    checked("against the CA's name constraints", "name-constraint")
     write_text(LAB.log, "")
     LAB.launch()
     tap.equal(LAB.process.wait(60), 78, "against the CA's name constraints: the start ends with 78")

@@ -63,8 +63,8 @@ IDENTITY = {"principal": USER, "upn": USER, "dns": ["ada.lab.example", "ada-2.la
 
 
 def shipped():
-    """{name: options} of every template in dist/examples. What depends on the deployment is left out: who may enroll, which
-    issuer, files, URLs of providers."""
+    """{name: options} of every template in dist/examples. What depends on the deployment is left out: who may enroll, with how
+    many devices of which version, which issuer, files, URLs of providers."""
     found = {}
     for path in sorted(glob.glob(os.path.join(TOP, "dist", "examples", "*.yaml*"))):
         with open(path, encoding="utf-8") as f:
@@ -74,7 +74,7 @@ def shipped():
         for name, options in (yaml.safe_load(text).get("templates") or {}).items():
             found[f"{os.path.basename(path).split('.')[0]}-{name}"] = {
                 k: v for k, v in options.items()
-                if k not in ("issuer", "allow", "approval") and not k.startswith(("attestation", "maa-"))}
+                if k not in ("issuer", "allow", "approval", "max-devices", "os-min-version") and not k.startswith(("attestation", "maa-"))}
     return found
 
 
@@ -241,15 +241,20 @@ def use(lab, name):
     lab.ctl("reload", check=True)
 
 
-def issue(lab, label, folder, keys):
-    """Each template with each type of key, Full and Device in turn; the first two are tampered with, too."""
+def kinds(options):
+    return [kind for kind in ("Full", "Device") if options.get("allow-" + kind.lower(), True)]
+
+
+def issue(lab, label, folder, keys, templates):
+    """Each template with each type of key, Full and Device in turn where it takes both; the first two are tampered with, too."""
     folder = os.path.join(folder, label)
     os.mkdir(folder)
     cases, cas = [], []
     for name in keys:
         use(lab, name)
         for i, (key_type, key) in enumerate(keys[name].items()):
-            kind, device = ("Full", "Device")[i % 2], mdm.device_id()
+            offered, device = kinds(templates[name]), mdm.device_id()
+            kind = offered[i % len(offered)]
             a = lab.client().enroll(mdm.new_csr(device, key), device, kind)
             what = f"{label} {name} {key_type} {kind}"
             if not tap.ok(a.status == 200 and a.certificate(), f"{what}: issued", a.describe()):
@@ -283,7 +288,7 @@ def main():
                 configure(lab, templates)
                 lab.start()
                 lab.add_user(USER)
-                cases += issue(lab, label, folder, keys)
+                cases += issue(lab, label, folder, keys, templates)
         tap.equal(len(cases), len(CAS) * len(templates) * len(KEYS), "one certificate of each")
         for name, program, verify in verifiers():
             if shutil.which(program):

@@ -7,6 +7,8 @@ import uuid
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
+from derlib import bits, bmp, boolean, ext as extension, integer, octets, oid, seq, tlv, utf8
+
 EXTENSION_REQUEST, MS_EXTENSION_REQUEST = "1.2.840.113549.1.9.14", "1.3.6.1.4.1.311.2.1.14"
 UPN, NTDS_GUID, SID, SID_IN_OTHER = ("1.3.6.1.4.1.311.20.2.3", "1.3.6.1.4.1.311.25.1", "1.3.6.1.4.1.311.25.2",
                                      "1.3.6.1.4.1.311.25.2.1")
@@ -21,61 +23,6 @@ _ALGORITHMS = {("rsa", "sha1"): "1.2.840.113549.1.1.5", ("rsa", "sha256"): "1.2.
                ("rsa", "md5"): "1.2.840.113549.1.1.4", ("ec", "sha256"): "1.2.840.10045.4.3.2",
                ("ec", "sha384"): "1.2.840.10045.4.3.3", ("ec", "sha512"): "1.2.840.10045.4.3.4",
                ("ec", "sha1"): "1.2.840.10045.4.1"}
-
-
-def tlv(tag, *parts):
-    body = b"".join(parts)
-    n = len(body)
-    if n < 128:
-        head = bytes([n])
-    else:
-        octets = n.to_bytes((n.bit_length() + 7) // 8, "big")
-        head = bytes([0x80 | len(octets)]) + octets
-    return bytes([tag]) + head + body
-
-
-def seq(*parts):
-    return tlv(0x30, *parts)
-
-
-def set_of(*parts):
-    return tlv(0x31, *sorted(parts))
-
-
-def oid(dotted):
-    arcs = [int(a) for a in dotted.split(".")]
-    out = b""
-    for a in [arcs[0] * 40 + arcs[1]] + arcs[2:]:
-        chunk = bytes([a & 0x7f])
-        while a > 0x7f:
-            a >>= 7
-            chunk = bytes([0x80 | a & 0x7f]) + chunk
-        out += chunk
-    return tlv(0x06, out)
-
-
-def integer(n):
-    return tlv(0x02, n.to_bytes(n.bit_length() // 8 + 1, "big", signed=n < 0))
-
-
-def octets(b):
-    return tlv(0x04, b)
-
-
-def boolean(value):
-    return tlv(0x01, b"\xff" if value else b"\0")
-
-
-def bits(b, unused=0):
-    return tlv(0x03, bytes([unused]) + b)
-
-
-def utf8(text):
-    return tlv(0x0c, text if isinstance(text, bytes) else text.encode())
-
-
-def bmp(text):
-    return tlv(0x1e, text.encode("utf-16-be"))
 
 
 def name(rdns):
@@ -112,10 +59,6 @@ def general_names(names):
             return tlv(0x88, oid(value)[2:])
         raise ValueError(kind)
     return seq(*[one(k, v) for k, v in names])
-
-
-def extension(dotted, value, critical=False):
-    return seq(oid(dotted), boolean(True) if critical else b"", octets(value))
 
 
 def san(names, critical=False):

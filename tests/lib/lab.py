@@ -137,8 +137,9 @@ class Lab:
                 with open(path, encoding="ascii") as f:
                     out.write(f.read())
 
-    def make_sub_ca(self, extensions=""):
-        """The CA certificate again, for the same key, by a root that is thrown away; with more lines of extensions."""
+    def make_sub_ca(self, extensions="", days=3000):
+        """The CA certificate again, for the same key, by a root that is thrown away; with more lines of extensions, good for
+        @p days from now."""
         work = os.path.join(self.dir, "root")
         self.root = os.path.join(self.etc, "root.pem")
         os.mkdir(work)
@@ -152,7 +153,7 @@ class Lab:
                   key, "-out", self.root, "-days", "3650", "-subj", "/O=Lab/CN=Lab Root above", "-addext",
                   "keyUsage=critical,keyCertSign,cRLSign"], check=True)
         self.run(["openssl", "x509", "-new", "-force_pubkey", pub, "-subj", "/O=Lab/CN=Lab Issuing CA", "-CA", self.root,
-                  "-CAkey", key, "-set_serial", "0x5a17", "-days", "3000", "-sha256", "-extfile", ext, "-out", self.ca],
+                  "-CAkey", key, "-set_serial", "0x5a17", "-days", str(days), "-sha256", "-extfile", ext, "-out", self.ca],
                  check=True)
         os.chmod(self.root, 0o644)
         shutil.rmtree(work)

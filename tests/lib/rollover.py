@@ -66,9 +66,17 @@ class RolloverLab(MdmLab):
         for option, value in {"certificate": path, "key": f"{name}-key", **options}.items():
             self.set_option(("issuers", name, option.replace("_", "-")), value)
         self.issuers[name] = path
+        self.trust_clients()
         with open(self.ca_file, "a", encoding="ascii") as out:
             out.write(read_text(root.path if root else path))
         return path
+
+    def trust_clients(self, *names):
+        """The listener accepts client certificates of these issuers, by default of all; takes effect with a reload."""
+        path = os.path.join(self.etc, f"clients-{len(os.listdir(self.etc))}.pem")
+        write_text(path, "".join(read_text(self.issuers[n]) for n in names or self.issuers))
+        os.chmod(path, 0o644)
+        self.set_option(("listeners", "main", "client-ca"), path)
 
     def reload(self, check=True):
         return self.ctl("--json", "reload", check=check)

@@ -12,7 +12,9 @@
 
 #include "base/encode.h"
 #include "base/mem.h"
+#include "ca/floor.h"
 #include "ca/tbs.h"
+#include "daemon/common/file.h"
 #include "tests/scenario/stage.h"
 
 #define DAY      86400
@@ -102,6 +104,35 @@ static struct pke_bytes fresh_spki(struct stage *s, const char *curve)
     return ret;
 }
 
+static struct pke_bytes build_as(struct stage *s, const struct ca_profile_spec *profile_spec,
+                                 const struct pke_pairs *names, const struct pke_pairs *others,
+                                 const char *sid)
+{
+    int64_t now = time(NULL);
+    struct ca_cert_spec spec = {.subject = names,
+                                .san = others,
+                                .sid = sid,
+                                .not_before = now - 600,
+                                .not_after = now + 30 * DAY,
+                                .spki = fresh_spki(s, "P-256")};
+    struct ca_issuer *ca = stage_ca(s);
+    struct ca_profile *profile = NULL;
+    struct pke_fail fail = {0};
+    struct pke_bytes ret;
+    struct pke_buf b;
+
+    ca_serial_new(1, spec.serial);
+    assert_int_equal(ca_profile_new(ca, profile_spec, &profile, &fail), PKE_OK);
+    pke_buf_init(&b, CA_TBS_MAX);
+    if (ca_tbs_build(ca, profile, &spec, &b, &fail) != PKE_OK)
+        fail_msg("%s: %s", fail.reason, fail.text);
+    ret = pke_arena_bytes(s->arena, pke_buf_bytes(&b));
+    pke_buf_done(&b);
+    ca_profile_free(profile);
+    ca_issuer_free(ca);
+    return ret;
+}
+
 static struct pke_bytes build(struct stage *s, const struct pke_pairs *names, const struct pke_pairs *others)
 {
     const struct ca_profile_spec profile_spec = {.ekus = &eku_list,
@@ -113,29 +144,8 @@ static struct pke_bytes build(struct stage *s, const struct pke_pairs *names, co
                                                  .template_major = 100,
                                                  .crl_urls = &crl_list,
                                                  .ca_issuers_urls = &aia_list};
-    int64_t now = time(NULL);
-    struct ca_cert_spec spec = {.subject = names,
-                                .san = others,
-                                .sid = SID,
-                                .not_before = now - 600,
-                                .not_after = now + 30 * DAY,
-                                .spki = fresh_spki(s, "P-256")};
-    struct ca_issuer *ca = stage_ca(s);
-    struct ca_profile *profile = NULL;
-    struct pke_fail fail = {0};
-    struct pke_bytes ret;
-    struct pke_buf b;
 
-    ca_serial_new(1, spec.serial);
-    assert_int_equal(ca_profile_new(ca, &profile_spec, &profile, &fail), PKE_OK);
-    pke_buf_init(&b, CA_TBS_MAX);
-    if (ca_tbs_build(ca, profile, &spec, &b, &fail) != PKE_OK)
-        fail_msg("%s: %s", fail.reason, fail.text);
-    ret = pke_arena_bytes(s->arena, pke_buf_bytes(&b));
-    pke_buf_done(&b);
-    ca_profile_free(profile);
-    ca_issuer_free(ca);
-    return ret;
+    return build_as(s, &profile_spec, names, others, SID);
 }
 
 static struct pke_bytes good(struct stage *s)
@@ -623,6 +633,95 @@ static void a_constraint_of_the_ca_holds(void **state)
     stage_free(s);
 }
 
+/* What was built by the configuration before the reload is signed after it, also where issuer was the first
+ * to switch; but with the addresses of one configuration, and no serial twice. */
+static void a_reload_refuses_nobody_for_addresses(void **state)
+{
+    static const char other[] = "http://new.corp.example/corp.crl", third[] = "http://new.corp.example/b.crl",
+                      other_ca[] = "http://new.corp.example/corp.crt";
+    struct stage *s = *state;
+    struct pke_bytes before = good(s), once = good(s), after, mixed, foreign;
+    char *options = strdup(issuer_options), *at;
+
+    assert_non_null(options);
+    must_be_signed(s, once);
+    crls[0] = (char *)(uintptr_t)other;
+    after = good(s);
+    aias[0] = (char *)(uintptr_t)other_ca;
+    mixed = good(s);
+    aias[0] = aia;
+    must_be_refused(s, after, "floor-crl-urls", "before the reload");
+    at = strstr(options, CRL);
+    assert_non_null(at);
+    s->issuer_extra =
+        pke_arena_printf(s->arena, "%.*s%s%s", (int)(at - options), options, other, at + strlen(CRL));
+    assert_true(stage_configure(&s->key));
+    must_be_signed(s, after);
+    must_be_signed(s, before);
+    must_be_refused(s, mixed, "floor-ca-issuers", "of neither");
+    must_be_refused(s, once, "floor-serial-repeated", "the memory outlives the reload");
+    crls[1] = (char *)(uintptr_t)third;
+    foreign = good(s);
+    must_be_refused(s, foreign, "floor-crl-urls", "of neither, in the second place");
+    crls[0] = crl;
+    crls[1] = crl_ldap;
+    free(options);
+}
+
+static struct ca_floor *floor_with(struct stage *s, const struct pke_strings *urls)
+{
+    static const struct ca_floor_template any = {.key_usage = CA_USAGE_DIGITAL_SIGNATURE};
+    struct ca_floor_limits limits = {.max_validity = 366 * DAY,
+                                     .max_backdate = DAY,
+                                     .allowed_ekus = eku_list,
+                                     .crl_urls = *urls,
+                                     .templates = &any,
+                                     .n_templates = 1};
+    struct ca_floor *f = NULL;
+    struct pke_fail fail = {0};
+    struct pke_buf pem;
+
+    pke_buf_init(&pem, 65536);
+    assert_int_equal(file_read(pke_arena_printf(s->arena, "%s/ca.pem", s->dir), &pem, &fail), PKE_OK);
+    if (ca_floor_new(pke_buf_bytes(&pem), &limits, &f, &fail) != PKE_OK)
+        fail_msg("%s: %s", fail.reason, fail.text);
+    pke_buf_done(&pem);
+    return f;
+}
+
+/* Without names, policies and template: only the addresses are in question. */
+static struct pke_bytes bare(struct stage *s, const struct pke_strings *urls)
+{
+    const struct ca_profile_spec profile_spec = {
+        .ekus = &eku_list, .key_usage = CA_USAGE_DIGITAL_SIGNATURE, .crl_urls = urls};
+
+    return build_as(s, &profile_spec, &subject, NULL, NULL);
+}
+
+static void addresses_of_a_reload_end(void **state)
+{
+    static char gone[] = "http://gone.example/c.crl", coming[] = "http://coming.example/c.crl";
+    static char *gones[] = {gone}, *comings[] = {coming};
+    static const struct pke_strings mine = {crls, 1}, before = {gones, 1}, next = {comings, 1};
+    const struct pke_strings *const lists[] = {&mine, &before, &next};
+    struct stage *s = *state;
+    struct ca_floor *f = floor_with(s, &mine), *old = floor_with(s, &before), *later = floor_with(s, &next);
+    int64_t now = time(NULL);
+    struct pke_fail fail = {0};
+
+    ca_floor_follow(f, old, now + 70);
+    ca_floor_expect(f, later, now + 70);
+    for (size_t i = 0; i < PKE_LEN(lists); i++) {
+        assert_int_equal(ca_floor_check(f, bare(s, lists[i]), now + 70, &fail), PKE_OK);
+        assert_int_equal(ca_floor_check(f, bare(s, lists[i]), now + 71, &fail), i ? PKE_POLICY : PKE_OK);
+        if (i)
+            assert_string_equal(fail.reason, "floor-crl-urls");
+    }
+    ca_floor_free(f);
+    ca_floor_free(old);
+    ca_floor_free(later);
+}
+
 static void nothing_is_allowed_by_default(void **state)
 {
     struct stage *s = stage_new(NULL);
@@ -647,6 +746,8 @@ int main(void)
         T(no_account_outside_the_bounds),
         T(no_other_subject),
         T(no_other_frame),
+        T(a_reload_refuses_nobody_for_addresses),
+        T(addresses_of_a_reload_end),
         cmocka_unit_test(a_constraint_of_the_ca_holds),
         cmocka_unit_test(nothing_is_allowed_by_default),
     };

@@ -73,7 +73,7 @@ static void answer(struct chan *c, uint64_t id, const char *verb, const char *na
     if (!strcmp(verb, "status"))
         reply_json(c, id, "{\"state\":\"ready\",\"version\":\"test\",\"roles\":[],\"listeners\":{}}");
     else if (!strcmp(verb, "issuer-list"))
-        reply_json(c, id, "{\"items\":[{\"name\":\"lab\",\"subject\":\"CN=\\u001b[31mLab\"}],\"next\":null}");
+        reply_json(c, id, "{\"items\":[{\"name\":\"lab\",\"state\":\"a\\u001b[31mb\"}],\"next\":null}");
     else if (!strcmp(verb, "key-test"))
         reply_json(c, id, "no JSON at all");
     else

@@ -341,6 +341,34 @@ static void test_custom_claims(void **state)
         expect(ask_custom(cases[i].patch, NOW), cases[i].want, cases[i].patch);
 }
 
+/* RFC 7800: what a token is bound to is told to issuer, or the token is refused; it never counts as unbound.
+ */
+static void test_key_binding(void **state)
+{
+    static const struct {
+        const char *patch, *want;
+    } cases[] = {
+        {"{\"cnf\":{\"spki#S256\":\"AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA\"}}", ""},
+        {"{\"cnf\":{\"spki#S256\":\"AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=\"}}", "token-cnf"},
+        {"{\"cnf\":{\"spki#S256\":\"AQID\"}}", "token-cnf"},
+        {"{\"cnf\":{\"spki#S256\":7}}", "token-cnf"},
+        {"{\"cnf\":{\"jkt\":\"AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA\"}}", "token-cnf"},
+        {"{\"cnf\":{\"spki#S256\":\"AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA\",\"x\":1}}", "token-cnf"},
+        {"{\"cnf\":{}}", "token-cnf"},
+        {"{\"cnf\":\"x\"}", "token-cnf"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < PKE_LEN(cases); i++) {
+        expect(ask_custom(cases[i].patch, NOW), cases[i].want, cases[i].patch);
+        if (i == 0)
+            assert_text(attribute(ASSERTION_KEY_SHA256),
+                        "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20");
+    }
+    expect(ask_custom("{}", NOW), "", "unbound, where nothing requires it");
+    assert_null(attribute(ASSERTION_KEY_SHA256));
+}
+
 /* Two issuers that accept the same iss and aud: each token is the business of the one whose key signed it. */
 static void test_custom_issuers(void **state)
 {
@@ -852,10 +880,12 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_custom),    TEST(test_custom_claims),    TEST(test_custom_issuers),  TEST(test_one_time),
-        TEST(test_entra),     TEST(test_entra_claims),     TEST(test_entra_strict),    TEST(test_counters),
-        TEST(test_typed),     TEST(test_entra_key_issuer), TEST(test_unknown_kids),    TEST(test_unfit_key),
-        TEST(test_last_good), TEST(test_reconfiguration),  TEST(test_algorithm_names),
+        TEST(test_custom),          TEST(test_custom_claims),    TEST(test_custom_issuers),
+        TEST(test_key_binding),     TEST(test_one_time),         TEST(test_entra),
+        TEST(test_entra_claims),    TEST(test_entra_strict),     TEST(test_counters),
+        TEST(test_typed),           TEST(test_entra_key_issuer), TEST(test_unknown_kids),
+        TEST(test_unfit_key),       TEST(test_last_good),        TEST(test_reconfiguration),
+        TEST(test_algorithm_names),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

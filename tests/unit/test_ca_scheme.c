@@ -299,7 +299,8 @@ static void lint_and_floor_know_the_configured_scheme_only(void **state)
         for (size_t asked = 0; asked < 2; asked++) {
             struct ca_issuer *ca = load(0, schemes[built]), *configured = load(0, schemes[asked]);
             const struct ca_floor_template any = {.key_usage = CA_USAGE_DIGITAL_SIGNATURE};
-            const struct ca_floor_limits limits = {.max_validity = 366 * DAY,
+            const struct ca_floor_limits limits = {.issuer = "test",
+                                                   .max_validity = 366 * DAY,
                                                    .max_backdate = 3600,
                                                    .allowed_ekus = ekus,
                                                    .scheme = schemes[asked],

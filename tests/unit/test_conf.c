@@ -199,21 +199,21 @@ static void test_one_mistake(void **state)
          "c.yaml:22:28: templates.device.certificate-policies[0]: 1.2.3.4 is not in allowed-policies of the "
          "issuer device-ca\n"},
         {"    issuer: device-ca", "    key-usage: [digital-signature, key-cert-sign]\n    issuer: device-ca",
-         "c.yaml:21:3: templates.device: key-usage takes digital-signature, non-repudiation, "
+         "c.yaml:22:16: templates.device.key-usage: takes digital-signature, non-repudiation, "
          "key-encipherment, data-encipherment and key-agreement (template options)\n"},
         {"    issuer: device-ca", "    key-usage: [key-agreement]\n    issuer: device-ca",
-         "c.yaml:21:3: templates.device: key-usage has nothing that an RSA key can do (template "
+         "c.yaml:22:16: templates.device.key-usage: has nothing that an RSA key can do (template "
          "options)\n"},
         {"    issuer: device-ca", "    application-policies: [server-auth]\n    issuer: device-ca",
-         "c.yaml:21:3: templates.device: application-policies names one that is not in ekus (template "
+         "c.yaml:22:27: templates.device.application-policies: names one that is not in ekus (template "
          "options)\n"},
         {"    issuer: device-ca", "    cps-uri: http://a/\n    issuer: device-ca",
-         "c.yaml:21:3: templates.device: cps-uri needs certificate-policies (template options)\n"},
+         "c.yaml:22:14: templates.device.cps-uri: needs certificate-policies (template options)\n"},
         {"    issuer: device-ca", "    template-extension: oid\n    issuer: device-ca",
-         "c.yaml:21:3: templates.device: template-oid must be an object identifier where template-extension "
+         "c.yaml:21:3: templates.device.template-oid: must be an object identifier where template-extension "
          "is oid (template options)\n"},
         {"    issuer: device-ca", "    template-oid: 1.2.3\n    issuer: device-ca",
-         "c.yaml:21:3: templates.device: template-oid means something with template-extension: oid only "
+         "c.yaml:22:19: templates.device.template-oid: means something with template-extension: oid only "
          "(template options)\n"},
         {"    issuer: device-ca", "    template-extension: both\n    issuer: device-ca",
          "c.yaml:22:25: templates.device.template-extension: expects one of none, name, oid\n"},
@@ -293,7 +293,7 @@ static void test_one_mistake(void **state)
          "    path: /EnrollmentServer/Policy.svc\n    credentials: [client-certificate]\n    credential-ca: "
          "a.pem\n",
          "c.yaml:50:19: endpoints.policy.credentials[0]: client-certificate needs a listener with "
-         "client-cert optional or require\n"},
+         "client-cert optional or require, or a frontend's with client-cert-header\n"},
         {"    path: /EnrollmentServer/Policy.svc\n",
          "    path: /EnrollmentServer/Policy.svc\n    certificate-principal: dns\n",
          "c.yaml:50:28: endpoints.policy.certificate-principal: expects one of subject-cn, san-upn, "
@@ -306,6 +306,23 @@ static void test_one_mistake(void **state)
          "listener's address is no URL for them\n"},
         {"    unix: /run/pkienrolld/frontend.sock", "    unix: /run/pkienrolld/control.sock",
          "c.yaml:33:11: listeners.frontend.unix: is the control socket\n"},
+        {"    unix: /run/pkienrolld/frontend.sock",
+         "    unix: /run/pkienrolld/frontend.sock\n    client-cert-header: x-cert",
+         "c.yaml:34:25: listeners.frontend.client-cert-header: anybody could send it: the listener needs "
+         "peer-uids (unix), client-cert require (TLS) or proxy-protocol with proxy-from\n"},
+        {"    unix: /run/pkienrolld/frontend.sock",
+         "    unix: /run/pkienrolld/frontend.sock\n    peer-uids: [root]\n    source-header: Connection",
+         "c.yaml:35:20: listeners.frontend.source-header: expects the name of a header field, letters, "
+         "digits and "
+         "dashes, that does not frame the request\n"},
+        {"    unix: /run/pkienrolld/frontend.sock",
+         "    unix: /run/pkienrolld/frontend.sock\n    proxy-from: [192.0.2.1]",
+         "c.yaml:34:17: listeners.frontend.proxy-from: has no effect without proxy-protocol on TCP\n"},
+        {"    port: 0", "    port: 0\n    proxy-protocol: yes",
+         "c.yaml:27:3: listeners.main.proxy-from: is needed with proxy-protocol: whose word is taken\n"},
+        {"    port: 0", "    port: 0\n    proxy-protocol: yes\n    proxy-from: [10.0.0.1/8]",
+         "c.yaml:31:18: listeners.main.proxy-from[0]: 10.0.0.1/8 is no address and no network such as "
+         "10.1.0.0/16\n"},
         {"    unix: /run/pkienrolld/frontend.sock", "    frontend: no\n    unix: /run/f",
          "c.yaml:33:15: listeners.frontend.frontend: a unix socket is always a frontend listener\n"},
         {"    unix: /run/pkienrolld/frontend.sock", "    unix: /run/f\n  third:\n    unix: /run/f",

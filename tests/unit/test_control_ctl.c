@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <ctype.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -170,7 +171,7 @@ static void test_object_block(void **state)
                               "Urls\n"
                               "  a  https://x\n"
                               "Roles\n"
-                              "   role  pid\n"
+                              "   ROLE  PID\n"
                               "   net   7\n"
                               "   auth  12\n"
                               "Pem\n"
@@ -265,6 +266,66 @@ static void test_usage_errors(void **state)
     pke_arena_free(arena);
 }
 
+static void test_missing_argument_is_named(void **state)
+{
+    struct pke_arena *arena = pke_arena_new();
+    char line[] = "ctl\0issuer\0schedule\0lab";
+    char *words[] = {line, line + 4, line + 11, line + 20, NULL};
+    struct ctl_options o;
+    struct pke_fail fail;
+
+    (void)state;
+    assert_int_equal(ctl_options_parse(4, words, NULL, arena, &o, &fail), PKE_CONFIG);
+    assert_non_null(strstr(fail.text, "<to> is missing: issuer that takes over"));
+    pke_arena_free(arena);
+}
+
+static void lines_fit(const char *text)
+{
+    for (size_t n; *text; text += n + (text[n] == '\n'))
+        if ((n = strcspn(text, "\n")) > 80)
+            fail_msg("%zu columns: %.*s", n, (int)n, text);
+}
+
+/* What is printed is narrow and has upper-case titles; what is left out is in the JSON only. */
+static void test_nested_tables_fit(void **state)
+{
+    json_t *j = json_pack("{s:[{s:s, s:s, s:s, s:s, s:s, s:s}], s:[{s:s, s:n, s:b, s:s, s:s}]}", "items",
+                          "result", "revoked", "serial", "00112233445566778899aabbccddeeff", "subject",
+                          "CN=somebody with a long name", "device_id", "00112233445566778899aabbccddeeff",
+                          "not_after", "2027-01-01T00:00:00Z", "sha256",
+                          "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff", "extensions",
+                          "oid", "1.2.3.4", "name", "critical", 1, "text", "abc", "value",
+                          "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff0011223344556677");
+    char *text = NULL;
+    size_t n;
+    FILE *f = open_memstream(&text, &n);
+
+    (void)state;
+    show_object(j, false, f);
+    fclose(f);
+    lines_fit(text);
+    assert_non_null(strstr(text, "RESULT"));
+    assert_non_null(strstr(text, "DEVICE ID"));
+    assert_non_null(strstr(text, "1.2.3.4")); /* in place of the name that it has not */
+    assert_null(strstr(text, "eeff0011"));
+    assert_null(strstr(text, "SHA256"));
+    free(text);
+    json_decref(j);
+}
+
+/* Lines that were broken, as one. */
+static void unwrap(char *s)
+{
+    const char *first = s;
+    char *to = s;
+
+    for (; *s; s++)
+        if (!isspace((unsigned char)*s) || (to > first && to[-1] != ' '))
+            *to++ = isspace((unsigned char)*s) ? ' ' : *s;
+    *to = 0;
+}
+
 /* Every command is in the help, and every command's own help names all its arguments. */
 static void test_help_is_complete(void **state)
 {
@@ -275,11 +336,12 @@ static void test_help_is_complete(void **state)
     (void)state;
     assert_true(help_print(NULL, 0, f));
     fclose(f);
+    lines_fit(text);
     for (size_t i = 0; i < VERB__MAX; i++) {
         char row[64], *own = NULL;
         char *words[4], copy[64], *save = NULL;
         size_t k = 0;
-        snprintf(row, sizeof row, "\n  %s ", verbs[i].words);
+        snprintf(row, sizeof row, "\n  %s", verbs[i].words);
         assert_non_null(strstr(text, row));
         snprintf(copy, sizeof copy, "%s", verbs[i].words);
         for (char *w = strtok_r(copy, " ", &save); w; w = strtok_r(NULL, " ", &save))
@@ -287,6 +349,8 @@ static void test_help_is_complete(void **state)
         f = open_memstream(&own, &n);
         assert_true(help_print(words, k, f));
         fclose(f);
+        lines_fit(own);
+        unwrap(own);
         for (const struct verb_arg *a = NULL; (a = verb_arg_next(&verbs[i], a));)
             assert_non_null(strstr(own, a->help));
         free(own);
@@ -308,6 +372,8 @@ int main(void)
         cmocka_unit_test(test_error_text),
         cmocka_unit_test(test_command_line),
         cmocka_unit_test(test_usage_errors),
+        cmocka_unit_test(test_missing_argument_is_named),
+        cmocka_unit_test(test_nested_tables_fit),
         cmocka_unit_test(test_help_is_complete),
     };
 

@@ -4,6 +4,7 @@
 
 #include <openssl/evp.h>
 
+#include "ipc/verbs.h"
 #include "ledger/crl.h"
 #include "ledger/revoke.h"
 
@@ -97,6 +98,9 @@ static void test_reasons(void **state)
 
     (void)state;
     assert_true(ledger_reason_parse("keyCompromise", &r));
+#define X(name, code, text) assert_non_null(strstr(IPC_REASONS, text)); /* the help has them all */
+    LEDGER_REASONS(X)
+#undef X
     assert_int_equal(r, 1);
     assert_true(ledger_reason_parse("key-compromise", &r));
     assert_true(ledger_reason_parse("CACOMPROMISE", &r));
@@ -545,6 +549,38 @@ static void test_selections(void **state)
     assert_string_equal(numbers, "1");
 }
 
+/* In whatever state, also on its way; not of another tenant, and not one that failed. */
+static void test_known(void **state)
+{
+    struct fixture *f = *state;
+    struct ledger_selection which = {.tenant = "default", .device_id = "no-such", .now = NOW};
+    struct pke_fail why;
+    struct sample s[3];
+
+    pke_fail_set(&why, PKE_KEY_DOWN, "key-down", "test", "the key is gone");
+    for (unsigned i = 0; i < 3; i++) {
+        sample(&s[i], i + 1);
+        snprintf(s[i].device, sizeof s[i].device, "dev-%u", i);
+        i ? do_intent(f, &s[i]) : do_issue(f, &s[i]);
+    }
+    begin(f);
+    assert_int_equal(ledger_failed(f->l, s[2].request_id, &why, NULL, T0 + 9, &f->fail), PKE_OK);
+    commit(f);
+    do_revoke(f, &s[0], LEDGER_REASON_SUPERSEDED, T0 + 1000);
+    assert_int_equal(ledger_select_known(f->l, &which, &f->fail), PKE_NOT_FOUND);
+    assert_string_equal(f->fail.reason, "not-in-ledger");
+    which.device_id = "DEV-0";
+    assert_int_equal(ledger_select_known(f->l, &which, &f->fail), PKE_OK);
+    which.device_id = "dev-1";
+    assert_int_equal(ledger_select_known(f->l, &which, &f->fail), PKE_OK);
+    which.device_id = "dev-2";
+    assert_int_equal(ledger_select_known(f->l, &which, &f->fail), PKE_NOT_FOUND);
+    which = (struct ledger_selection){.tenant = "default", .principal = "ADA@corp.example"};
+    assert_int_equal(ledger_select_known(f->l, &which, &f->fail), PKE_OK);
+    which.tenant = "another";
+    assert_int_equal(ledger_select_known(f->l, &which, &f->fail), PKE_NOT_FOUND);
+}
+
 static void test_listing_by_state(void **state)
 {
     struct fixture *f = *state;
@@ -703,6 +739,7 @@ int main(void)
         T(test_serial_of_two_issuers_is_refused_with_both),
         T(test_what_has_no_certificate_is_told_apart),
         T(test_selections),
+        T(test_known),
         T(test_listing_by_state),
         T(test_key_compromise_is_told_of_any_certificate),
         T(test_key_compromise_after_a_hold),

@@ -31,6 +31,7 @@ static char *eku_v[] = {client_auth, server_auth}, *policy_v[] = {policy, other_
 static const struct pke_strings ekus = {eku_v, 2}, one_eku = {eku_v, 1}, policies = {policy_v, 2},
                                 crls = {crl_v, 2}, aias = {aia_v, 1};
 
+static int64_t from = NOW, until = NOW + 86400;
 static struct ca_issuer *ca;
 static EVP_PKEY *rsa, *ec;
 
@@ -111,8 +112,8 @@ static struct pke_buf build(const struct ca_profile_spec *spec, EVP_PKEY *key, e
                                 .subject = &subject,
                                 .san = &sans,
                                 .sid = "S-1-5-21-1-2-3-1104",
-                                .not_before = NOW,
-                                .not_after = NOW + 86400};
+                                .not_before = from,
+                                .not_after = until};
     struct ca_profile *profile = NULL;
     struct pke_fail fail = {0};
     unsigned char *spki = NULL;
@@ -397,9 +398,41 @@ static void what_no_certificate_may_say_is_refused(void **state)
     }
 }
 
+/* RFC 5280 4.1.2.5: UTCTime until 2049, GeneralizedTime from 2050 on; and no 32-bit second of 2038. */
+static void dates_are_those_that_were_decided(void **state)
+{
+    const struct {
+        int64_t at;
+        int type;
+    } rows[] = {
+        {0x7fffffff, V_ASN1_UTCTIME},
+        {INT64_C(0x80000000), V_ASN1_UTCTIME},
+        {INT64_C(2524607999), V_ASN1_UTCTIME},
+        {INT64_C(2524608000), V_ASN1_GENERALIZEDTIME}, /* 2050-01-01 */
+        {INT64_C(253402300799), V_ASN1_GENERALIZEDTIME},
+    };
+    const struct ca_profile_spec spec = {.ekus = &ekus, .key_usage = CA_USAGE_DIGITAL_SIGNATURE};
+
+    (void)state;
+    for (size_t i = 0; i < PKE_LEN(rows); i++) {
+        X509 *x;
+
+        from = rows[i].at - 1;
+        until = rows[i].at;
+        x = certificate(&spec, ec);
+        assert_int_equal(X509_get0_notAfter(x)->type, rows[i].type);
+        assert_int_equal(ASN1_TIME_cmp_time_t(X509_get0_notAfter(x), (time_t)until), 0);
+        assert_int_equal(ASN1_TIME_cmp_time_t(X509_get0_notBefore(x), (time_t)from), 0);
+        X509_free(x);
+    }
+    from = NOW;
+    until = NOW + 86400;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(dates_are_those_that_were_decided),
         cmocka_unit_test(key_usage_is_what_the_key_can_do),
         cmocka_unit_test(a_key_that_can_do_nothing_gets_no_certificate),
         cmocka_unit_test(policies_and_addresses_are_read_back),

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parts of certificates for generate.py and full.py, beside those of tests/data/csr/derlib.py."""
+"""Parts of certificates for generate.py and full.py, beside those of tests/lib/derlib.py."""
 import os
 import sys
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "csr"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "lib"))
 from derlib import bits, ext, integer, octets, oid, seq, tlv, utc  # noqa: E402  pylint: disable=wrong-import-position
 
 V3 = b"\xa0\x03\x02\x01\x02"

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [HERE, os.path.join(HERE, "..", "csr")]
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "..", "lib")]
 # pylint: disable=wrong-import-position
 from certlib import (BC_LEAF, CLIENT_AUTH, END, ROOT_VALIDITY, START, URI, V3, aki, basic, dns, eku, key_id,  # noqa: E402
                      key_usage, san, ski, spki)

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "csr"))
+sys.path[:0] = [os.path.join(HERE, "..", "csr"), os.path.join(HERE, "..", "..", "lib")]
 # pylint: disable=wrong-import-position
 from derlib import (CN, ECDSA_SHA256, RSA_SHA256, bits, ext, integer, name, octets, oid, seq, set_, tlv, utc,  # noqa: E402
                     utf8)

@@ -17,10 +17,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa, x448, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from derlib import (CN, ECDSA_SHA256, RSA_SHA256, bits, ext, integer, name, octets, oid, printable, seq, set_, tlv,
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "..", "lib"))
+# pylint: disable=wrong-import-position
+from derlib import (CN, ECDSA_SHA256, RSA_SHA256, bits, ext, integer, name, octets, oid, printable, seq, set_, tlv,  # noqa: E402
                     utf8)
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 RSA = seq(oid("1.2.840.113549.1.1.1"), tlv(5))
 E = 65537
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A DER writer that can also write what no library would: the generators of the test corpora are built on it."""
+"""A DER writer that can also write what no library would: csrbuild.py and the generators of the test corpora are built on it."""
 
 
 def length(n):
@@ -23,14 +23,13 @@ def set_(*c):
 
 
 def oid(dotted):
-    parts = [int(x) for x in dotted.split(".")]
-    out = bytes([parts[0] * 40 + parts[1]])
-    for arc in parts[2:]:
-        septets = [arc & 127]
-        arc >>= 7
-        while arc:
-            septets.append(128 | (arc & 127))
-            arc >>= 7
+    arcs = [int(a) for a in dotted.split(".")]
+    out = b""
+    for a in [arcs[0] * 40 + arcs[1]] + arcs[2:]:
+        septets = [a & 127]
+        while a > 127:
+            a >>= 7
+            septets.append(128 | a & 127)
         out += bytes(reversed(septets))
     return tlv(6, out)
 
@@ -45,6 +44,14 @@ def raw_integer(octets):
 
 def utf8(s):
     return tlv(0x0C, s.encode() if isinstance(s, str) else s)
+
+
+def bmp(s):
+    return tlv(0x1E, s.encode("utf-16-be"))
+
+
+def boolean(value):
+    return tlv(1, b"\xff" if value else b"\0")
 
 
 def printable(s):
@@ -75,7 +82,7 @@ def name(*rdns):
 
 
 def ext(o, value, critical=False, raw_critical=None):
-    flag = raw_critical if raw_critical is not None else (tlv(1, b"\xff") if critical else b"")
+    flag = raw_critical if raw_critical is not None else (boolean(True) if critical else b"")
     return seq(oid(o), flag, octets(value))
 
 
