@@ -190,6 +190,19 @@ static bool allowed(const struct ca_constraints *c, enum ca_subtree_form form, c
     return permitted || !restricted;
 }
 
+/* The common name, where verifiers take it for a host because no alternative name is one (libcrypto, GnuTLS).
+ * Somewhat wider than they do: a dot is enough. */
+static const char *host_in_subject(const struct ca_names *names)
+{
+    static const char host[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
+    const char *cn = pke_pairs_get(&names->subject, PKE_RDN_CN);
+
+    for (size_t i = 0; i < names->san.n; i++)
+        if (strcmp(names->san.v[i].name, PKE_SAN_DNS) == 0)
+            return NULL;
+    return cn && strchr(cn, '.') && !cn[strspn(cn, host)] ? cn : NULL;
+}
+
 enum pke_err ca_constraints_check(const struct ca_constraints *c, const struct ca_names *names,
                                   struct pke_fail *fail)
 {
@@ -200,9 +213,13 @@ enum pke_err ca_constraints_check(const struct ca_constraints *c, const struct c
                  {PKE_SAN_EMAIL, CA_SUBTREE_EMAIL},
                  {PKE_SAN_URI, CA_SUBTREE_URI},
                  {PKE_SAN_UPN, CA_SUBTREE_UPN}};
+    const char *host;
 
     if (!c)
         return PKE_OK;
+    if ((host = host_in_subject(names)) && !allowed(c, CA_SUBTREE_DNS, names, host))
+        return pke_fail_set(fail, PKE_POLICY, "name-constraint", "RFC 5280 4.2.1.10, RFC 6125 6.4.4",
+                            "the common name reads as a host, which the CA may not certify");
     if (names->subject.n > 0 && !allowed(c, CA_SUBTREE_DIRECTORY, names, NULL))
         return pke_fail_set(fail, PKE_POLICY, "name-constraint", "RFC 5280 4.2.1.10",
                             "the CA may not certify this subject");

@@ -75,6 +75,35 @@ static enum pke_err check_device(struct ledger *l, const struct ledger_intent *i
     return PKE_OK;
 }
 
+/* BR 6.1.1.3 (4) and one key per device: the key of a revoked certificate is nobody's any more, whatever
+ * @p which statement finds it by. */
+static enum pke_err check_key(struct query *q, enum pke_err refusal, struct pke_fail *fail)
+{
+    if (!query_row(q))
+        return query_result(q, fail);
+    if (query_col_int(q, 0))
+        return pke_fail_set(fail, refusal == PKE_OK ? PKE_KEY_WEAK : refusal, "key-compromised", "BR 6.1.1.3",
+                            "a certificate of this public key was revoked for key compromise meanwhile");
+    return pke_fail_set(fail, refusal == PKE_OK ? PKE_CSR_BAD : refusal, "csr-key-reused",
+                        "one key per device", "a certificate of this public key was revoked meanwhile");
+}
+
+static enum pke_err check_intent_key(struct ledger *l, const struct ledger_intent *in, struct pke_fail *fail)
+{
+    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_GATE_KEY);
+
+    query_blob(&q, in->spki_sha256);
+    return check_key(&q, PKE_OK, fail);
+}
+
+static enum pke_err check_issued_key(struct ledger *l, int64_t id, struct pke_fail *fail)
+{
+    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_GATE_ISSUED_KEY);
+
+    query_int(&q, id);
+    return check_key(&q, PKE_DENIED, fail);
+}
+
 enum pke_err gate_intent(struct ledger *l, const struct ledger_intent *in, int64_t *renewed,
                          struct pke_fail *fail)
 {
@@ -87,6 +116,8 @@ enum pke_err gate_intent(struct ledger *l, const struct ledger_intent *in, int64
         err = check_device(l, in, fail);
     if (err == PKE_OK && in->renews_sha256.n)
         err = check_renewed(in, &r, fail);
+    if (err == PKE_OK)
+        err = check_intent_key(l, in, fail);
     *renewed = r.id;
     return err;
 }
@@ -107,5 +138,5 @@ enum pke_err gate_issued(struct ledger *l, int64_t id, bool renewal, struct pke_
     if (renewal && query_col_int(&q, 2))
         return pke_fail_set(fail, PKE_DENIED, "renew-revoked", RULE_RENEWAL,
                             "the certificate that it renews was revoked meanwhile");
-    return PKE_OK;
+    return check_issued_key(l, id, fail);
 }

@@ -74,6 +74,11 @@
                    "(SELECT x.id FROM device x WHERE x.tenant = c.tenant AND x.device_id = c.device_id AND " \
                    "x.provider = ''))"                                                                       \
                    " LEFT JOIN certificate o ON o.request = c.renewed_from WHERE c.request = ?1")            \
+    X(GATE_KEY, "SELECT v.reason = 1 FROM certificate c JOIN revocation v ON v.request = c.request"          \
+                " AND v.released_at = 0 WHERE c.spki_sha256 = ? ORDER BY v.reason = 1 DESC LIMIT 1")         \
+    X(GATE_ISSUED_KEY, "SELECT v.reason = 1 FROM certificate n JOIN certificate c"                           \
+                       " ON c.spki_sha256 = n.spki_sha256 JOIN revocation v ON v.request = c.request"        \
+                       " AND v.released_at = 0 WHERE n.request = ? ORDER BY v.reason = 1 DESC LIMIT 1")      \
     X(COUNT_DEVICES,                                                                                         \
       "SELECT count(*) FROM (SELECT d.provider, d.device_id FROM device d WHERE d.user_id = ?3"              \
       " AND d.tenant = ?1 AND d.released_at = 0 AND " STORE_DEVICE_LIVE(                                     \
@@ -280,12 +285,12 @@
 #define WRITER_CRLS(X)                                                                                       \
     X(CRL_CHANGES, "SELECT change, serial, not_after, reason, revoked_at, released_at FROM revocation"       \
                    " WHERE issuer_id = ? AND change > ? ORDER BY change LIMIT ?")                            \
-    X(CRL_CARRIED, "SELECT change, serial, not_after, reason, revoked_at, released_at FROM crl_carried"                     \
+    X(CRL_CARRIED, "SELECT change, serial, not_after, reason, revoked_at, released_at FROM crl_carried"      \
                    " WHERE issuer_id = ? AND serial > ? ORDER BY serial LIMIT ?")                            \
     X(FIND_CARRIED, "SELECT reason, released_at FROM crl_carried WHERE issuer_id = ? AND serial = ?")        \
-    X(RELEASE_CARRIED,                                                                                       \
-      "UPDATE crl_carried SET released_at = ?3,"                                                             \
-      " change = (SELECT coalesce(max(change), 0) + 1 FROM revocation) WHERE issuer_id = ?1 AND serial = ?2") \
+    X(RELEASE_CARRIED, "UPDATE crl_carried SET released_at = ?3,"                                            \
+                       " change = (SELECT coalesce(max(change), 0) + 1 FROM revocation) WHERE issuer_id = "  \
+                       "?1 AND serial = ?2")                                                                 \
     X(CRL_KNOWN, "SELECT sha256 FROM certificate WHERE issuer_id = ? AND serial = ? AND sha256 IS NOT NULL") \
     X(ADD_CARRIED, "INSERT INTO crl_carried (issuer_id, serial, not_after, reason, revoked_at)"              \
                    " VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING")                                             \

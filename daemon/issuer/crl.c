@@ -103,7 +103,7 @@ const char *crl_word(const struct crl_ca *c, const struct conf_issuer *conf)
 
     if (c->full.number == 0)
         return c->failures ? "late" : "none";
-    if (c->step >= CRL_WRITE && c->failures) /* signed, and in no folder */
+    if (c->step >= CRL_WRITE_PEM && c->failures) /* signed, and in no folder */
         return "late";
     if (now >= c->full.next_update)
         return "expired";
@@ -118,8 +118,8 @@ static void tell_end(const struct crl_ca *c)
         [CRL_IDLE] = "idle",     [CRL_FILES] = "files",   [CRL_CARRIED] = "carried", [CRL_READ] = "read",
         [CRL_CARRY] = "carry",   [CRL_SETTLE] = "settle", [CRL_DECIDE] = "decide",   [CRL_ENCODE] = "encode",
         [CRL_NUMBER] = "number", [CRL_BUILD] = "build",   [CRL_LINT] = "lint",       [CRL_SIGN] = "sign",
-        [CRL_CHECK] = "check",   [CRL_RECORD] = "record", [CRL_WRITE] = "write",     [CRL_WRITE_PEM] = "pem",
-        [CRL_WRITE_ALL] = "all"};
+        [CRL_CHECK] = "check",   [CRL_RECORD] = "record", [CRL_WRITE_PEM] = "pem",   [CRL_WRITE_ALL] = "all",
+        [CRL_WRITE_DER] = "der"};
     char number[24], entries[24], ms[24], turn[24], next[PKE_RFC3339_SIZE];
 
     snprintf(number, sizeof number, "%" PRId64, c->make.number);
@@ -238,7 +238,7 @@ void crl_tick(struct issuer *is)
             continue;
         if (c->step == CRL_IDLE && is_due(c, conf, now))
             crl_start(c);
-        else if (c->step >= CRL_WRITE && c->failures && now >= c->not_before) {
+        else if (c->step >= CRL_WRITE_PEM && c->failures && now >= c->not_before) {
             c->started = keys_micros(); /* what was waited is no work to rest from */
             crl_turn(c);
         }

@@ -95,7 +95,7 @@ static enum pke_err check_newer(struct crl_ca *c, unsigned which, struct pke_fai
 static enum pke_err write_der(struct crl_ca *c, unsigned which, struct pke_fail *fail)
 {
     PKE_CLEANUP(pke_free_p) char *name = name_of(c, which, "");
-    enum pke_err err = check_newer(c, which, fail);
+    enum pke_err err = check_newer(c, which, fail); /* once more: the other files took their time */
 
     if (err == PKE_OK)
         err = publish_file(folder_of(c), name, pke_buf_bytes(&c->der), fail);
@@ -103,7 +103,7 @@ static enum pke_err write_der(struct crl_ca *c, unsigned which, struct pke_fail 
         return err;
     c->files[which].number = c->make.number;
     note(c, which);
-    c->step = CRL_WRITE_PEM;
+    c->step = CRL_IDLE;
     return PKE_OK;
 }
 
@@ -111,14 +111,16 @@ static enum pke_err write_pem(struct crl_ca *c, unsigned which, struct pke_fail 
 {
     PKE_CLEANUP(pke_free_p) char *name = name_of(c, which, ".pem");
     struct pke_buf pem;
-    enum pke_err err;
+    enum pke_err err = check_newer(c, which, fail);
 
+    if (err != PKE_OK)
+        return err;
     pke_buf_init(&pem, publish_pem_size(c->der.n));
     (void)publish_pem(&pem, LABEL, pke_buf_bytes(&c->der));
     err = publish_file(folder_of(c), name, pke_buf_bytes(&pem), fail);
     pke_buf_done(&pem);
     if (err == PKE_OK)
-        c->step = which == 0 ? CRL_WRITE_ALL : CRL_IDLE;
+        c->step = which == 0 ? CRL_WRITE_ALL : CRL_WRITE_DER;
     return err;
 }
 
@@ -141,7 +143,7 @@ static enum pke_err write_all(struct crl_ca *c, struct pke_fail *fail)
         err = publish_file(folder_of(c), "clients.crl.pem", pke_buf_bytes(&all), fail);
     pke_buf_done(&all);
     if (err == PKE_OK)
-        c->step = CRL_IDLE;
+        c->step = CRL_WRITE_DER;
     return err;
 }
 
@@ -149,7 +151,7 @@ enum pke_err crl_files_write(struct crl_ca *c, struct pke_fail *fail)
 {
     unsigned which = c->make.base != 0;
 
-    if (c->step == CRL_WRITE)
-        return write_der(c, which, fail);
-    return c->step == CRL_WRITE_PEM ? write_pem(c, which, fail) : write_all(c, fail);
+    if (c->step == CRL_WRITE_PEM)
+        return write_pem(c, which, fail);
+    return c->step == CRL_WRITE_ALL ? write_all(c, fail) : write_der(c, which, fail);
 }

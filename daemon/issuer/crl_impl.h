@@ -30,9 +30,9 @@ enum crl_step {
     CRL_SIGN,   /* waits for the key */
     CRL_CHECK,  /* the signature */
     CRL_RECORD, /* waits for its digest to be durable */
-    CRL_WRITE,  /* DER */
     CRL_WRITE_PEM,
     CRL_WRITE_ALL, /* the lists of all issuers in one file */
+    CRL_WRITE_DER, /* the last: what a start looks at, so that none of them stays behind a crash */
 };
 
 /** A file of the publish folder as it was last seen. */

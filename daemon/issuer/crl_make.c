@@ -136,6 +136,13 @@ static void done_carry(struct issuer *is, struct batch_op *op, enum pke_err err,
     crl_turn(c);
 }
 
+/* What the list says at least as strictly: a hold does not stand in for what was published as for good, or a
+ * release would bring that certificate back. */
+static bool is_listed(const struct crl_row *row, const struct ca_crl_entry *e)
+{
+    return !row->released && (row->reason != LEDGER_REASON_HOLD || e->reason == LEDGER_REASON_HOLD);
+}
+
 /* Entries of a published CRL that are not in the list. Both are in the order of the serials. */
 static void find_missing(const struct crl_ca *c, struct pke_bytes tbs, struct carry *carry)
 {
@@ -154,7 +161,8 @@ static void find_missing(const struct crl_ca *c, struct pke_bytes tbs, struct ca
                (order = ca_crl_serial_compare(PKE_BYTES(c->list.rows[i].serial, c->list.rows[i].serial_n),
                                               e.serial)) < 0)
             i++;
-        if ((i < c->list.n_sorted && order == 0 && !c->list.rows[i].released) || e.reason == CA_REASON_REMOVE)
+        if ((i < c->list.n_sorted && order == 0 && is_listed(&c->list.rows[i], &e)) ||
+            e.reason == CA_REASON_REMOVE)
             continue;
         carry->rows = pke_realloc(carry->rows, (carry->n + 1) * sizeof *carry->rows);
         carry->rows[carry->n] = (struct ledger_revocation){.serial_n = (unsigned)e.serial.n,
@@ -318,7 +326,7 @@ static void done_step(struct issuer *is, struct batch_op *op, enum pke_err err, 
     }
     if (c->step == CRL_RECORD) {
         *(c->make.base ? &c->delta : &c->full) = c->make;
-        c->step = CRL_WRITE;
+        c->step = CRL_WRITE_PEM;
     } else {
         c->step = CRL_BUILD;
     }
@@ -430,9 +438,9 @@ static enum pke_err step(struct crl_ca *c, struct pke_fail *fail)
     case CRL_RECORD:
         batch_add(c->is, apply_record, done_step, c);
         return PKE_PENDING;
-    case CRL_WRITE:
     case CRL_WRITE_PEM:
     case CRL_WRITE_ALL:
+    case CRL_WRITE_DER:
         return crl_files_write(c, fail);
     case CRL_IDLE:
         break;
@@ -474,7 +482,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
         crl_turn(c);
     else if (err == PKE_OK)
         crl_end(c, NULL);
-    else if (now >= CRL_WRITE && err != PKE_STALE)
+    else if (now >= CRL_WRITE_PEM && err != PKE_STALE)
         write_failed(c, &fail);
     else
         crl_end(c, &fail);

@@ -210,6 +210,55 @@ def a41_killed_between_signature_and_file():
         tap.ok(lab.number() > number, "a41 with a greater number than the lost one")
 
 
+def a41_killed_between_two_files():
+    """The list of the TLS terminator is the last but one: a start does not take a half-written folder for a whole one."""
+    with CrlLab(AT_ONCE) as lab:
+        lab.wait_first()
+        device = mdm.Device(lab.client())
+        serial = serial_of(device.der)
+        os.unlink(lab.file("clients.crl.pem"))
+        os.mkdir(lab.file("clients.crl.pem"))
+        lab.revoke(serial)
+        tap.ok(lab.wait_show(lambda c: c["failures"] > 0), "a41 one file cannot be written", lab.log_tail())
+        lab.kill()
+        os.rmdir(lab.file("clients.crl.pem"))
+        lab.start()
+        tap.ok(lab.wait_crl(lambda c: lab.has(serial)(c) and os.path.exists(lab.file("clients.crl.pem"))) is not None,
+               "a41 after the crash all of them are there", lab.log_tail())
+        with open(lab.file("clients.crl.pem"), "rb") as f:
+            tap.ok(lab.has(serial)(x509.load_pem_x509_crl(f.read())), "a41 and the terminator's has the revocation")
+
+
+def a41_older_ledger_has_a_hold():
+    """Held in the backup, revoked for good in the published list: a release must not bring it back."""
+    with CrlLab(AT_ONCE) as lab:
+        lab.wait_first()
+        device = mdm.Device(lab.client())
+        serial = serial_of(device.der)
+        lab.revoke(serial, "--hold")
+        lab.wait_crl(lab.has(serial))
+        backup = os.path.join(lab.dir, "backup.db")
+        db = sqlite3.connect(lab.ledger)
+        db.execute("VACUUM INTO ?", (backup,))
+        db.close()
+        lab.revoke(serial, "--reason", "key-compromise")
+        lab.wait_crl(lambda c: reason_of(c, serial) == REASON.key_compromise)
+        lab.ctl("crl", "publish", check=True)
+        number = lab.number()
+        lab.stop()
+        for more in ("", "-wal", "-shm"):
+            if os.path.exists(lab.ledger + more):
+                os.unlink(lab.ledger + more)
+        shutil.copy(backup, lab.ledger)
+        os.chmod(lab.ledger, 0o600)
+        lab.start()
+        lab.wait_crl(lambda c: lab.number() > number)
+        lab.ctl("crl", "publish", check=True)
+        tap.equal(reason_of(lab.crl(), serial), REASON.key_compromise, "a41 the reason is not a hold again")
+        r = lab.ctl("cert", "release", f"{serial:x}")
+        tap.ok(r.status == 1, "a41 and nobody releases it", r)
+
+
 def a41_older_ledger():
     """A backup of the ledger is restored: the number jumps beyond the published one, and nobody is unrevoked."""
     with CrlLab(AT_ONCE) as lab:
@@ -492,5 +541,5 @@ def nginx_serves_and_refuses():
 
 
 tap.run(first_list, revoked_and_released, verbs, scheduled, missing, a41_killed_between_number_and_signature,
-        a41_killed_between_signature_and_file, a41_older_ledger, carried_hold_is_released, a41_serials_as_people_write_them, folder_that_cannot_be_written,
+        a41_killed_between_signature_and_file, a41_killed_between_two_files, a41_older_ledger_has_a_hold, a41_older_ledger, carried_hold_is_released, a41_serials_as_people_write_them, folder_that_cannot_be_written,
         newer_list_in_the_folder, deltas, nginx_serves_and_refuses)

@@ -70,9 +70,9 @@ class CrlLab(MdmLab):
         self.stop(how=9)
 
     def wait_first(self, timeout=40):
-        """Until the first list and what is written after it are in the folder."""
+        """Until the first list is in the folder: its DER comes last."""
         deadline = time.monotonic() + timeout
-        while not os.path.exists(self.file("clients.crl.pem")) and time.monotonic() < deadline:
+        while not os.path.exists(self.file("lab.crl")) and time.monotonic() < deadline:
             time.sleep(0.02)
         return self.crl() is not None and self.wait_show(lambda c: c["number"] > 0)
 

@@ -106,6 +106,8 @@ static bool oracle(const char *constraint, const struct ca_names *names)
     pke_buf_done(&b);
     (void)X509_check_purpose(x, -1, 0); /* fills in what NAME_CONSTRAINTS_check() looks at */
     rc = NAME_CONSTRAINTS_check(x, nc);
+    if (rc == X509_V_OK && !pke_pairs_get(&names->san, PKE_SAN_DNS)) /* as X509_verify_cert() does */
+        rc = NAME_CONSTRAINTS_check_CN(x, nc);
     X509_free(x);
     NAME_CONSTRAINTS_free(nc);
     return rc == X509_V_OK;
@@ -167,6 +169,13 @@ static const struct {
     {"hex:3016a1143012a010060a2b060104018237140203a0020c00", "upn=ada@corp.example", false},
     {"excluded;IP:0.0.0.0/0.0.0.0", "dns=corp.example", true},
     {"permitted;DNS:corp.example", "CN=anything", true},
+    {"permitted;DNS:corp.example", "CN=pc.corp.example", true}, /* a host where no SAN is one */
+    {"permitted;DNS:corp.example", "CN=dc.evil.example", false},
+    {"permitted;DNS:corp.example", "CN=ada.lovelace", false},
+    {"permitted;DNS:corp.example", "CN=Dr. Ada", true},
+    {"excluded;DNS:evil.example", "CN=DC.EVIL.example", false},
+    {"excluded;DNS:evil.example", "CN=ada.lovelace", true},
+    {"permitted;email:corp.example", "CN=dc.evil.example", true},
 };
 
 static void every_rule(void **state)

@@ -5,6 +5,8 @@
 
 #include <openssl/evp.h>
 
+#include "ledger/revoke.h"
+
 #define PROV "Contoso"
 
 static const uint8_t *thumbprint(struct fixture *f, const struct sample *s)
@@ -270,6 +272,46 @@ static void test_the_key_of_a_released_certificate_is_taken(void **state)
     assert_false(revoked);
 }
 
+static void revoke_sample(struct fixture *f, const struct sample *s, enum ledger_reason reason)
+{
+    const struct ledger_revoke how = {.reason = reason, .by = "uid=0", .at = T0 + 5500};
+    struct ledger_revoked r;
+
+    begin(f);
+    assert_int_equal(ledger_revoke(f->l, thumbprint(f, s), &how, &r, &f->fail), PKE_OK);
+    commit(f);
+}
+
+/* The decision was made before the revocation: neither intent nor certificate of the key comes after it. */
+static void test_a_revocation_beats_the_key_under_way(void **state)
+{
+    struct fixture *f = *state;
+    struct sample a, signing, decided, twin, other;
+
+    enrollment(&a, 1, PROV);
+    do_issue(f, &a);
+    enrollment(&signing, 2, PROV);
+    signing.in.spki_sha256 = a.in.spki_sha256;
+    do_intent(f, &signing);
+    enrollment(&decided, 3, PROV);
+    decided.in.spki_sha256 = a.in.spki_sha256;
+    revoke_sample(f, &a, LEDGER_REASON_KEY_COMPROMISE);
+    not_issued(f, &signing, "key-compromised");
+    refused(f, &decided, PKE_KEY_WEAK, "key-compromised");
+    enrollment(&twin, 4, PROV);
+    do_issue(f, &twin);
+    enrollment(&other, 5, PROV);
+    other.in.spki_sha256 = twin.in.spki_sha256;
+    revoke_sample(f, &twin, LEDGER_REASON_HOLD);
+    refused(f, &other, PKE_CSR_BAD, "csr-key-reused");
+    begin(f);
+    const struct ledger_revoke how = {.by = "uid=0", .at = T0 + 5600};
+    struct ledger_revoked r;
+    assert_int_equal(ledger_release_hold(f->l, thumbprint(f, &twin), &how, &r, &f->fail), PKE_OK);
+    commit(f);
+    do_issue(f, &other); /* the hold is over */
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int main(void)
@@ -283,6 +325,7 @@ int main(void)
         T(test_a_release_beats_the_renewal_under_way),
         T(test_the_intent_confirms_what_it_renews),
         T(test_the_key_of_a_released_certificate_is_taken),
+        T(test_a_revocation_beats_the_key_under_way),
     };
 
     return cmocka_run_group_tests_name("ledger_gate", tests, NULL, NULL);
