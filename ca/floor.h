@@ -59,6 +59,13 @@ void ca_floor_free(struct ca_floor *f); /* accepts NULL */
 void ca_floor_expect(struct ca_floor *f, const struct ca_floor *next, int64_t until);
 void ca_floor_follow(struct ca_floor *f, const struct ca_floor *before, int64_t until);
 
+/**
+ * Are these alternative names (kinds of base/names.h), and the account @p sid (NULL: none), within the bounds
+ * of names in @p l? A kind without bounds is not. PKE_POLICY with what ca_floor_check() says.
+ */
+enum pke_err ca_floor_names_within(const struct ca_floor_limits *l, const struct pke_pairs *san,
+                                   const char *sid, struct pke_fail *fail);
+
 /** The CA certificate's public key: the only source of it. Borrowed. */
 EVP_PKEY *ca_floor_public_key(const struct ca_floor *f);
 

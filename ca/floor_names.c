@@ -95,19 +95,18 @@ static bool guid(const struct ca_floor_limits *l, const char *value)
     return l->allow_guid;
 }
 
-static enum pke_err outside(const struct ca_floor *f, const char *reason, const char *value,
+static enum pke_err outside(const struct ca_floor_limits *l, const char *reason, const char *value,
                             const char *option, struct pke_fail *fail)
 {
     if (strcmp(option, "allow-guid") == 0)
         return pke_fail_set(fail, PKE_POLICY, reason, "key policy",
-                            "%.100s is a directory GUID: allow-guid of issuer %.64s is no", value,
-                            f->limits.issuer);
+                            "%.100s is a directory GUID: allow-guid of issuer %.64s is no", value, l->issuer);
     return pke_fail_set(fail, PKE_POLICY, reason, "key policy", "%.100s is not within %s of issuer %.64s",
-                        value, option, f->limits.issuer);
+                        value, option, l->issuer);
 }
 
-static enum pke_err check_bounds(const struct ca_floor *f, const struct ca_names *names,
-                                 struct pke_fail *fail)
+enum pke_err ca_floor_names_within(const struct ca_floor_limits *l, const struct pke_pairs *san,
+                                   const char *account, struct pke_fail *fail)
 {
     static const struct {
         const char *kind, *reason, *option;
@@ -118,23 +117,21 @@ static enum pke_err check_bounds(const struct ca_floor *f, const struct ca_names
                  {PKE_SAN_UPN, "floor-upn", "upn-suffixes", upn},
                  {PKE_SAN_GUID, "floor-guid", "allow-guid", guid}};
 
-    for (size_t i = 0; i < names->san.n; i++) {
-        const struct pke_pair *name = &names->san.v[i];
+    for (size_t i = 0; i < san->n; i++) {
+        const struct pke_pair *name = &san->v[i];
         size_t k = 0;
 
         while (k < PKE_LEN(kinds) && strcmp(kinds[k].kind, name->name) != 0)
             k++;
         if (k == PKE_LEN(kinds))
             return floor_refuse(fail, "floor-names", "key policy", "an alternative name has no bounds");
-        if (kinds[k].within(&f->limits, name->value))
+        if (kinds[k].within(l, name->value))
             continue;
         if (strcmp(name->name, PKE_SAN_URI) == 0 && ca_is_sid_uri(pke_bytes_str(name->value)))
-            return outside(f, "floor-sid", name->value, "sid-prefixes", fail);
-        return outside(f, kinds[k].reason, name->value, kinds[k].option, fail);
+            return outside(l, "floor-sid", name->value, "sid-prefixes", fail);
+        return outside(l, kinds[k].reason, name->value, kinds[k].option, fail);
     }
-    return names->sid && !sid(&f->limits, names->sid)
-               ? outside(f, "floor-sid", names->sid, "sid-prefixes", fail)
-               : PKE_OK;
+    return account && !sid(l, account) ? outside(l, "floor-sid", account, "sid-prefixes", fail) : PKE_OK;
 }
 
 enum pke_err floor_check_names(const struct ca_floor *f, const struct ca_tbs *tbs, struct pke_fail *fail)
@@ -150,7 +147,7 @@ enum pke_err floor_check_names(const struct ca_floor *f, const struct ca_tbs *tb
     if (names.subject.n == 0 ? !names.has_san || !names.san_critical : names.san_critical)
         return floor_refuse(fail, "floor-san", "RFC 5280 4.2.1.6",
                             "the alternative names are critical beside a subject, or not without one");
-    if ((err = check_bounds(f, &names, fail)))
+    if ((err = ca_floor_names_within(&f->limits, &names.san, names.sid, fail)))
         return err;
     if (ca_issuer_check_names(f->issuer, &names, &why))
         return pke_fail_set(fail, PKE_POLICY, "floor-constraint", why.rule, "%s", why.text);

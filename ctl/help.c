@@ -74,7 +74,8 @@ static void print_details(const struct verb *v, FILE *out)
 {
     fprintf(out, "\n%s: ", v->words);
     print_wrapped(v->help, (int)strlen(v->words) + 2, 2, out);
-    fprintf(out, "  role: %s\n", verb_role_name(v->role));
+    fprintf(out, "  role: %s%s\n", verb_role_name(v->role),
+            v->role & VERB_ROLE_FRONTEND && v->role != VERB_ROLE_FRONTEND ? ", or a frontend" : "");
     for (const struct verb_arg *a = NULL; (a = verb_arg_next(v, a));) {
         if (a->type == VERB_ARG_SECRET)
             fprintf(out, "  --%s-file FILE: %s, from a 0600 file or - for standard input\n", a->name,

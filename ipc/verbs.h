@@ -15,14 +15,15 @@
 #include "base/bytes.h"
 
 /**
- * id, token (audit, msg_verb), method, path, words of pkienrollctl, role at least, who answers, shape of the
+ * id, token (audit, msg_verb), method, path, words of pkienrollctl, role at least (_FE: or a frontend,
+ * for what is its tenants'; such a verb has the argument tenant), who answers, shape of the
  * answer, seconds until an answer is due, help.
  * A path has at most one {name}, as its last but one or last segment.
  */
 #define IPC_VERBS(X)                                                                                         \
     X(STATUS, "status", "GET", "/v1/status", "status", VIEWER, MAIN, OBJECT, 5,                              \
       "show the state of the daemon, its roles, listeners, keys and ledger")                                 \
-    X(VERSION, "version", "GET", "/v1/version", "version", VIEWER, CONTROL, OBJECT, 5,                       \
+    X(VERSION, "version", "GET", "/v1/version", "version", VIEWER_FE, CONTROL, OBJECT, 5,                    \
       "show the version of the running daemon")                                                              \
     X(METRICS, "metrics", "GET", "/v1/metrics", "metrics", VIEWER, ISSUER, TEXT, 10,                         \
       "print what is counted, for monitoring, as OpenMetrics text")                                          \
@@ -45,9 +46,9 @@
       OBJECT, 15, "let the successor of an issuer take over now")                                            \
     X(ISSUER_CANCEL, "issuer-cancel", "POST", "/v1/issuers/{name}/cancel", "issuer cancel", ADMIN, ISSUER,   \
       OBJECT, 15, "forget the successor of an issuer, or go back to it after the switch")                    \
-    X(TEMPLATE_LIST, "template-list", "GET", "/v1/templates", "template list", VIEWER, CONTROL, LIST, 5,     \
+    X(TEMPLATE_LIST, "template-list", "GET", "/v1/templates", "template list", VIEWER_FE, CONTROL, LIST, 5,  \
       "list the certificate templates")                                                                      \
-    X(TEMPLATE_SHOW, "template-show", "GET", "/v1/templates/{name}", "template show", VIEWER, CONTROL,       \
+    X(TEMPLATE_SHOW, "template-show", "GET", "/v1/templates/{name}", "template show", VIEWER_FE, CONTROL,    \
       OBJECT, 5, "show every option of one certificate template")                                            \
     X(KEY_LIST, "key-list", "GET", "/v1/keys", "key list", VIEWER, ISSUER, LIST, 5,                          \
       "list the CA keys and their health")                                                                   \
@@ -61,23 +62,23 @@
       "let go of a key: no signature until it is resumed, also after a restart")                             \
     X(KEY_RESUME, "key-resume", "POST", "/v1/keys/{name}/resume", "key resume", ADMIN, ISSUER, OBJECT, 60,   \
       "use a paused key again")                                                                              \
-    X(REQUEST_LIST, "request-list", "GET", "/v1/requests", "request list", VIEWER, CONTROL, LIST, 5,         \
+    X(REQUEST_LIST, "request-list", "GET", "/v1/requests", "request list", VIEWER_FE, CONTROL, LIST, 5,      \
       "list requests, newest first")                                                                         \
-    X(REQUEST_SHOW, "request-show", "GET", "/v1/requests/{id}", "request show", VIEWER, CONTROL, OBJECT, 5,  \
-      "show one request: what was asked, what became of it and by which rule")                               \
+    X(REQUEST_SHOW, "request-show", "GET", "/v1/requests/{id}", "request show", VIEWER_FE, CONTROL, OBJECT,  \
+      5, "show one request: what was asked, what became of it and by which rule")                            \
     X(REQUEST_APPROVE, "request-approve", "POST", "/v1/requests/{id}/approve", "request approve", OFFICER,   \
       ISSUER, OBJECT, 15, "let the next attempt of a request that waits for approval succeed")               \
     X(REQUEST_DENY, "request-deny", "POST", "/v1/requests/{id}/deny", "request deny", OFFICER, ISSUER,       \
       OBJECT, 15, "refuse a request that waits for approval, and its next attempts for a time")              \
-    X(CERT_LIST, "cert-list", "GET", "/v1/certificates", "cert list", VIEWER, CONTROL, LIST, 5,              \
+    X(CERT_LIST, "cert-list", "GET", "/v1/certificates", "cert list", VIEWER_FE, CONTROL, LIST, 5,           \
       "list issued certificates, newest first")                                                              \
-    X(CERT_SHOW, "cert-show", "GET", "/v1/certificates/{key}", "cert show", VIEWER, CONTROL, OBJECT, 5,      \
+    X(CERT_SHOW, "cert-show", "GET", "/v1/certificates/{key}", "cert show", VIEWER_FE, CONTROL, OBJECT, 5,   \
       "show one certificate by serial, SHA-1, SHA-256, device or request")                                   \
-    X(CERT_CONFIRM, "cert-confirm", "POST", "/v1/certificates/{key}/confirm", "cert confirm", OFFICER,       \
+    X(CERT_CONFIRM, "cert-confirm", "POST", "/v1/certificates/{key}/confirm", "cert confirm", OFFICER_FE,    \
       ISSUER, OBJECT, 15, "say that a certificate was seen in use: it is active, older ones are superseded") \
-    X(CERT_REVOKE, "cert-revoke", "POST", "/v1/certificates/{key}/revoke", "cert revoke", OFFICER, ISSUER,   \
-      OBJECT, 15, "revoke one certificate, or put it on hold")                                               \
-    X(CERT_RELEASE, "cert-release", "POST", "/v1/certificates/{key}/release", "cert release", OFFICER,       \
+    X(CERT_REVOKE, "cert-revoke", "POST", "/v1/certificates/{key}/revoke", "cert revoke", OFFICER_FE,        \
+      ISSUER, OBJECT, 15, "revoke one certificate, or put it on hold")                                       \
+    X(CERT_RELEASE, "cert-release", "POST", "/v1/certificates/{key}/release", "cert release", OFFICER_FE,    \
       ISSUER, OBJECT, 15, "end the hold of one certificate")                                                 \
     X(CRL_LIST, "crl-list", "GET", "/v1/crls", "crl list", VIEWER, ISSUER, LIST, 5,                          \
       "list the revocation lists: number, entries, until when each is good")                                 \
@@ -85,39 +86,41 @@
       "show the revocation lists of one issuer and why the last attempt failed")                             \
     X(CRL_PUBLISH, "crl-publish", "POST", "/v1/crls/publish", "crl publish", OFFICER, ISSUER, OBJECT, 60,    \
       "sign and publish full revocation lists now")                                                          \
-    X(DEVICE_LIST, "device-list", "GET", "/v1/devices", "device list", VIEWER, CONTROL, LIST, 5,             \
+    X(DEVICE_LIST, "device-list", "GET", "/v1/devices", "device list", VIEWER_FE, CONTROL, LIST, 5,          \
       "list enrolled devices, newest first")                                                                 \
-    X(DEVICE_SHOW, "device-show", "GET", "/v1/devices/{id}", "device show", VIEWER, CONTROL, OBJECT, 5,      \
+    X(DEVICE_SHOW, "device-show", "GET", "/v1/devices/{id}", "device show", VIEWER_FE, CONTROL, OBJECT, 5,   \
       "show one device, its owner and what it is allowed")                                                   \
-    X(DEVICE_RELEASE, "device-release", "POST", "/v1/devices/{id}/release", "device release", OFFICER,       \
+    X(DEVICE_RELEASE, "device-release", "POST", "/v1/devices/{id}/release", "device release", OFFICER_FE,    \
       ISSUER, OBJECT, 15, "forget the owner of a device and supersede its certificates")                     \
-    X(DEVICE_BLOCK, "device-block", "POST", "/v1/devices/{id}/block", "device block", OFFICER, ISSUER,       \
+    X(DEVICE_BLOCK, "device-block", "POST", "/v1/devices/{id}/block", "device block", OFFICER_FE, ISSUER,    \
       OBJECT, 15, "let a device neither enroll nor renew")                                                   \
-    X(DEVICE_UNBLOCK, "device-unblock", "POST", "/v1/devices/{id}/unblock", "device unblock", OFFICER,       \
+    X(DEVICE_UNBLOCK, "device-unblock", "POST", "/v1/devices/{id}/unblock", "device unblock", OFFICER_FE,    \
       ISSUER, OBJECT, 15, "undo device block")                                                               \
     X(DEVICE_ALLOW_RECOVERY, "device-allow-recovery", "POST", "/v1/devices/{id}/allow-recovery",             \
-      "device allow-recovery", OFFICER, ISSUER, OBJECT, 15, "allow a device one recovery of its enrollment") \
+      "device allow-recovery", OFFICER_FE, ISSUER, OBJECT, 15,                                               \
+      "allow a device one recovery of its enrollment")                                                       \
     X(DEVICE_ALLOW_RENEWAL, "device-allow-renewal", "POST", "/v1/devices/{id}/allow-renewal",                \
-      "device allow-renewal", OFFICER, ISSUER, OBJECT, 15, "allow a device one renewal before its time")     \
-    X(DEVICE_REVOKE, "device-revoke", "POST", "/v1/devices/{id}/revoke", "device revoke", OFFICER, ISSUER,   \
-      OBJECT, 30, "revoke every certificate of a device, or put them on hold")                               \
+      "device allow-renewal", OFFICER_FE, ISSUER, OBJECT, 15, "allow a device one renewal before its time")  \
+    X(DEVICE_REVOKE, "device-revoke", "POST", "/v1/devices/{id}/revoke", "device revoke", OFFICER_FE,        \
+      ISSUER, OBJECT, 30, "revoke every certificate of a device, or put them on hold")                       \
     X(DEVICE_RELEASE_HOLD, "device-release-hold", "POST", "/v1/devices/{id}/release-hold",                   \
-      "device release-hold", OFFICER, ISSUER, OBJECT, 30, "end the hold of every certificate of a device")   \
+      "device release-hold", OFFICER_FE, ISSUER, OBJECT, 30,                                                 \
+      "end the hold of every certificate of a device")                                                       \
     X(USER_LIST, "user-list", "GET", "/v1/users", "user list", OFFICER, AUTH, LIST, 5,                       \
       "list the users of the user file")                                                                     \
     X(USER_ADD, "user-add", "POST", "/v1/users", "user add", OFFICER, AUTH, OBJECT, 15,                      \
       "add a user with a password")                                                                          \
     X(USER_REMOVE, "user-remove", "DELETE", "/v1/users/{name}", "user remove", OFFICER, AUTH, OBJECT, 5,     \
       "remove a user")                                                                                       \
-    X(USER_REVOKE, "user-revoke", "POST", "/v1/users/{name}/revoke", "user revoke", OFFICER, ISSUER, OBJECT, \
-      30, "revoke every certificate of a principal, or put them on hold")                                    \
+    X(USER_REVOKE, "user-revoke", "POST", "/v1/users/{name}/revoke", "user revoke", OFFICER_FE, ISSUER,      \
+      OBJECT, 30, "revoke every certificate of a principal, or put them on hold")                            \
     X(USER_RELEASE_HOLD, "user-release-hold", "POST", "/v1/users/{name}/release-hold", "user release-hold",  \
-      OFFICER, ISSUER, OBJECT, 30, "end the hold of every certificate of a principal")                       \
-    X(TOKEN_MINT, "token-mint", "POST", "/v1/tokens", "token mint", OFFICER, ISSUER, OBJECT, 15,             \
+      OFFICER_FE, ISSUER, OBJECT, 30, "end the hold of every certificate of a principal")                    \
+    X(TOKEN_MINT, "token-mint", "POST", "/v1/tokens", "token mint", OFFICER_FE, ISSUER, OBJECT, 15,          \
       "make a one-time enrollment token; it is shown once")                                                  \
-    X(TOKEN_LIST, "token-list", "GET", "/v1/tokens", "token list", OFFICER, CONTROL, LIST, 5,                \
+    X(TOKEN_LIST, "token-list", "GET", "/v1/tokens", "token list", OFFICER_FE, CONTROL, LIST, 5,             \
       "list enrollment tokens, newest first, without their text")                                            \
-    X(TOKEN_REVOKE, "token-revoke", "DELETE", "/v1/tokens/{id}", "token revoke", OFFICER, ISSUER, OBJECT,    \
+    X(TOKEN_REVOKE, "token-revoke", "DELETE", "/v1/tokens/{id}", "token revoke", OFFICER_FE, ISSUER, OBJECT, \
       15, "revoke an enrollment token")                                                                      \
     X(SIMULATE, "simulate", "POST", "/v1/simulate", "simulate", OFFICER, ISSUER, OBJECT, 15,                 \
       "say what would become of a CSR, and why: nothing is signed or recorded")
@@ -142,7 +145,9 @@
     X(ISSUER_CANCEL, "name", PATH, NAME, true, "issuer that was to be followed")                            \
     X(TEMPLATE_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                          \
     X(TEMPLATE_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                            \
+    X(TEMPLATE_LIST, "tenant", QUERY, NAME, false, "only what is this tenant's")                            \
     X(TEMPLATE_SHOW, "name", PATH, NAME, true, "template of the configuration")                             \
+    X(TEMPLATE_SHOW, "tenant", QUERY, NAME, false, "only what is this tenant's")                            \
     X(KEY_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                               \
     X(KEY_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                                 \
     X(KEY_SHOW, "name", PATH, NAME, true, "key of the configuration")                                       \
@@ -156,28 +161,37 @@
     X(REQUEST_LIST, "principal", QUERY, TEXT, false, "only this principal")                                 \
     X(REQUEST_LIST, "device", QUERY, TEXT, false, "only this device id")                                    \
     X(REQUEST_LIST, "template", QUERY, NAME, false, "only this template")                                   \
+    X(REQUEST_LIST, "tenant", QUERY, NAME, false, "only what is this tenant's")                             \
     X(REQUEST_SHOW, "id", PATH, TEXT, true, "request id (TraceId)")                                         \
+    X(REQUEST_SHOW, "tenant", QUERY, NAME, false, "only what is this tenant's")                             \
     X(REQUEST_APPROVE, "id", PATH, TEXT, true, "request id (TraceId) of the first attempt")                 \
     X(REQUEST_APPROVE, "hours", BODY, COUNT, false, "how long the approval is good for (24)")               \
+    X(REQUEST_APPROVE, "tenant", BODY, NAME, false, "only what is this tenant's")                           \
     X(REQUEST_DENY, "id", PATH, TEXT, true, "request id (TraceId) of the first attempt")                    \
     X(REQUEST_DENY, "hours", BODY, COUNT, false, "how long further attempts are refused (24)")              \
+    X(REQUEST_DENY, "tenant", BODY, NAME, false, "only what is this tenant's")                              \
     X(CERT_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                              \
     X(CERT_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                                \
     X(CERT_LIST, "state", QUERY, STATE, false, "only this state")                                           \
     X(CERT_LIST, "principal", QUERY, TEXT, false, "only this principal")                                    \
     X(CERT_LIST, "device", QUERY, TEXT, false, "only this device id")                                       \
     X(CERT_LIST, "template", QUERY, NAME, false, "only this template")                                      \
+    X(CERT_LIST, "tenant", QUERY, NAME, false, "only what is this tenant's")                                \
     X(CERT_SHOW, "key", PATH, TEXT, true, "serial, thumbprint, device id or request id")                    \
+    X(CERT_SHOW, "tenant", QUERY, NAME, false, "only what is this tenant's")                                \
     X(CERT_CONFIRM, "key", PATH, TEXT, true, "serial, thumbprint or request id")                            \
+    X(CERT_CONFIRM, "tenant", BODY, NAME, false, "only what is this tenant's")                              \
     X(CERT_REVOKE, "key", PATH, TEXT, true, "serial, thumbprint or request id")                             \
     X(CERT_REVOKE, "reason", BODY, NAME, false, "why (unspecified); one of " IPC_REASONS)                   \
     X(CERT_REVOKE, "hold", BODY, FLAG, false, "for now: reason certificateHold, which cert release ends")   \
     X(CERT_REVOKE, "comment", BODY, TEXT, false, "a word for the record")                                   \
     X(CERT_REVOKE, "dry_run", BODY, FLAG, false, "say what would be revoked, and change nothing")           \
+    X(CERT_REVOKE, "tenant", BODY, NAME, false, "only what is this tenant's")                               \
     X(CERT_RELEASE, "key", PATH, TEXT, true, "serial, thumbprint or request id")                            \
     X(CERT_RELEASE, "issuer", BODY, NAME, false, "the issuer of the serial; also what only a CRL knows of") \
     X(CERT_RELEASE, "comment", BODY, TEXT, false, "a word for the record")                                  \
     X(CERT_RELEASE, "dry_run", BODY, FLAG, false, "say what would be released, and change nothing")         \
+    X(CERT_RELEASE, "tenant", BODY, NAME, false, "only what is this tenant's")                              \
     X(CRL_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                               \
     X(CRL_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                                 \
     X(CRL_SHOW, "name", PATH, NAME, true, "issuer of the configuration")                                    \
@@ -186,26 +200,33 @@
     X(DEVICE_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                              \
     X(DEVICE_LIST, "state", QUERY, STATE, false, "only this state")                                         \
     X(DEVICE_LIST, "principal", QUERY, TEXT, false, "only devices of this owner")                           \
+    X(DEVICE_LIST, "tenant", QUERY, NAME, false, "only what is this tenant's")                              \
     X(DEVICE_SHOW, "id", PATH, TEXT, true, "device id")                                                     \
     X(DEVICE_SHOW, "provider", QUERY, TEXT, false, "provider of the enrollment; - for none")                \
+    X(DEVICE_SHOW, "tenant", QUERY, NAME, false, "only what is this tenant's")                              \
     X(DEVICE_RELEASE, "id", PATH, TEXT, true, "device id")                                                  \
     X(DEVICE_RELEASE, "provider", BODY, TEXT, false, "provider of the enrollment; - for none")              \
     X(DEVICE_RELEASE, "revoke", BODY, FLAG, false, "revoke its certificates as well")                       \
     X(DEVICE_RELEASE, "reason", BODY, NAME, false, "with revoke: why (unspecified); one of " IPC_REASONS)   \
     X(DEVICE_RELEASE, "comment", BODY, TEXT, false, "with revoke: a word for the record")                   \
+    X(DEVICE_RELEASE, "tenant", BODY, NAME, false, "whose it is; needed if there are more than one")        \
     X(DEVICE_BLOCK, "id", PATH, TEXT, true, "device id")                                                    \
     X(DEVICE_BLOCK, "provider", BODY, TEXT, false, "provider of the enrollment; - for none")                \
     X(DEVICE_BLOCK, "revoke", BODY, FLAG, false, "revoke its certificates as well")                         \
     X(DEVICE_BLOCK, "reason", BODY, NAME, false, "with revoke: why (unspecified); one of " IPC_REASONS)     \
     X(DEVICE_BLOCK, "comment", BODY, TEXT, false, "with revoke: a word for the record")                     \
+    X(DEVICE_BLOCK, "tenant", BODY, NAME, false, "whose it is; needed if there are more than one")          \
     X(DEVICE_UNBLOCK, "id", PATH, TEXT, true, "device id")                                                  \
     X(DEVICE_UNBLOCK, "provider", BODY, TEXT, false, "provider of the enrollment; - for none")              \
+    X(DEVICE_UNBLOCK, "tenant", BODY, NAME, false, "whose it is; needed if there are more than one")        \
     X(DEVICE_ALLOW_RECOVERY, "id", PATH, TEXT, true, "device id")                                           \
     X(DEVICE_ALLOW_RECOVERY, "provider", BODY, TEXT, false, "provider of the enrollment; - for none")       \
     X(DEVICE_ALLOW_RECOVERY, "hours", BODY, COUNT, false, "how long it is allowed (24)")                    \
+    X(DEVICE_ALLOW_RECOVERY, "tenant", BODY, NAME, false, "whose it is; needed if there are more than one") \
     X(DEVICE_ALLOW_RENEWAL, "id", PATH, TEXT, true, "device id")                                            \
     X(DEVICE_ALLOW_RENEWAL, "provider", BODY, TEXT, false, "provider of the enrollment; - for none")        \
     X(DEVICE_ALLOW_RENEWAL, "hours", BODY, COUNT, false, "how long it is allowed (24)")                     \
+    X(DEVICE_ALLOW_RENEWAL, "tenant", BODY, NAME, false, "whose it is; needed if there are more than one")  \
     X(DEVICE_REVOKE, "id", PATH, TEXT, true, "device id")                                                   \
     X(DEVICE_REVOKE, "provider", BODY, TEXT, false, "only this provider's; - for none")                     \
     X(DEVICE_REVOKE, "reason", BODY, NAME, false, "why (unspecified); one of " IPC_REASONS)                 \
@@ -214,17 +235,22 @@
     X(DEVICE_REVOKE, "dry_run", BODY, FLAG, false, "say what would be changed, and change nothing")         \
     X(DEVICE_REVOKE, "count", BODY, COUNT, false, "how many it must be; needed for more than 10")           \
     X(DEVICE_REVOKE, "cursor", BODY, CURSOR, false, "go on where a page ended")                             \
+    X(DEVICE_REVOKE, "tenant", BODY, NAME, false, "whose it is; needed if there are more than one")         \
     X(DEVICE_RELEASE_HOLD, "id", PATH, TEXT, true, "device id")                                             \
     X(DEVICE_RELEASE_HOLD, "provider", BODY, TEXT, false, "only this provider's; - for none")               \
     X(DEVICE_RELEASE_HOLD, "comment", BODY, TEXT, false, "a word for the record")                           \
     X(DEVICE_RELEASE_HOLD, "dry_run", BODY, FLAG, false, "say what would be changed, and change nothing")   \
     X(DEVICE_RELEASE_HOLD, "count", BODY, COUNT, false, "how many it must be; needed for more than 10")     \
     X(DEVICE_RELEASE_HOLD, "cursor", BODY, CURSOR, false, "go on where a page ended")                       \
+    X(DEVICE_RELEASE_HOLD, "tenant", BODY, NAME, false, "whose it is; needed if there are more than one")   \
     X(USER_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                              \
     X(USER_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                                \
+    X(USER_LIST, "tenant", QUERY, NAME, false, "whose it is; needed if there are more than one")            \
     X(USER_ADD, "name", BODY, TEXT, true, "name of the user, usually a UPN")                                \
     X(USER_ADD, "password", BODY, SECRET, true, "password")                                                 \
+    X(USER_ADD, "tenant", BODY, NAME, false, "whose it is; needed if there are more than one")              \
     X(USER_REMOVE, "name", PATH, TEXT, true, "name of the user")                                            \
+    X(USER_REMOVE, "tenant", QUERY, NAME, false, "whose it is; needed if there are more than one")          \
     X(USER_REVOKE, "name", PATH, TEXT, true, "principal, as the certificates record it")                    \
     X(USER_REVOKE, "user_id", BODY, TEXT, false, "only those of this immutable user id")                    \
     X(USER_REVOKE, "reason", BODY, NAME, false, "why (unspecified); one of " IPC_REASONS)                   \
@@ -233,21 +259,25 @@
     X(USER_REVOKE, "dry_run", BODY, FLAG, false, "say what would be changed, and change nothing")           \
     X(USER_REVOKE, "count", BODY, COUNT, false, "how many it must be; needed for more than 10")             \
     X(USER_REVOKE, "cursor", BODY, CURSOR, false, "go on where a page ended")                               \
+    X(USER_REVOKE, "tenant", BODY, NAME, false, "whose it is; needed if there are more than one")           \
     X(USER_RELEASE_HOLD, "name", PATH, TEXT, true, "principal, as the certificates record it")              \
     X(USER_RELEASE_HOLD, "user_id", BODY, TEXT, false, "only those of this immutable user id")              \
     X(USER_RELEASE_HOLD, "comment", BODY, TEXT, false, "a word for the record")                             \
     X(USER_RELEASE_HOLD, "dry_run", BODY, FLAG, false, "say what would be changed, and change nothing")     \
     X(USER_RELEASE_HOLD, "count", BODY, COUNT, false, "how many it must be; needed for more than 10")       \
     X(USER_RELEASE_HOLD, "cursor", BODY, CURSOR, false, "go on where a page ended")                         \
+    X(USER_RELEASE_HOLD, "tenant", BODY, NAME, false, "whose it is; needed if there are more than one")     \
     X(TOKEN_MINT, "user", BODY, TEXT, true, "user that the token enrolls")                                  \
     X(TOKEN_MINT, "type", BODY, STATE, false, "only enrollments of this type: full or device")              \
     X(TOKEN_MINT, "lifetime", BODY, DURATION, false, "how long it may be used, 1s to 90d (1h)")             \
     X(TOKEN_MINT, "count", BODY, COUNT, false, "certificates that it is good for (1)")                      \
-    X(TOKEN_MINT, "tenant", BODY, NAME, false, "tenant of the configuration")                               \
+    X(TOKEN_MINT, "tenant", BODY, NAME, false, "whose it is; needed if there are more than one")            \
     X(TOKEN_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                             \
     X(TOKEN_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                               \
     X(TOKEN_LIST, "user", QUERY, TEXT, false, "only tokens of this user")                                   \
+    X(TOKEN_LIST, "tenant", QUERY, NAME, false, "only what is this tenant's")                               \
     X(TOKEN_REVOKE, "id", PATH, HANDLE, true, "id of the token, not its text")                              \
+    X(TOKEN_REVOKE, "tenant", QUERY, NAME, false, "only what is this tenant's")                             \
     X(SIMULATE, "principal", BODY, TEXT, true, "who asks")                                                  \
     X(SIMULATE, "csr", BODY, FILE, true, "file of the CSR, DER or PEM, or - for standard input")            \
     X(SIMULATE, "endpoint", BODY, NAME, false, "enrollment endpoint that is asked")                         \
@@ -257,6 +287,7 @@
     X(SIMULATE, "user_id", BODY, TEXT, false, "id of the user that the credential says")                    \
     X(SIMULATE, "device_id", BODY, NAME, false, "DeviceID of the request (SIMULATED)")                      \
     X(SIMULATE, "type", BODY, STATE, false, "EnrollmentType of the request: full or device (device)")       \
+    X(SIMULATE, "tenant", BODY, NAME, false, "only what is this tenant's")                                  \
     X(SIMULATE, "renews", BODY, TEXT, false, "renewal of this certificate: its serial number or thumbprint")
 
 enum verb_id {
@@ -272,7 +303,9 @@ enum verb_role {
     VERB_ROLE_VIEWER = 1,
     VERB_ROLE_OFFICER = 2,
     VERB_ROLE_ADMIN = 4,
-    VERB_ROLE_FRONTEND = 8, /* no verb of this table yet: the signing API */
+    VERB_ROLE_FRONTEND = 8, /* bound to tenants: a verb that it may use names one, daemon/control/scope.h */
+    VERB_ROLE_VIEWER_FE = VERB_ROLE_VIEWER | VERB_ROLE_FRONTEND,
+    VERB_ROLE_OFFICER_FE = VERB_ROLE_OFFICER | VERB_ROLE_FRONTEND,
 };
 
 enum verb_target { VERB_TARGET_CONTROL, VERB_TARGET_MAIN, VERB_TARGET_ISSUER, VERB_TARGET_AUTH };

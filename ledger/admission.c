@@ -139,12 +139,14 @@ enum pke_err ledger_admission_attempt(struct ledger *l, const struct ledger_requ
     return err == PKE_OK ? change_end(l, attempt(l, req, why, arena, ret, fail), fail) : err;
 }
 
-static enum pke_err find_pending(struct ledger *l, const char *request_id, int64_t *id, struct pke_fail *fail)
+static enum pke_err find_pending(struct ledger *l, const char *tenant, const char *request_id, int64_t *id,
+                                 struct pke_fail *fail)
 {
     PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_NAME_ADMISSION);
     enum pke_err err;
 
     query_text(&q, request_id);
+    query_text(&q, tenant);
     if (!query_row(&q)) {
         err = query_result(&q, fail);
         return err != PKE_OK ? err
@@ -158,15 +160,15 @@ static enum pke_err find_pending(struct ledger *l, const char *request_id, int64
     return PKE_OK;
 }
 
-static enum pke_err decide(struct ledger *l, const char *request_id, bool grant, const char *by,
-                           int64_t expires_at, int64_t at, struct pke_fail *fail)
+static enum pke_err decide(struct ledger *l, const char *tenant, const char *request_id, bool grant,
+                           const char *by, int64_t expires_at, int64_t at, struct pke_fail *fail)
 {
     PKE_CLEANUP(query_done) struct query q = {0};
     struct audit_row row = {
         .at = at, .event = grant ? "approved" : "denied", .actor = by, .request_id = request_id};
     PKE_CLEANUP(pke_free_p) char *detail = pke_asprintf("{\"until\":%lld}", (long long)expires_at);
     int64_t id;
-    enum pke_err err = find_pending(l, request_id, &id, fail);
+    enum pke_err err = find_pending(l, tenant, request_id, &id, fail);
 
     if (err != PKE_OK)
         return err;
@@ -181,12 +183,13 @@ static enum pke_err decide(struct ledger *l, const char *request_id, bool grant,
     return err == PKE_OK ? audit_append(l, &row, fail) : err;
 }
 
-enum pke_err ledger_admission_decide(struct ledger *l, const char *request_id, bool grant, const char *by,
-                                     int64_t expires_at, int64_t at, struct pke_fail *fail)
+enum pke_err ledger_admission_decide(struct ledger *l, const char *tenant, const char *request_id, bool grant,
+                                     const char *by, int64_t expires_at, int64_t at, struct pke_fail *fail)
 {
     enum pke_err err = change_begin(l, fail);
 
-    return err == PKE_OK ? change_end(l, decide(l, request_id, grant, by, expires_at, at, fail), fail) : err;
+    return err == PKE_OK ? change_end(l, decide(l, tenant, request_id, grant, by, expires_at, at, fail), fail)
+                         : err;
 }
 
 enum pke_err ledger_admission_open(struct ledger *l, const char *tenant, const char *principal,

@@ -148,12 +148,26 @@ enum pke_err audit_append_detail(struct ledger *l, struct audit_row *row, struct
 {
     enum pke_err err;
 
+    audit_json(detail, "tenant", row->tenant);
     (void)pke_buf_add_str(detail, "}");
     if (detail->overflow)
         return store_error(&l->store, SQLITE_TOOBIG, fail);
     row->detail = pke_buf_cstr(detail);
     err = audit_append(l, row, fail);
     row->detail = NULL; /* it lives in @p detail */
+    return err;
+}
+
+enum pke_err audit_append_tenant(struct ledger *l, struct audit_row *row, struct pke_fail *fail)
+{
+    struct pke_buf b;
+    enum pke_err err;
+
+    if (!row->tenant)
+        return audit_append(l, row, fail);
+    audit_json_init(&b);
+    err = audit_append_detail(l, row, &b, fail);
+    pke_buf_done(&b);
     return err;
 }
 

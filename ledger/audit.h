@@ -14,6 +14,7 @@ struct audit_row {
     const char *event, *actor, *request_id, *detail; /* but event may be NULL */
     struct pke_bytes serial;
     struct pke_bytes digest; /* SHA-256: of the TBS for "intent", of the certificate for "issued" */
+    const char *tenant;      /* written into detail; NULL: nobody's, or detail has it */
 };
 
 void audit_hash(const struct audit_row *row, struct pke_bytes prev, uint8_t ret[STORE_DIGEST]);
@@ -21,7 +22,10 @@ void audit_hash(const struct audit_row *row, struct pke_bytes prev, uint8_t ret[
 /** Append inside a change; @p row->seq is set here. */
 enum pke_err audit_append(struct ledger *l, struct audit_row *row, struct pke_fail *fail);
 
-/** Append with @p detail as its text: "{" and what audit_json() added; "}" is added here. */
+/** Append with row->tenant as its only detail. */
+enum pke_err audit_append_tenant(struct ledger *l, struct audit_row *row, struct pke_fail *fail);
+
+/** Append with @p detail as its text: "{" and what audit_json() added; row->tenant and "}" are added here. */
 enum pke_err audit_append_detail(struct ledger *l, struct audit_row *row, struct pke_buf *detail,
                                  struct pke_fail *fail);
 

@@ -108,25 +108,27 @@ static enum pke_err only(struct query *q, uint8_t ret[STORE_DIGEST], struct pke_
     return query_row(q) ? ambiguous(q, ret, fail) : query_result(q, fail);
 }
 
-static enum pke_err by_blob(struct ledger *l, enum writer_statement id, struct pke_bytes key,
-                            uint8_t ret[STORE_DIGEST], struct pke_fail *fail)
+static enum pke_err by_blob(struct ledger *l, enum writer_statement id, const char *tenant,
+                            struct pke_bytes key, uint8_t ret[STORE_DIGEST], struct pke_fail *fail)
 {
     PKE_CLEANUP(query_done) struct query q = query_start(&l->store, id);
 
     query_blob(&q, key);
+    query_text(&q, tenant);
     return only(&q, ret, fail);
 }
 
-static enum pke_err by_request(struct ledger *l, const char *key, uint8_t ret[STORE_DIGEST],
-                               struct pke_fail *fail)
+static enum pke_err by_request(struct ledger *l, const char *tenant, const char *key,
+                               uint8_t ret[STORE_DIGEST], struct pke_fail *fail)
 {
     PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_CERT_BY_REQUEST);
 
     query_text(&q, key);
+    query_text(&q, tenant);
     return only(&q, ret, fail);
 }
 
-enum pke_err ledger_name_certificate(struct ledger *l, const char *key, uint8_t ret[32],
+enum pke_err ledger_name_certificate(struct ledger *l, const char *tenant, const char *key, uint8_t ret[32],
                                      struct pke_fail *fail)
 {
     char digits[2 * STORE_DIGEST];
@@ -135,10 +137,10 @@ enum pke_err ledger_name_certificate(struct ledger *l, const char *key, uint8_t 
     enum pke_err err = PKE_NOT_FOUND;
 
     if (n == 2 * STORE_DIGEST && pke_hex_decode(PKE_BYTES(digits, n), raw, &size))
-        err = by_blob(l, WRITER_CERT_BY_SHA256, PKE_BYTES(raw, size), ret, fail);
+        err = by_blob(l, WRITER_CERT_BY_SHA256, tenant, PKE_BYTES(raw, size), ret, fail);
     else if (n == 2 * STORE_FINGERPRINT && pke_hex_decode(PKE_BYTES(digits, n), raw, &size))
-        err = by_blob(l, WRITER_CERT_BY_SHA1, PKE_BYTES(raw, size), ret, fail);
+        err = by_blob(l, WRITER_CERT_BY_SHA1, tenant, PKE_BYTES(raw, size), ret, fail);
     if (err == PKE_NOT_FOUND && (size = certkey_number(key, raw)) > 0)
-        err = by_blob(l, WRITER_CERT_BY_SERIAL, PKE_BYTES(raw, size), ret, fail);
-    return err == PKE_NOT_FOUND ? by_request(l, key, ret, fail) : err;
+        err = by_blob(l, WRITER_CERT_BY_SERIAL, tenant, PKE_BYTES(raw, size), ret, fail);
+    return err == PKE_NOT_FOUND ? by_request(l, tenant, key, ret, fail) : err;
 }

@@ -161,7 +161,7 @@ static enum pke_err audit_intent(struct ledger *l, const struct ledger_intent *i
     enum pke_err err;
 
     if (!in->renews_sha256.n && !in->admission_request_id && !grants_of(in) && !in->ticket)
-        return audit_append(l, row, fail);
+        return audit_append_tenant(l, row, fail);
     audit_json_init(&b);
     if (in->renews_sha256.n == STORE_DIGEST) {
         pke_hex(in->renews_sha256, false, hex);
@@ -186,6 +186,7 @@ static enum pke_err intent(struct ledger *l, const struct ledger_intent *in, str
     struct audit_row row = {.at = in->request.at,
                             .event = "intent",
                             .actor = in->request.principal,
+                            .tenant = in->request.tenant,
                             .request_id = in->request.request_id,
                             .serial = in->serial};
     uint8_t digest[STORE_DIGEST];
@@ -221,8 +222,11 @@ enum pke_err change_refused(struct ledger *l, const struct ledger_request *req, 
                             struct pke_fail *fail)
 {
     struct attempt a = {.state = "refused", .why = why};
-    struct audit_row row = {
-        .at = req->at, .event = "refused", .actor = req->principal, .request_id = req->request_id};
+    struct audit_row row = {.at = req->at,
+                            .event = "refused",
+                            .actor = req->principal,
+                            .request_id = req->request_id,
+                            .tenant = req->tenant};
     enum pke_err err = add_request(l, req, &a, fail);
 
     return err == PKE_OK ? audit_append_why(l, &row, NULL, why, fail) : err;

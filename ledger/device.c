@@ -216,7 +216,7 @@ enum pke_err ledger_device_change(struct ledger *l, const char *tenant, const ch
                                   int64_t until, int64_t at, struct pke_fail *fail)
 {
     struct named d = {.arena = pke_arena_new()};
-    struct audit_row row = {.at = at, .actor = actor};
+    struct audit_row row = {.at = at, .actor = actor, .tenant = tenant};
     enum pke_err err = change_begin(l, fail);
 
     if (err == PKE_OK) {

@@ -111,3 +111,17 @@ enum pke_err ledger_find_certificate(struct ledger *l, const uint8_t sha256[32],
     pack_old_names(&ret->names, arena, ret->subject, query_col_text(&q, 10, arena));
     return PKE_OK;
 }
+
+enum pke_err ledger_count_tenant(struct ledger *l, const char *tenant, int64_t now, uint64_t *certificates,
+                                 uint64_t *devices, struct pke_fail *fail)
+{
+    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_COUNT_TENANT);
+
+    query_text(&q, tenant);
+    query_int(&q, now);
+    if (query_row(&q)) {
+        *certificates = (uint64_t)query_col_int(&q, 0);
+        *devices = (uint64_t)query_col_int(&q, 1);
+    }
+    return query_result(&q, fail);
+}

@@ -16,6 +16,7 @@ struct found {
     int64_t id, renewed_from, grants;
     uint8_t serial[STORE_SERIAL_MAX];
     size_t serial_n;
+    char tenant[64]; /* a name of the configuration, and the NUL */
 };
 
 static void copy_serial(struct query *q, int col, struct found *ret)
@@ -24,6 +25,14 @@ static void copy_serial(struct query *q, int col, struct found *ret)
 
     ret->serial_n = serial.n < sizeof ret->serial ? serial.n : sizeof ret->serial; /* the table's CHECK */
     memcpy(ret->serial, serial.p, ret->serial_n);
+}
+
+static void copy_tenant(struct query *q, int col, struct found *ret)
+{
+    struct pke_bytes tenant = query_col_borrow(q, col);
+
+    if (tenant.n)
+        memcpy(ret->tenant, tenant.p, tenant.n < sizeof ret->tenant ? tenant.n : sizeof ret->tenant - 1);
 }
 
 /* The certificate is SEQUENCE { tbs, ... }: are the bytes after its header the ones recorded before signing?
@@ -58,6 +67,7 @@ static enum pke_err find_intent(struct ledger *l, const char *request_id, const 
     copy_serial(&q, 1, ret);
     ret->renewed_from = query_col_int(&q, 3);
     ret->grants = query_col_int(&q, 4);
+    copy_tenant(&q, 5, ret);
     if (certificate && !holds_tbs(*certificate, query_col_borrow(&q, 2)))
         return pke_fail_set(fail, PKE_INTERNAL, "certificate-not-intended", STORE_RULE_REQUEST,
                             "the certificate does not hold the bytes recorded before signing");
@@ -113,13 +123,14 @@ static enum pke_err issued(struct ledger *l, const char *request_id, struct pke_
                             .event = "issued",
                             .actor = ACTOR,
                             .request_id = request_id,
+                            .tenant = found.tenant,
                             .serial = PKE_BYTES(found.serial, found.serial_n),
                             .digest = PKE_BYTES(digest, sizeof digest)};
     err = finish(l, found.id, "issued", NULL, NULL, at, fail);
     if (err == PKE_OK)
         err = add_certificate(l, found.id, certificate, row.digest, fail);
     if (err == PKE_OK)
-        err = audit_append(l, &row, fail);
+        err = audit_append_tenant(l, &row, fail);
     if (err == PKE_OK)
         err = device_issued(l, found.id, found.renewed_from != 0, found.grants, at, fail);
     if (err == PKE_OK)
@@ -151,6 +162,7 @@ static enum pke_err failed(struct ledger *l, const char *request_id, const struc
                             .event = "failed",
                             .actor = ACTOR,
                             .request_id = request_id,
+                            .tenant = found.tenant,
                             .serial = PKE_BYTES(found.serial, found.serial_n)};
     return audit_append_why(l, &row, NULL, why, fail);
 }
@@ -179,14 +191,16 @@ static enum pke_err abandon_one(struct ledger *l, int64_t at, bool *more, struct
     id = query_col_borrow(&q, 1);
     memcpy(request_id, id.p, id.n < sizeof request_id ? id.n : sizeof request_id - 1);
     copy_serial(&q, 2, &found);
+    copy_tenant(&q, 3, &found);
     query_done(&q); /* before the row changes under it */
     err = finish(l, found.id, "abandoned", NULL, NULL, at, fail);
     struct audit_row row = {.at = at,
                             .event = "abandoned",
                             .actor = ACTOR,
                             .request_id = request_id,
+                            .tenant = found.tenant,
                             .serial = PKE_BYTES(found.serial, found.serial_n)};
-    return err == PKE_OK ? audit_append(l, &row, fail) : err;
+    return err == PKE_OK ? audit_append_tenant(l, &row, fail) : err;
 }
 
 enum pke_err ledger_abandon_intents(struct ledger *l, int64_t at, unsigned *count, struct pke_fail *fail)

@@ -201,12 +201,19 @@ struct ledger_certificate {
 enum pke_err ledger_find_certificate(struct ledger *l, const uint8_t sha256[32], struct pke_arena *arena,
                                      struct ledger_certificate *ret, struct pke_fail *fail);
 
+/** How many certificates of a tenant are valid at @p now (seconds), and on how many devices. Reads all that
+ * are valid: some tens of milliseconds for 100,000. */
+enum pke_err ledger_count_tenant(struct ledger *l, const char *tenant, int64_t now, uint64_t *certificates,
+                                 uint64_t *devices, struct pke_fail *fail);
+
 /**
  * SHA-256 of the issued certificate that an operator names: by SHA-256 or SHA-1 thumbprint, serial or request
- * id, in this order, in hex of any case with colons or spaces; a serial also as "decimal:123". PKE_NOT_FOUND;
- * PKE_EXISTS when two issuers gave out the serial: the text has the thumbprints.
+ * id, in this order, in hex of any case with colons or spaces; a serial also as "decimal:123". @p tenant,
+ * here and wherever an operator names something: only what is this tenant's, all else is not found as if it
+ * were not there; NULL: whoever's. PKE_NOT_FOUND; PKE_EXISTS when two issuers gave out the serial: the text
+ * has the thumbprints.
  */
-enum pke_err ledger_name_certificate(struct ledger *l, const char *key, uint8_t ret[32],
+enum pke_err ledger_name_certificate(struct ledger *l, const char *tenant, const char *key, uint8_t ret[32],
                                      struct pke_fail *fail);
 
 /**
@@ -279,16 +286,16 @@ enum pke_err ledger_admission_attempt(struct ledger *l, const struct ledger_requ
  * answers further attempts until then.
  * @return PKE_OK; PKE_NOT_FOUND; PKE_EXISTS when it was decided before; PKE_STORE_DOWN.
  */
-enum pke_err ledger_admission_decide(struct ledger *l, const char *request_id, bool grant, const char *by,
-                                     int64_t expires_at, int64_t at, struct pke_fail *fail);
+enum pke_err ledger_admission_decide(struct ledger *l, const char *tenant, const char *request_id, bool grant,
+                                     const char *by, int64_t expires_at, int64_t at, struct pke_fail *fail);
 
 /** Record a new token, audited. PKE_INTERNAL when handle or hash exist. */
 enum pke_err ledger_token_add(struct ledger *l, const struct ledger_token *token, const uint8_t hash[32],
                               struct pke_fail *fail);
 
 /** Revoke, audited. PKE_NOT_FOUND; PKE_EXISTS when it was revoked before. */
-enum pke_err ledger_token_revoke(struct ledger *l, const char *token_id, const char *actor, int64_t at,
-                                 struct pke_fail *fail);
+enum pke_err ledger_token_revoke(struct ledger *l, const char *tenant, const char *token_id,
+                                 const char *actor, int64_t at, struct pke_fail *fail);
 
 /** The token with this hash, also when it is used up, expired or revoked. PKE_NOT_FOUND. */
 enum pke_err ledger_find_token(struct ledger *l, const uint8_t hash[32], struct pke_arena *arena,
@@ -340,8 +347,8 @@ enum pke_err ledger_ticket_deny(struct ledger *l, uint32_t number, const struct 
                                 const char *actor, int64_t at, struct pke_fail *fail);
 
 /** The number under which the request of this id waits. PKE_NOT_FOUND. */
-enum pke_err ledger_ticket_named(struct ledger *l, const char *request_id, uint32_t *number,
-                                 struct pke_fail *fail);
+enum pke_err ledger_ticket_named(struct ledger *l, const char *tenant, const char *request_id,
+                                 uint32_t *number, struct pke_fail *fail);
 
 /** Abandon the one that expired first, audited ("waiting-abandoned"); *n of them, 0 or 1. */
 enum pke_err ledger_ticket_expire(struct ledger *l, int64_t now, unsigned *n, struct pke_fail *fail);

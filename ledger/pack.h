@@ -16,6 +16,7 @@ enum pke_err pack_pairs(const struct pke_pairs *pairs, struct pke_buf *out);
 bool unpack_pairs(struct pke_bytes b, struct pke_arena *arena, struct pke_pairs *ret);
 
 /** Names of a certificate that was recorded before there was a list of them. */
-void pack_old_names(struct pke_pairs *names, struct pke_arena *arena, const char *subject, const char *san_uri);
+void pack_old_names(struct pke_pairs *names, struct pke_arena *arena, const char *subject,
+                    const char *san_uri);
 
 #endif

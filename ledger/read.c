@@ -182,31 +182,35 @@ static enum pke_err show(struct query *q, struct pke_arena *arena, struct ledger
 }
 
 static enum pke_err show_text(struct ledger_reader *r, enum reader_statement id, const char *key,
-                              struct pke_arena *arena, struct ledger_row *ret, struct pke_fail *fail)
+                              const char *tenant, struct pke_arena *arena, struct ledger_row *ret,
+                              struct pke_fail *fail)
 {
     PKE_CLEANUP(query_done) struct query q = query_start(&r->store, id);
 
     query_text(&q, key);
+    query_text(&q, tenant);
     return show(&q, arena, ret, fail);
 }
 
 static enum pke_err show_blob(struct ledger_reader *r, enum reader_statement id, struct pke_bytes key,
-                              struct pke_arena *arena, struct ledger_row *ret, struct pke_fail *fail)
+                              const char *tenant, struct pke_arena *arena, struct ledger_row *ret,
+                              struct pke_fail *fail)
 {
     PKE_CLEANUP(query_done) struct query q = query_start(&r->store, id);
 
     query_blob(&q, key);
+    query_text(&q, tenant);
     return show(&q, arena, ret, fail);
 }
 
-enum pke_err ledger_request_show(struct ledger_reader *r, const char *request_id, struct pke_arena *arena,
-                                 struct ledger_row *ret, struct pke_fail *fail)
+enum pke_err ledger_request_show(struct ledger_reader *r, const char *tenant, const char *request_id,
+                                 struct pke_arena *arena, struct ledger_row *ret, struct pke_fail *fail)
 {
-    return show_text(r, READER_BY_REQUEST, request_id, arena, ret, fail);
+    return show_text(r, READER_BY_REQUEST, request_id, tenant, arena, ret, fail);
 }
 
-enum pke_err ledger_cert_show(struct ledger_reader *r, const char *key, struct pke_arena *arena,
-                              struct ledger_row *ret, struct pke_fail *fail)
+enum pke_err ledger_cert_show(struct ledger_reader *r, const char *tenant, const char *key,
+                              struct pke_arena *arena, struct ledger_row *ret, struct pke_fail *fail)
 {
     static const enum reader_statement by_text[] = {READER_BY_DEVICE, READER_BY_ID};
     char digits[STORE_DIGEST * 2];
@@ -215,13 +219,13 @@ enum pke_err ledger_cert_show(struct ledger_reader *r, const char *key, struct p
     enum pke_err err = PKE_NOT_FOUND;
 
     if (n == 2 * STORE_DIGEST && pke_hex_decode(PKE_BYTES(digits, n), raw, &size))
-        err = show_blob(r, READER_BY_SHA256, PKE_BYTES(raw, size), arena, ret, fail);
+        err = show_blob(r, READER_BY_SHA256, PKE_BYTES(raw, size), tenant, arena, ret, fail);
     else if (n == 2 * STORE_FINGERPRINT && pke_hex_decode(PKE_BYTES(digits, n), raw, &size))
-        err = show_blob(r, READER_BY_SHA1, PKE_BYTES(raw, size), arena, ret, fail);
+        err = show_blob(r, READER_BY_SHA1, PKE_BYTES(raw, size), tenant, arena, ret, fail);
     if (err == PKE_NOT_FOUND && (size = certkey_number(key, raw)) > 0)
-        err = show_blob(r, READER_BY_SERIAL, PKE_BYTES(raw, size), arena, ret, fail);
+        err = show_blob(r, READER_BY_SERIAL, PKE_BYTES(raw, size), tenant, arena, ret, fail);
     for (size_t i = 0; err == PKE_NOT_FOUND && i < PKE_LEN(by_text); i++)
-        err = show_text(r, by_text[i], key, arena, ret, fail);
+        err = show_text(r, by_text[i], key, tenant, arena, ret, fail);
     return err;
 }
 
@@ -310,6 +314,8 @@ static void list_sql(const struct ledger_filter *f, bool paged, struct pke_buf *
 {
     (void)pke_buf_add_str(sql, "SELECT " READER_COLUMNS "NULL, NULL, NULL, r.id FROM ");
     list_from(f, sql);
+    if (f->tenant)
+        (void)pke_buf_add_str(sql, " AND +r.tenant = ?"); /* never by an index of tenants alone */
     if (f->principal)
         (void)pke_buf_add_str(sql, " AND r.principal = ?");
     if (f->device_id)
@@ -326,7 +332,7 @@ static void list_sql(const struct ledger_filter *f, bool paged, struct pke_buf *
 static void list_bind(struct query *q, const struct ledger_filter *f, const struct position *from,
                       unsigned limit)
 {
-    const char *texts[] = {f->principal, f->device_id, f->template_name};
+    const char *texts[] = {f->tenant, f->principal, f->device_id, f->template_name};
 
     if (f->state && f->certificates_only && life_condition(f->state))
         query_int(q, f->now);

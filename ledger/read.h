@@ -59,7 +59,7 @@ struct ledger_row {
     const char *user_id, *provider, *attestation;
     const char *renewed_from; /* request id of the certificate's predecessor */
     struct pke_pairs context, attributes;
-    struct pke_pairs names; /* of the certificate: base/names.h */
+    struct pke_pairs names;                   /* of the certificate: base/names.h */
     struct pke_fail fail;                     /* err PKE_OK unless failed or refused */
     int64_t received_at, finished_at;         /* ms, 0 = not yet */
     const char *serial, *subject, *issuer_id; /* hex serial and hex SHA-1 of the issuer */
@@ -83,7 +83,8 @@ const char *ledger_life(const struct ledger_row *row, int64_t now);
 struct ledger_filter {
     const char *state; /* of the request, of its approval ("pending"), "waiting" for the key, or of a
                           certificate's life; NULL: any */
-    const char *principal, *device_id, *template_name; /* NULL: any; ids without regard to ASCII case */
+    const char *tenant, *principal, *device_id,
+        *template_name;     /* NULL: any; ids without regard to ASCII case */
     bool certificates_only; /* only rows with a certificate; only these have a life */
     int64_t now;            /* seconds; for a state of a life */
 };
@@ -98,9 +99,10 @@ enum pke_err ledger_list(struct ledger_reader *r, const struct ledger_filter *fi
                          unsigned limit, struct pke_arena *arena, struct ledger_row **rows, size_t *n,
                          const char **next, struct pke_fail *fail);
 
-/** By request id (TraceId). PKE_NOT_FOUND. */
-enum pke_err ledger_request_show(struct ledger_reader *r, const char *request_id, struct pke_arena *arena,
-                                 struct ledger_row *ret, struct pke_fail *fail);
+/** By request id (TraceId). @p tenant, here and below: what is another's is not found; NULL: whoever's.
+ * PKE_NOT_FOUND. */
+enum pke_err ledger_request_show(struct ledger_reader *r, const char *tenant, const char *request_id,
+                                 struct pke_arena *arena, struct ledger_row *ret, struct pke_fail *fail);
 
 /**
  * One issued certificate by what people have at hand. Tried in this order, the first that is found wins:
@@ -110,21 +112,22 @@ enum pke_err ledger_request_show(struct ledger_reader *r, const char *request_id
  * Hex is any case; colons and spaces in it are ignored. A device, and a serial that two issuers gave out,
  * yield the newest certificate. PKE_NOT_FOUND.
  */
-enum pke_err ledger_cert_show(struct ledger_reader *r, const char *key, struct pke_arena *arena,
-                              struct ledger_row *ret, struct pke_fail *fail);
+enum pke_err ledger_cert_show(struct ledger_reader *r, const char *tenant, const char *key,
+                              struct pke_arena *arena, struct ledger_row *ret, struct pke_fail *fail);
 
 /** Enrollment tokens, newest first, paged as ledger_list(). @p principal NULL: any. */
-enum pke_err ledger_token_list(struct ledger_reader *r, const char *principal, const char *cursor,
-                               unsigned limit, struct pke_arena *arena, struct ledger_token **rows, size_t *n,
-                               const char **next, struct pke_fail *fail);
+enum pke_err ledger_token_list(struct ledger_reader *r, const char *tenant, const char *principal,
+                               const char *cursor, unsigned limit, struct pke_arena *arena,
+                               struct ledger_token **rows, size_t *n, const char **next,
+                               struct pke_fail *fail);
 
 /** What a device is at a time: "blocked", "released", "live" or "expired", the first that holds. Static text.
  */
 const char *ledger_device_state(const struct ledger_device *device);
 
 struct ledger_device_filter {
-    const char *principal, *state; /* NULL: any */
-    int64_t now;                   /* seconds: what is live */
+    const char *tenant, *principal, *state; /* NULL: any */
+    int64_t now;                            /* seconds: what is live */
 };
 
 /** Devices, the newest first, paged as ledger_list(). PKE_MALFORMED also for an unknown state. */

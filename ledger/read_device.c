@@ -100,6 +100,8 @@ static void list_sql(const struct ledger_device_filter *f, struct pke_buf *sql)
                                                                                       " WHERE d.id < ?2");
     if (f->principal)
         (void)pke_buf_add_str(sql, " AND d.principal = ?4");
+    if (f->tenant)
+        (void)pke_buf_add_str(sql, " AND d.tenant = ?5");
     if (f->state)
         (void)pke_buf_add_str(sql, state_condition(f->state));
     (void)pke_buf_add_str(sql, " ORDER BY d.id DESC LIMIT ?3");
@@ -129,8 +131,10 @@ enum pke_err ledger_device_list(struct ledger_reader *r, const struct ledger_dev
     query_int(&q, filter->now);
     query_int(&q, from.id);
     query_int(&q, (int64_t)limit + 1);
-    if (filter->principal)
+    if (filter->principal || filter->tenant)
         query_text(&q, filter->principal);
+    if (filter->tenant)
+        query_text(&q, filter->tenant);
     *rows = pke_arena_alloc(arena, limit * sizeof **rows);
     return load(&q, limit, arena, *rows, n, next, fail);
 }
@@ -155,6 +159,6 @@ enum pke_err ledger_device_show(struct ledger_reader *r, const char *tenant, con
     load_one(&q, arena, ret);
     if (query_row(&q))
         return pke_fail_set(fail, PKE_EXISTS, "device-ambiguous", STORE_RULE_DEVICE,
-                            "the device is enrolled with several providers: name one");
+                            "the device is enrolled with several providers, or of several tenants: name one");
     return query_result(&q, fail);
 }

@@ -51,17 +51,19 @@
                  " LEFT JOIN admission a ON a.request = r.id"               \
                  " LEFT JOIN ticket t ON t.request = r.id"                  \
                  " LEFT JOIN revocation v ON v.request = r.id WHERE " where \
-                 " AND c.der IS NOT NULL ORDER BY c.request DESC LIMIT 1"
+                 " AND (?2 IS NULL OR r.tenant = ?2) AND c.der IS NOT NULL ORDER BY c.request DESC LIMIT 1"
 
 #define READER_STATEMENTS(X)                                                                               \
-    X(BY_REQUEST, READER_WHOLE READER_FROM " WHERE r.request_id = ?")                                      \
-    X(BY_SHA256, READER_ISSUED("c.sha256 = ?"))                                                            \
-    X(BY_SHA1, READER_ISSUED("c.sha1 = ?"))                                                                \
-    X(BY_SERIAL, READER_ISSUED("c.serial = ?"))                                                            \
-    X(BY_DEVICE, READER_WHOLE READER_FROM " WHERE r.device_id = ? AND r.state = 'issued'"                  \
+    X(BY_REQUEST, READER_WHOLE READER_FROM " WHERE r.request_id = ?1 AND (?2 IS NULL OR r.tenant = ?2)")   \
+    X(BY_SHA256, READER_ISSUED("c.sha256 = ?1"))                                                           \
+    X(BY_SHA1, READER_ISSUED("c.sha1 = ?1"))                                                               \
+    X(BY_SERIAL, READER_ISSUED("c.serial = ?1"))                                                           \
+    X(BY_DEVICE, READER_WHOLE READER_FROM " WHERE r.device_id = ?1 AND r.state = 'issued'"                 \
+                                          " AND (?2 IS NULL OR r.tenant = ?2)"                             \
                                           " ORDER BY r.received_at DESC, r.id DESC LIMIT 1")               \
-    X(BY_ID, READER_ISSUED("r.request_id = ?"))                                                            \
+    X(BY_ID, READER_ISSUED("r.request_id = ?1"))                                                           \
     X(TOKENS, "SELECT " STORE_TOKEN_COLUMNS ", t.id FROM token t WHERE (?1 IS NULL OR t.principal = ?1)"   \
+              " AND (?5 IS NULL OR t.tenant = ?5)"                                                         \
               " AND (t.created_at, t.id) < (?2, ?3) ORDER BY t.created_at DESC, t.id DESC LIMIT ?4")       \
     X(DEVICE, "SELECT " STORE_DEVICE_COLUMNS                                                               \
               ", " STORE_DEVICE_LIVE("?4") " FROM device d"                                                \

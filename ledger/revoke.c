@@ -54,6 +54,7 @@ struct target {
     uint8_t issuer_id[STORE_FINGERPRINT];
     bool revoked, held; /* now; held is not revoked for good */
     int64_t reason;
+    char tenant[64];
 };
 
 static size_t copy(struct query *q, int col, void *out, size_t size)
@@ -82,6 +83,7 @@ static enum pke_err find(struct ledger *l, const uint8_t sha256[STORE_DIGEST], s
                                             "the ledger has no such certificate");
     }
     ret->id = query_col_int(&q, 0);
+    (void)copy(&q, 6, ret->tenant, sizeof ret->tenant - 1);
     (void)copy(&q, 1, ret->request_id, sizeof ret->request_id - 1);
     ret->serial_n = copy(&q, 2, ret->serial, sizeof ret->serial);
     (void)copy(&q, 3, ret->issuer_id, sizeof ret->issuer_id);
@@ -101,6 +103,7 @@ static enum pke_err record(struct ledger *l, const struct target *t, const char 
                             .event = event,
                             .actor = how->by,
                             .request_id = t->request_id,
+                            .tenant = t->tenant,
                             .serial = PKE_BYTES(t->serial, t->serial_n),
                             .digest = PKE_BYTES(sha256, STORE_DIGEST)};
     struct pke_buf b;

@@ -87,7 +87,8 @@ enum pke_err ledger_release_hold(struct ledger *l, const uint8_t sha256[32], con
  * PKE_EXISTS when its request is still under way ("not-issued-yet"), or when two issuers gave out the serial
  * ("serial-ambiguous"; the text has their thumbprints).
  */
-enum pke_err ledger_revoke_name(struct ledger *l, const char *key, uint8_t ret[32], struct pke_fail *fail);
+enum pke_err ledger_revoke_name(struct ledger *l, const char *tenant, const char *key, uint8_t ret[32],
+                                struct pke_fail *fail);
 
 /* ---- many certificates ---- */
 

@@ -10,8 +10,9 @@
 /* ---- one that an operator names ---- */
 
 /* The request's state, "" when there is no such request. */
-static enum pke_err state_of(struct ledger *l, enum writer_statement id, struct pke_bytes serial,
-                             const char *request_id, char ret[16], struct pke_fail *fail)
+static enum pke_err state_of(struct ledger *l, enum writer_statement id, const char *tenant,
+                             struct pke_bytes serial, const char *request_id, char ret[16],
+                             struct pke_fail *fail)
 {
     PKE_CLEANUP(query_done) struct query q = query_start(&l->store, id);
     struct pke_bytes state;
@@ -20,6 +21,7 @@ static enum pke_err state_of(struct ledger *l, enum writer_statement id, struct 
         query_text(&q, request_id);
     else
         query_blob(&q, serial);
+    query_text(&q, tenant);
     ret[0] = 0;
     if (!query_row(&q))
         return query_result(&q, fail);
@@ -30,7 +32,7 @@ static enum pke_err state_of(struct ledger *l, enum writer_statement id, struct 
 }
 
 /* There is no such certificate: is there something else of that name? @p fail says not-in-ledger. */
-static enum pke_err tell_apart(struct ledger *l, const char *key, struct pke_fail *fail)
+static enum pke_err tell_apart(struct ledger *l, const char *tenant, const char *key, struct pke_fail *fail)
 {
     uint8_t raw[STORE_DIGEST];
     size_t size = certkey_number(key, raw);
@@ -39,9 +41,9 @@ static enum pke_err tell_apart(struct ledger *l, const char *key, struct pke_fai
     enum pke_err err = PKE_OK;
 
     if (size)
-        err = state_of(l, WRITER_SERIAL_STATE, PKE_BYTES(raw, size), NULL, state, &other);
+        err = state_of(l, WRITER_SERIAL_STATE, tenant, PKE_BYTES(raw, size), NULL, state, &other);
     if (err == PKE_OK && !state[0])
-        err = state_of(l, WRITER_REQUEST_STATE, PKE_BYTES(NULL, 0), key, state, &other);
+        err = state_of(l, WRITER_REQUEST_STATE, tenant, PKE_BYTES(NULL, 0), key, state, &other);
     if (err != PKE_OK) {
         *fail = other;
         return err;
@@ -55,11 +57,12 @@ static enum pke_err tell_apart(struct ledger *l, const char *key, struct pke_fai
     return PKE_NOT_FOUND;
 }
 
-enum pke_err ledger_revoke_name(struct ledger *l, const char *key, uint8_t ret[32], struct pke_fail *fail)
+enum pke_err ledger_revoke_name(struct ledger *l, const char *tenant, const char *key, uint8_t ret[32],
+                                struct pke_fail *fail)
 {
-    enum pke_err err = ledger_name_certificate(l, key, ret, fail);
+    enum pke_err err = ledger_name_certificate(l, tenant, key, ret, fail);
 
-    return err == PKE_NOT_FOUND ? tell_apart(l, key, fail) : err;
+    return err == PKE_NOT_FOUND ? tell_apart(l, tenant, key, fail) : err;
 }
 
 /* ---- many ---- */

@@ -47,6 +47,8 @@
     "f.request_id, a.state, a.tenant, a.principal, a.user_id, a.provider, a.device_id, a.template_name," \
     " a.decided_by, (SELECT u.request_id FROM request u WHERE u.id = a.used_by"                          \
     " AND u.state IN ('intent','issued')), a.attempts, a.first_at, a.last_at, a.decided_at, a.expires_at"
+/* Second parameter: only what is this tenant's; NULL: whoever's. */
+#define STORE_OF_TENANT      " AND (?2 IS NULL OR tenant = ?2)"
 #define STORE_ADMISSION_FROM "admission a JOIN request f ON f.id = a.request"
 /* Columns of struct ledger_crl, in the order that ledger/crl.c reads them. */
 #define STORE_CRL_COLUMNS "number, base, change, entries, this_update, next_update, tells_deltas, sha256"

@@ -285,13 +285,14 @@ enum pke_err ledger_ticket_deny(struct ledger *l, uint32_t number, const struct 
     return err == PKE_OK ? change_end(l, deny(l, number, why, actor, at, fail), fail) : err;
 }
 
-enum pke_err ledger_ticket_named(struct ledger *l, const char *request_id, uint32_t *number,
-                                 struct pke_fail *fail)
+enum pke_err ledger_ticket_named(struct ledger *l, const char *tenant, const char *request_id,
+                                 uint32_t *number, struct pke_fail *fail)
 {
     PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_NAME_TICKET);
     enum pke_err err;
 
     query_text(&q, request_id);
+    query_text(&q, tenant);
     if (query_row(&q)) {
         *number = (uint32_t)query_col_int(&q, 0);
         return PKE_OK;

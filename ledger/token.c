@@ -11,7 +11,8 @@ static enum pke_err add(struct ledger *l, const struct ledger_token *t, const ui
 {
     PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_ADD_TOKEN);
     struct audit_row row = {.at = t->created_at, .event = "token-minted", .actor = t->created_by};
-    PKE_CLEANUP(pke_free_p) char *detail = pke_asprintf("{\"token\":\"%s\"}", t->token_id);
+    PKE_CLEANUP(pke_free_p)
+    char *detail = pke_asprintf("{\"token\":\"%s\",\"tenant\":\"%s\"}", t->token_id, t->tenant); /* names */
     enum pke_err err;
 
     query_text(&q, t->token_id);
@@ -36,23 +37,24 @@ enum pke_err ledger_token_add(struct ledger *l, const struct ledger_token *token
     return err == PKE_OK ? change_end(l, add(l, token, hash, fail), fail) : err;
 }
 
-static bool exists(struct ledger *l, const char *token_id)
+static bool exists(struct ledger *l, const char *tenant, const char *token_id)
 {
     PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_FIND_TOKEN_ID);
 
     query_text(&q, token_id);
+    query_text(&q, tenant);
     return query_row(&q);
 }
 
-static enum pke_err revoke(struct ledger *l, const char *token_id, const char *actor, int64_t at,
-                           struct pke_fail *fail)
+static enum pke_err revoke(struct ledger *l, const char *tenant, const char *token_id, const char *actor,
+                           int64_t at, struct pke_fail *fail)
 {
     PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_REVOKE_TOKEN);
     struct audit_row row = {.at = at, .event = "token-revoked", .actor = actor};
     PKE_CLEANUP(pke_free_p) char *detail = NULL;
     enum pke_err err;
 
-    if (!exists(l, token_id))
+    if (!exists(l, tenant, token_id))
         return pke_fail_set(fail, PKE_NOT_FOUND, "token-unknown", RULE_TOKEN, "there is no such token");
     query_text(&q, token_id);
     query_int(&q, at);
@@ -64,12 +66,12 @@ static enum pke_err revoke(struct ledger *l, const char *token_id, const char *a
     return err == PKE_OK ? audit_append(l, &row, fail) : err;
 }
 
-enum pke_err ledger_token_revoke(struct ledger *l, const char *token_id, const char *actor, int64_t at,
-                                 struct pke_fail *fail)
+enum pke_err ledger_token_revoke(struct ledger *l, const char *tenant, const char *token_id,
+                                 const char *actor, int64_t at, struct pke_fail *fail)
 {
     enum pke_err err = change_begin(l, fail);
 
-    return err == PKE_OK ? change_end(l, revoke(l, token_id, actor, at, fail), fail) : err;
+    return err == PKE_OK ? change_end(l, revoke(l, tenant, token_id, actor, at, fail), fail) : err;
 }
 
 enum pke_err token_use(struct ledger *l, const char *token_id, int64_t at, struct pke_fail *fail)

@@ -36,9 +36,10 @@ static enum pke_err load(struct query *q, unsigned limit, struct pke_arena *aren
     return query_result(q, fail);
 }
 
-enum pke_err ledger_token_list(struct ledger_reader *r, const char *principal, const char *cursor,
-                               unsigned limit, struct pke_arena *arena, struct ledger_token **rows, size_t *n,
-                               const char **next, struct pke_fail *fail)
+enum pke_err ledger_token_list(struct ledger_reader *r, const char *tenant, const char *principal,
+                               const char *cursor, unsigned limit, struct pke_arena *arena,
+                               struct ledger_token **rows, size_t *n, const char **next,
+                               struct pke_fail *fail)
 {
     PKE_CLEANUP(query_done) struct query q = query_start(&r->store, READER_TOKENS);
     struct position from = {INT64_MAX, INT64_MAX};
@@ -53,6 +54,7 @@ enum pke_err ledger_token_list(struct ledger_reader *r, const char *principal, c
     query_int(&q, from.received_at);
     query_int(&q, from.id);
     query_int(&q, (int64_t)limit + 1);
+    query_text(&q, tenant);
     *rows = pke_arena_alloc(arena, limit * sizeof **rows);
     return load(&q, limit, arena, *rows, n, next, fail);
 }

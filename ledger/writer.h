@@ -18,11 +18,13 @@
       " c.issuer_id, r.attributes, c.not_before, c.not_after, r.finished_at, c.confirmed_at,"               \
       " c.superseded_at, c.revoked_at, c.released_at, c.names FROM certificate c JOIN request r ON r.id ="  \
       " c.request WHERE c.sha256 = ?")                                                                      \
-    X(CERT_BY_SHA256, "SELECT sha256 FROM certificate WHERE sha256 = ?")                                    \
-    X(CERT_BY_SHA1, "SELECT sha256 FROM certificate WHERE sha1 = ? LIMIT 2")                                \
-    X(CERT_BY_SERIAL, "SELECT sha256 FROM certificate WHERE serial = ? AND sha256 IS NOT NULL LIMIT 3")     \
-    X(CERT_BY_REQUEST, "SELECT c.sha256 FROM request r JOIN certificate c ON c.request = r.id"              \
-                       " WHERE r.request_id = ? AND c.sha256 IS NOT NULL")                                  \
+    X(CERT_BY_SHA256, "SELECT sha256 FROM certificate WHERE sha256 = ?1" STORE_OF_TENANT)                   \
+    X(CERT_BY_SHA1, "SELECT sha256 FROM certificate WHERE sha1 = ?1" STORE_OF_TENANT " LIMIT 2")            \
+    X(CERT_BY_SERIAL,                                                                                       \
+      "SELECT sha256 FROM certificate WHERE serial = ?1 AND sha256 IS NOT NULL" STORE_OF_TENANT " LIMIT 3") \
+    X(CERT_BY_REQUEST,                                                                                      \
+      "SELECT c.sha256 FROM request r JOIN certificate c ON c.request = r.id"                               \
+      " WHERE r.request_id = ?1 AND c.sha256 IS NOT NULL AND (?2 IS NULL OR c.tenant = ?2)")                \
     X(FIND_RENEWED, "SELECT c.request, c.superseded_at, c.released_at, c.revoked_at FROM certificate c"     \
                     " WHERE c.sha256 = ? AND c.tenant = ?")                                                 \
     X(FIND_UNCONFIRMED, "SELECT c.request, r.request_id, c.serial, c.confirmed_at FROM certificate c"       \
@@ -145,6 +147,13 @@
     X(ALLOW_RECOVERY, "UPDATE device SET recovery_until = ?2 WHERE id = ?1")                                 \
     X(ALLOW_RENEWAL, "UPDATE device SET renewal_until = ?2 WHERE id = ?1")
 
+/* Of a tenant as a whole: one pass over what is valid. */
+#define WRITER_TENANTS(X)                                                                          \
+    X(COUNT_TENANT,                                                                                \
+      "SELECT count(*), count(DISTINCT lower(device_id) || char(10) || provider) FROM certificate" \
+      " WHERE tenant = ?1 AND not_after >= ?2 AND superseded_at = 0 AND revoked_at = 0"            \
+      " AND sha256 IS NOT NULL")
+
 #define WRITER_ADMISSIONS(X)                                                                                \
     X(FIND_ADMISSION,                                                                                       \
       "SELECT " STORE_ADMISSION_COLUMNS ", a.id FROM " STORE_ADMISSION_FROM " WHERE a.tenant = ?"           \
@@ -162,7 +171,8 @@
       " device_id, template_name, id, 'pending', 1, received_at, received_at FROM request"                  \
       " WHERE request_id = ?")                                                                              \
     X(FOLD_ADMISSION, "UPDATE admission SET attempts = attempts + 1, last_at = ?2 WHERE id = ?1")           \
-    X(NAME_ADMISSION, "SELECT a.id, a.state FROM " STORE_ADMISSION_FROM " WHERE f.request_id = ?")          \
+    X(NAME_ADMISSION, "SELECT a.id, a.state FROM " STORE_ADMISSION_FROM                                     \
+                      " WHERE f.request_id = ?1 AND (?2 IS NULL OR a.tenant = ?2)")                         \
     X(SET_ADMISSION, "UPDATE admission SET state = ?2, decided_at = ?3, decided_by = ?4, expires_at = ?5"   \
                      " WHERE id = ?1")                                                                      \
     X(END_ADMISSION, "UPDATE admission SET state = 'expired' WHERE id = ?1")                                \
@@ -203,7 +213,7 @@
                    " r.request, r.context, r.attributes, t.idempotency_key FROM ticket t"                    \
                    " JOIN request r ON r.id = t.request WHERE t.number = ? AND t.state = 'waiting'")         \
     X(NAME_TICKET, "SELECT t.number FROM request r JOIN ticket t ON t.request = r.id"                        \
-                   " WHERE r.request_id = ? AND t.state = 'waiting'")                                        \
+                   " WHERE r.request_id = ?1 AND t.state = 'waiting' AND (?2 IS NULL OR r.tenant = ?2)")     \
     X(EXPIRED_TICKET, "SELECT t.number, r.request_id FROM ticket t CROSS JOIN request r"                     \
                       " ON r.id = t.request WHERE t.state = 'waiting' AND t.expires_at <= ?"                 \
                       " ORDER BY t.expires_at LIMIT 1")                                                      \
@@ -229,7 +239,7 @@
     "SELECT 1 FROM request r INDEXED BY " index " CROSS JOIN certificate c ON c.request = r.id" \
     " WHERE c.tenant = ?1 AND (c.sha256 IS NOT NULL OR r.state = 'intent')"
 #define WRITER_REVOCATIONS(X)                                                                              \
-    X(CERT_ROW, "SELECT c.request, r.request_id, c.serial, c.issuer_id, v.reason, v.released_at"           \
+    X(CERT_ROW, "SELECT c.request, r.request_id, c.serial, c.issuer_id, v.reason, v.released_at, c.tenant" \
                 " FROM certificate c JOIN request r ON r.id = c.request"                                   \
                 " LEFT JOIN revocation v ON v.request = c.request WHERE c.sha256 = ?")                     \
     X(REVOKE,                                                                                              \
@@ -254,9 +264,10 @@
       " AND n.provider = certificate.provider AND n.confirmed_at <> 0) THEN ?2 ELSE 0 END"                 \
       " WHERE request = ?1")                                                                               \
     X(IS_SUPERSEDED, "SELECT superseded_at FROM certificate WHERE request = ?")                            \
-    X(SERIAL_STATE, "SELECT r.state FROM certificate c JOIN request r ON r.id = c.request"                 \
-                    " WHERE c.serial = ? ORDER BY r.state <> 'intent' LIMIT 1")                            \
-    X(REQUEST_STATE, "SELECT state FROM request WHERE request_id = ?")                                     \
+    X(SERIAL_STATE,                                                                                        \
+      "SELECT r.state FROM certificate c JOIN request r ON r.id = c.request"                               \
+      " WHERE c.serial = ?1 AND (?2 IS NULL OR c.tenant = ?2) ORDER BY r.state <> 'intent' LIMIT 1")       \
+    X(REQUEST_STATE, "SELECT state FROM request WHERE request_id = ?1" STORE_OF_TENANT)                    \
     X(PICK_OF_DEVICE,                                                                                      \
       WRITER_PICK " INDEXED BY request_device" WRITER_PICKED                                               \
                   " AND r.device_id = ?2 AND (?3 IS NULL OR c.provider = ?3)" WRITER_PICK_PAGE)            \
@@ -331,7 +342,7 @@
     X(ADD_TOKEN, "INSERT INTO token (token_id, hash, tenant, principal, enrollment_type, uses, created_at,"  \
                  " expires_at, created_by) VALUES (?,?,?,?,?,?,?,?,?)")                                      \
     X(REVOKE_TOKEN, "UPDATE token SET revoked_at = ?2 WHERE token_id = ?1 AND revoked_at = 0")               \
-    X(FIND_TOKEN_ID, "SELECT 1 FROM token WHERE token_id = ?")                                               \
+    X(FIND_TOKEN_ID, "SELECT 1 FROM token WHERE token_id = ?1" STORE_OF_TENANT)                              \
     X(FIND_TOKEN, "SELECT " STORE_TOKEN_COLUMNS " FROM token t WHERE t.hash = ?")                            \
     X(USE_TOKEN,                                                                                             \
       "INSERT INTO token_use (request, token) SELECT last_insert_rowid(), t.id FROM token t"                 \
@@ -347,14 +358,15 @@
                  " (SELECT request FROM jti_use WHERE expires_at < ? ORDER BY expires_at LIMIT 4)")          \
     X(FIND_SLOT, "SELECT 1 FROM request WHERE idempotency_key = ? AND state = 'intent'")                     \
     X(FIND_REQUEST, "SELECT 1 FROM request WHERE request_id = ?")                                            \
-    X(FIND_INTENT, "SELECT r.id, c.serial, c.tbs, c.renewed_from, c.uses_grant FROM request r JOIN "         \
-                   "certificate c ON c.request = r.id"                                                       \
-                   " WHERE r.request_id = ? AND r.state = 'intent'")                                         \
+    X(FIND_INTENT,                                                                                           \
+      "SELECT r.id, c.serial, c.tbs, c.renewed_from, c.uses_grant, c.tenant FROM request r JOIN "            \
+      "certificate c ON c.request = r.id"                                                                    \
+      " WHERE r.request_id = ? AND r.state = 'intent'")                                                      \
     X(FINISH, "UPDATE request SET state = ?2, finished_at = ?3, fail_err = ?4, fail_reason = ?5,"            \
               " fail_rule = ?6, fail_text = ?7, explanation = coalesce(?8, explanation)"                     \
               " WHERE id = ?1 AND state = 'intent'")                                                         \
     X(ADD_CERTIFICATE, "UPDATE certificate SET der = ?2, sha1 = ?3, sha256 = ?4 WHERE request = ?1")         \
-    X(OLDEST_INTENT, "SELECT r.id, r.request_id, c.serial FROM request r JOIN certificate c"                 \
+    X(OLDEST_INTENT, "SELECT r.id, r.request_id, c.serial, c.tenant FROM request r JOIN certificate c"       \
                      " ON c.request = r.id WHERE r.state = 'intent' ORDER BY r.received_at, r.id LIMIT 1")   \
     X(GET_META, "SELECT value FROM meta WHERE name = ?")                                                     \
     X(SET_META, "UPDATE meta SET value = ?2 WHERE name = ?1")                                                \
@@ -377,6 +389,7 @@
     WRITER_CERTIFICATES(X)                                                                                   \
     WRITER_REVOCATIONS(X)                                                                                    \
     WRITER_DEVICES(X)                                                                                        \
+    WRITER_TENANTS(X)                                                                                        \
     WRITER_ADMISSIONS(X)                                                                                     \
     WRITER_TICKETS(X)                                                                                        \
     WRITER_CRLS(X)                                                                                           \

@@ -54,6 +54,7 @@ enum policy_template_extension {
 /** templates.NAME */
 struct policy_template {
     const char *name;
+    char *tenant;      /* name in tenants */
     char *issuer;      /* name in issuers */
     char *common_name; /* XCEP commonName: no white space */
     char *policy_id;   /* XCEP policyID, stable; default: the template's name */

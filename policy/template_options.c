@@ -44,6 +44,12 @@ static const struct pke_enum_name authoriser_parameters[] = {
     {"dns", 0}, {"email", 1}, {"upn", 2}, {"uri", 3}, {"sid", 4}, {"guid", 5}, {"validity", 6}, {NULL, 0}};
 
 const struct pke_option policy_template_options[] = {
+    {.name = "tenant",
+     .type = PKE_OPT_STRING,
+     .offset = FIELD(char *, tenant),
+     .min = 1,
+     .max = 63,
+     .help = "Whose it is; needed where there are several tenants"},
     {.name = "issuer",
      .type = PKE_OPT_STRING,
      .offset = FIELD(char *, issuer),

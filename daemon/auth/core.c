@@ -49,7 +49,7 @@ enum pke_err auth_core_new(const struct conf *conf, struct pke_bytes secret, boo
         err =
             pke_fail_set(fail, PKE_CONFIG, "assertion-key", "daemon/common/assertion.h", "no assertion key");
     if (err == PKE_OK)
-        err = userfile_load(conf->global.user_file, &core->users, &core->seen, fail);
+        err = auth_users_open(core, fail);
     if (err == PKE_OK)
         err = open_backoff(core, secret, fail);
     if (err == PKE_OK)
@@ -73,7 +73,7 @@ void auth_core_free(struct auth_core *core)
     certificates_close(core->certificates);
     replay_close(core->replay);
     xmlsig_free(core->xmlsig);
-    userfile_free(core->users);
+    auth_users_close(core);
     tokenkeys_free(core->tokens);
     free(core);
 }
@@ -87,24 +87,6 @@ void auth_core_token_facts(struct auth_core *core, struct pke_arena *arena, stru
 {
     tokenkeys_refresh(core->tokens);
     tokenkeys_facts(core->tokens, arena, out);
-}
-
-enum pke_err auth_core_refresh(struct auth_core *core, struct pke_fail *fail)
-{
-    const char *path = core->conf->global.user_file;
-
-    if (userfile_changed(path, &core->seen)) {
-        password_forget(core->passwords);
-        userfile_free(core->users);
-        core->users = NULL;
-        if (userfile_load(path, &core->users, &core->seen, &core->broken) != PKE_OK)
-            log_fail(LOG_ERR, "user file refused, nobody can authenticate", &core->broken, NULL);
-    }
-    if (core->users)
-        return PKE_OK;
-    /* Fail closed: an old state could hold a user who was just removed. */
-    return pke_fail_set(fail, PKE_STORE_DOWN, core->broken.reason, core->broken.rule, "%s",
-                        core->broken.text);
 }
 
 static enum pke_err malformed(struct pke_fail *fail, const char *what)
@@ -128,7 +110,7 @@ static enum pke_err check_request(const struct auth_core *core, const struct msg
     if (!pke_strings_has(&e->credentials, m->kind))
         return pke_fail_set(fail, PKE_DENIED, "credential-kind", "endpoint credentials",
                             "the endpoint does not take this kind of credential");
-    if (strcmp(m->tenant, core->conf->global.tenant) != 0 || enroll != (e->stage == CONF_STAGE_ENROLL) ||
+    if (strcmp(m->tenant, e->tenant) != 0 || enroll != (e->stage == CONF_STAGE_ENROLL) ||
         (!enroll && strcmp(m->stage, "policy") != 0))
         return pke_fail_set(fail, PKE_DENIED, "auth-scope", "endpoint stage",
                             "the endpoint is not of this tenant and stage");
@@ -154,12 +136,19 @@ static const char *source_key(const char *source, char out[INET6_ADDRSTRLEN + 4]
     return out;
 }
 
+/* Who fails at one tenant is not blocked at another. A tenant's name has no line feed. */
+static const char *backoff_name(const struct msg_auth *m, const char *name, struct pke_arena *arena)
+{
+    return pke_arena_printf(arena, "%s\n%s", m->tenant, name);
+}
+
 static bool verify_password(struct auth_core *core, const struct msg_auth *m, uint64_t now_ms,
-                            const struct user *user)
+                            struct pke_arena *arena, const struct user *user)
 {
     char buf[INET6_ADDRSTRLEN + 4];
-    const char *source = source_key(m->source, buf);
-    bool blocked_user = backoff_blocked(core->backoff, BACKOFF_USER, m->username, now_ms);
+    const char *name = backoff_name(m, m->username, arena);
+    const char *source = m->source ? backoff_name(m, source_key(m->source, buf), arena) : NULL;
+    bool blocked_user = backoff_blocked(core->backoff, BACKOFF_USER, name, now_ms);
     bool blocked_source = source && backoff_blocked(core->backoff, BACKOFF_SOURCE, source, now_ms);
     bool blocked = blocked_user || blocked_source;
     bool right;
@@ -173,10 +162,10 @@ static bool verify_password(struct auth_core *core, const struct msg_auth *m, ui
         return false;
     }
     if (right) {
-        backoff_forgive(core->backoff, BACKOFF_USER, m->username);
+        backoff_forgive(core->backoff, BACKOFF_USER, name);
         return true;
     }
-    backoff_failed(core->backoff, BACKOFF_USER, m->username, now_ms);
+    backoff_failed(core->backoff, BACKOFF_USER, name, now_ms);
     if (source)
         backoff_failed(core->backoff, BACKOFF_SOURCE, source, now_ms);
     return false;
@@ -187,14 +176,15 @@ static enum pke_err verify_username(struct auth_core *core, const struct msg_aut
                                     const struct auth_now *now, struct pke_arena *arena,
                                     struct auth_identity *ret, struct pke_fail *fail)
 {
-    enum pke_err err =
-        m->username ? auth_core_refresh(core, fail) : malformed(fail, "the user name is missing");
+    struct auth_users *users;
+    enum pke_err err = m->username ? auth_users_of(core, m->tenant, &users, fail)
+                                   : malformed(fail, "the user name is missing");
     const struct user *user;
 
     if (err != PKE_OK)
         return err;
-    user = userfile_find(core->users, m->username);
-    if (!verify_password(core, m, now->monotonic_ms, user))
+    user = userfile_find(users->file, m->username);
+    if (!verify_password(core, m, now->monotonic_ms, arena, user))
         return pke_fail_set(fail, PKE_UNAUTHENTICATED, "credential", "MS-MDE2 3.4.4.1.1.1",
                             "the user name or password is wrong");
     ret->principal = pke_arena_strdup(arena, user->name);

@@ -66,8 +66,8 @@ enum pke_err auth_core_verify(struct auth_core *core, const struct msg_auth *m, 
                               struct pke_fail *fail);
 
 /**
- * user-add {name, attribute ("NAME=VALUE", may repeat); secret} -> the user;
- * user-remove {name} -> the user; user-list {limit, cursor} -> {items, next}.
+ * (each with tenant; the only one when it is left out) user-add {name, attribute ("NAME=VALUE", may repeat);
+ * secret} -> the user; user-remove {name} -> the user; user-list {limit, cursor} -> {items, next}.
  * @return PKE_OK with JSON in @p json; PKE_EXISTS; PKE_NOT_FOUND; PKE_MALFORMED; PKE_STORE_DOWN;
  *         PKE_UNSUPPORTED for another verb or when not the writer.
  */

@@ -12,6 +12,14 @@
 #include "daemon/auth/tokenkeys.h"
 #include "daemon/auth/userfile.h"
 
+/** The user file of one tenant. */
+struct auth_users {
+    const char *tenant, *path;
+    struct userfile *file; /* NULL: it cannot be used, for the reason below */
+    struct stat seen;      /* the file that it was read from */
+    struct pke_fail broken;
+};
+
 struct auth_core {
     const struct conf *conf;
     struct pke_secret *key;
@@ -22,9 +30,8 @@ struct auth_core {
     struct replay *replay;
     struct xmlsig *xmlsig;
     struct tokenkeys *tokens; /* NULL until auth_core_open_tokens() */
-    struct userfile *users;   /* NULL: the file cannot be used, for the reason below */
-    struct stat seen;         /* the file that users were read from */
-    struct pke_fail broken;
+    struct auth_users *users; /* of the tenants that have some */
+    size_t n_users;
 };
 
 /** One kind of credential: the form of the message, the secret, who it is. */
@@ -32,7 +39,17 @@ typedef enum pke_err auth_verify_fn(struct auth_core *core, const struct msg_aut
                                     const struct auth_now *now, struct pke_arena *arena,
                                     struct auth_identity *ret, struct pke_fail *fail);
 
-/** Read the user file again when it changed. PKE_STORE_DOWN when it cannot be used. */
-enum pke_err auth_core_refresh(struct auth_core *core, struct pke_fail *fail);
+/* users.c */
+
+/** Read the user files of all tenants; auth_users_close() after an error as well. Blocks on disk. */
+enum pke_err auth_users_open(struct auth_core *core, struct pke_fail *fail);
+void auth_users_close(struct auth_core *core);
+
+/**
+ * The users of @p tenant; its file is read again when it changed.
+ * @return PKE_OK; PKE_NOT_FOUND (no such tenant, or it has none); PKE_STORE_DOWN (the file cannot be used).
+ */
+enum pke_err auth_users_of(struct auth_core *core, const char *tenant, struct auth_users **ret,
+                           struct pke_fail *fail);
 
 #endif

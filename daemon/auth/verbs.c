@@ -48,14 +48,15 @@ static enum pke_err put_json(json_t *object, struct pke_buf *out)
 }
 
 /* Store and read back through the same path as every other change of the file. */
-static enum pke_err replace_file(struct auth_core *core, const struct pke_buf *text, struct pke_fail *fail)
+static enum pke_err replace_file(struct auth_core *core, struct auth_users *users, const struct pke_buf *text,
+                                 struct pke_fail *fail)
 {
     enum pke_err err;
 
     if (text->overflow)
         return refused(fail, PKE_LIMIT, "user-file-full", "the user file is full");
-    err = userfile_store(core->conf->global.user_file, pke_buf_bytes(text), fail);
-    return err == PKE_OK ? auth_core_refresh(core, fail) : err;
+    err = userfile_store(users->path, pke_buf_bytes(text), fail);
+    return err == PKE_OK ? auth_users_of(core, users->tenant, &users, fail) : err;
 }
 
 /* "attribute" -> "NAME=VALUE", as often as there are attributes. */
@@ -96,8 +97,8 @@ static enum pke_err draw_id(struct user *user, struct pke_arena *arena, struct p
     return PKE_OK;
 }
 
-static enum pke_err check_new_user(struct auth_core *core, const struct msg_verb *m, const struct user *user,
-                                   struct pke_fail *fail)
+static enum pke_err check_new_user(const struct auth_users *users, const struct msg_verb *m,
+                                   const struct user *user, struct pke_fail *fail)
 {
     if (!user->name || !userfile_name_valid(user->name))
         return refused(fail, PKE_MALFORMED, "user-name",
@@ -105,18 +106,18 @@ static enum pke_err check_new_user(struct auth_core *core, const struct msg_verb
     if (!password_valid(m->secret))
         return refused(fail, PKE_MALFORMED, "user-password",
                        "a password is 1 to 511 bytes of UTF-8 without control characters");
-    if (userfile_find(core->users, user->name))
+    if (userfile_find(users->file, user->name))
         return refused(fail, PKE_EXISTS, "user-exists", "there is a user of that name");
     return PKE_OK;
 }
 
-static enum pke_err add_user(struct auth_core *core, const struct msg_verb *m, struct pke_buf *json,
-                             struct pke_arena *arena, struct pke_fail *fail)
+static enum pke_err add_user(struct auth_core *core, struct auth_users *users, const struct msg_verb *m,
+                             struct pke_buf *json, struct pke_arena *arena, struct pke_fail *fail)
 {
     struct user user = {.name = pke_pairs_get(&m->args, "name")};
     char hash[CRYPT_OUTPUT_SIZE];
     struct pke_buf text;
-    enum pke_err err = check_new_user(core, m, &user, fail);
+    enum pke_err err = check_new_user(users, m, &user, fail);
 
     if (err == PKE_OK)
         err = read_attributes(&m->args, &user, arena, fail);
@@ -128,20 +129,20 @@ static enum pke_err add_user(struct auth_core *core, const struct msg_verb *m, s
         return refused(fail, PKE_INTERNAL, "yescrypt", "the password cannot be hashed");
     user.hash = hash;
     pke_buf_init(&text, USERFILE_MAX_BYTES);
-    userfile_text_add(core->users, &user, &text);
-    err = replace_file(core, &text, fail);
+    userfile_text_add(users->file, &user, &text);
+    err = replace_file(core, users, &text, fail);
     pke_buf_wipe(&text);
     if (err != PKE_OK)
         return err;
-    log_event(LOG_NOTICE, "user added", "user", user.name, "actor", m->actor, NULL);
+    log_event(LOG_NOTICE, "user added", "tenant", users->tenant, "user", user.name, "actor", m->actor, NULL);
     return put_json(user_json(&user), json);
 }
 
-static enum pke_err remove_user(struct auth_core *core, const struct msg_verb *m, struct pke_buf *json,
-                                struct pke_fail *fail)
+static enum pke_err remove_user(struct auth_core *core, struct auth_users *users, const struct msg_verb *m,
+                                struct pke_buf *json, struct pke_fail *fail)
 {
     const char *name = pke_pairs_get(&m->args, "name");
-    const struct user *user = name ? userfile_find(core->users, name) : NULL;
+    const struct user *user = name ? userfile_find(users->file, name) : NULL;
     struct pke_buf text;
     json_t *gone;
     enum pke_err err;
@@ -150,14 +151,14 @@ static enum pke_err remove_user(struct auth_core *core, const struct msg_verb *m
         return refused(fail, PKE_NOT_FOUND, "user-unknown", "there is no user of that name");
     gone = user_json(user);
     pke_buf_init(&text, USERFILE_MAX_BYTES);
-    userfile_text_remove(core->users, user, &text);
-    err = replace_file(core, &text, fail); /* user is gone from here on */
+    userfile_text_remove(users->file, user, &text);
+    err = replace_file(core, users, &text, fail); /* user is gone from here on */
     pke_buf_wipe(&text);
     if (err != PKE_OK) {
         json_decref(gone);
         return err;
     }
-    log_event(LOG_NOTICE, "user removed", "user", name, "actor", m->actor, NULL);
+    log_event(LOG_NOTICE, "user removed", "tenant", users->tenant, "user", name, "actor", m->actor, NULL);
     return put_json(gone, json);
 }
 
@@ -192,23 +193,23 @@ static size_t first_after(const struct userfile *users, const char *cursor)
     return lo;
 }
 
-static enum pke_err list_users(struct auth_core *core, const struct msg_verb *m, struct pke_buf *json,
+static enum pke_err list_users(const struct userfile *users, const struct msg_verb *m, struct pke_buf *json,
                                struct pke_fail *fail)
 {
-    size_t limit, bytes = 0, i = first_after(core->users, pke_pairs_get(&m->args, "cursor"));
+    size_t limit, bytes = 0, i = first_after(users, pke_pairs_get(&m->args, "cursor"));
     json_t *items, *next = json_null();
     enum pke_err err = read_limit(m, &limit, fail);
 
     if (err != PKE_OK)
         return err;
     items = json_array();
-    for (; i < userfile_count(core->users); i++) {
-        const struct user *u = userfile_at(core->users, i);
+    for (; i < userfile_count(users); i++) {
+        const struct user *u = userfile_at(users, i);
         json_t *user = user_json(u);
         size_t size = json_dumpb(user, NULL, 0, JSON_COMPACT);
 
         if (json_array_size(items) == limit || (bytes + size > LIST_BYTES && json_array_size(items))) {
-            next = json_string(userfile_at(core->users, i - 1)->name);
+            next = json_string(userfile_at(users, i - 1)->name);
             json_decref(user);
             break;
         }
@@ -221,22 +222,26 @@ static enum pke_err list_users(struct auth_core *core, const struct msg_verb *m,
 enum pke_err auth_core_verb(struct auth_core *core, const struct msg_verb *m, struct pke_buf *json,
                             struct pke_fail *fail)
 {
+    const char *tenant = pke_pairs_get(&m->args, "tenant");
+    struct auth_users *users;
     struct pke_arena *arena;
     enum pke_err err;
 
     if (!core->writer)
         return pke_fail_set(fail, PKE_UNSUPPORTED, "auth-writer", "architecture: processes",
                             "another process writes the user file");
-    err = auth_core_refresh(core, fail);
+    if (!tenant && !(tenant = conf_only_tenant(core->conf)))
+        return refused(fail, PKE_MALFORMED, "tenant-needed", "there are several tenants: say which one");
+    err = auth_users_of(core, tenant, &users, fail);
     if (err != PKE_OK)
         return err;
     arena = pke_arena_new();
     if (strcmp(m->verb, "user-add") == 0)
-        err = add_user(core, m, json, arena, fail);
+        err = add_user(core, users, m, json, arena, fail);
     else if (strcmp(m->verb, "user-remove") == 0)
-        err = remove_user(core, m, json, fail);
+        err = remove_user(core, users, m, json, fail);
     else if (strcmp(m->verb, "user-list") == 0)
-        err = list_users(core, m, json, fail);
+        err = list_users(users->file, m, json, fail);
     else
         err = pke_fail_set(fail, PKE_UNSUPPORTED, "verb", "control API", "auth does not know this verb");
     pke_arena_free(arena);

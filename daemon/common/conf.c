@@ -140,6 +140,8 @@ enum pke_err conf_parse(const char *file, struct pke_bytes text, struct conf **r
         conf_check_endpoints(ci);
         conf_check_provisioning(ci);
         conf_check_tokens(ci);
+        conf_check_tenants(ci);
+        conf_check_frontends(ci);
     }
     err = conf_report_done(&report, errors);
     ci->report = NULL;
@@ -263,4 +265,19 @@ const struct conf_token_issuer *conf_find_token_issuer(const struct conf *conf, 
 const struct conf_authoriser *conf_find_authoriser(const struct conf *conf, const char *name)
 {
     return conf_find(conf, CONF_AUTHORISERS, name);
+}
+
+const struct conf_tenant *conf_find_tenant(const struct conf *conf, const char *name)
+{
+    return conf_find(conf, CONF_TENANTS, name);
+}
+
+const struct conf_frontend *conf_find_frontend(const struct conf *conf, const char *name)
+{
+    return conf_find(conf, CONF_FRONTENDS, name);
+}
+
+const char *conf_only_tenant(const struct conf *conf)
+{
+    return conf->n_tenants == 1 ? conf->tenants[0].name : NULL;
 }

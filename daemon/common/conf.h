@@ -109,6 +109,7 @@ struct conf_listener {
 /** provisioning.NAME: the frontend-owned part of the provisioning document (MS-MDE2 2.2.9.1). */
 struct conf_provisioning {
     const char *name;
+    char *tenant;
     char *provider_id, *display_name, *management_url;
     uint64_t connection_retries;          /* CONNRETRYFREQ */
     int64_t initial_backoff, max_backoff; /* INITIALBACKOFFTIME, MAXBACKOFFTIME */
@@ -141,6 +142,7 @@ enum conf_tokens { CONF_TOKENS_CUSTOM, CONF_TOKENS_ENTRA };
 /** token-issuers.NAME: whose tokens are credentials (jwt: custom, entra-jwt: entra), and by which rules. */
 struct conf_token_issuer {
     const char *name;
+    char *tenant;
     int kind;        /* enum conf_tokens */
     char *keys_file; /* JWKS or PEM; read again when it changes */
     bool allow_missing_kid;
@@ -165,6 +167,7 @@ enum conf_authoriser_kind { CONF_AUTHORISER_STATIC, CONF_AUTHORISER_WEBHOOK };
 /** authorisers.NAME: who decides beside the template. Default deny: no answer is no certificate. */
 struct conf_authoriser {
     const char *name;
+    char *tenant;
     int kind;                     /* enum conf_authoriser_kind */
     char *rules_file;             /* static: JSON, doc/authoriser.md */
     char *url;                    /* webhook: https, or http with unix_path */
@@ -177,9 +180,39 @@ struct conf_authoriser {
     uint64_t max_in_flight;
 };
 
+/**
+ * tenants.NAME: who shares this daemon and sees nothing of the others. An endpoint belongs to one; everything
+ * that a request needs of the configuration belongs to the same, and so do its rows in the ledger. Where the
+ * file has no section tenants there is one all the same, of the name of the global option tenant.
+ */
+struct conf_tenant {
+    const char *name;
+    struct pke_strings hosts;     /* lower case, with or without a port; they select the endpoint, no more */
+    char *path_prefix;            /* before the path of each of its endpoints; NULL: none */
+    char *user_file;              /* NULL: none of its endpoints takes user names */
+    struct pke_strings audiences; /* aud of its tokens, and of nobody else's; empty: what its issuers say */
+    uint64_t max_certificates, max_devices; /* valid, live at a time; 0: any number */
+    uint64_t requests_per_minute;           /* of both stages; 0: any number */
+};
+
+/**
+ * frontends.NAME: an MDM frontend on the control socket, by the kernel's word about its user and groups, and
+ * what it is bound to. Default deny: what is not named here it neither sees nor does.
+ */
+struct conf_frontend {
+    const char *name;
+    struct pke_strings users, groups; /* names or numbers */
+    struct pke_strings tenants;       /* never empty */
+    struct pke_strings templates;     /* of which it may have certificates made; empty: none */
+    struct pke_strings upn_suffixes, dns_suffixes, email_suffixes, sid_prefixes, uri_prefixes;
+    uint64_t requests_per_minute;   /* calls of the control socket; 0: any number */
+    uint64_t certificates_per_hour; /* that it may have made; 0: any number */
+};
+
 /** endpoints.NAME: path -> what is served there. */
 struct conf_endpoint {
     const char *name;
+    char *tenant;
     struct pke_strings listeners;
     char *path;
     int flavour;                      /* enum conf_flavour */
@@ -196,12 +229,14 @@ struct conf_endpoint {
     const struct policy_template *template_ref;
     const struct conf_provisioning *provisioning_ref;
     const struct conf_endpoint *enroll_ref;
+    const struct conf_tenant *tenant_ref;
+    const char *route; /* path-prefix of the tenant and path: what a request must ask for, byte by byte */
 };
 
 struct conf_global {
     char *state_directory;   /* ledger, PIN latches */
     char *publish_directory; /* what a web server in front gives to everybody */
-    char *tenant;
+    char *tenant;            /* NULL where there is a section tenants; for daemon/common/conf*.c only */
     char *ledger_file;
     int64_t retry_window;
     int64_t waiting_lifetime; /* of a request that waits for the key */
@@ -213,7 +248,7 @@ struct conf_global {
     int64_t request_deadline;
     int64_t clock_backward_limit, clock_forward_limit;
     char *control_socket;
-    struct pke_strings viewer_groups, officer_groups, admin_groups, frontend_groups;
+    struct pke_strings viewer_groups, officer_groups, admin_groups;
 };
 
 struct conf {
@@ -234,6 +269,10 @@ struct conf {
     size_t n_token_issuers;
     struct conf_authoriser *authorisers;
     size_t n_authorisers;
+    struct conf_tenant *tenants;
+    size_t n_tenants; /* at least 1 */
+    struct conf_frontend *frontends;
+    size_t n_frontends;
     uint8_t generation[CONF_GENERATION];
     char generation_hex[2 * CONF_GENERATION + 1];
     const char *file;        /* name for messages */
@@ -308,6 +347,11 @@ const struct conf_endpoint *conf_find_endpoint(const struct conf *conf, const ch
 const struct conf_provisioning *conf_find_provisioning(const struct conf *conf, const char *name);
 const struct conf_token_issuer *conf_find_token_issuer(const struct conf *conf, const char *name);
 const struct conf_authoriser *conf_find_authoriser(const struct conf *conf, const char *name);
+const struct conf_tenant *conf_find_tenant(const struct conf *conf, const char *name);
+const struct conf_frontend *conf_find_frontend(const struct conf *conf, const char *name);
+
+/** The name of the only tenant; NULL when there are several. */
+const char *conf_only_tenant(const struct conf *conf);
 
 /** What of @p fresh needs a restart of the daemon (PKE_RELOAD_RESTART): PKE_CONFIG and every such option. */
 enum pke_err conf_check_reload(const struct conf *old, const struct conf *fresh, struct conf_errors *errors);

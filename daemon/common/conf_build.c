@@ -250,6 +250,7 @@ void conf_resolve(struct conf_impl *ci)
     struct conf *c = &ci->conf;
 
     resolve_paths(ci);
+    conf_resolve_tenants(ci);
     for (size_t i = 0; i < c->n_issuers; i++) {
         c->issuers[i].key_ref = conf_find_key(c, c->issuers[i].key);
         if (c->issuers[i].key && !c->issuers[i].key_ref)

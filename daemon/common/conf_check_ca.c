@@ -11,7 +11,7 @@
 #define URLS_MAX 8
 
 /* Letters, digits, dashes between dots: of a suffix that can only end where a label ends. */
-static bool domain(const char *s)
+bool conf_is_domain(const char *s)
 {
     static const char ldh[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
 
@@ -28,18 +28,18 @@ static bool domain(const char *s)
     }
 }
 
-static bool dotted_domain(const char *s)
+bool conf_is_mail_domain(const char *s)
 {
-    return domain(*s == '.' ? s + 1 : s);
+    return conf_is_domain(*s == '.' ? s + 1 : s);
 }
 
-static bool sid(const char *s)
+bool conf_is_sid_prefix(const char *s)
 {
     return strncmp(s, "S-1-", 4) == 0 && strchr(s + 4, '-') && s[strspn(s, "S-0123456789")] == '\0' &&
            !strstr(s, "--") && s[strlen(s) - 1] != '-';
 }
 
-static bool uri_prefix(const char *s)
+bool conf_is_uri_prefix(const char *s)
 {
     const char *host = strstr(s, "//");
 
@@ -72,13 +72,14 @@ void conf_check_issuer_bounds(struct conf_impl *ci, size_t i)
 {
     const struct conf_issuer *a = &ci->conf.issuers[i];
 
-    check_each(ci, i, "upn-suffixes", &a->upn_suffixes, dotted_domain,
+    check_each(ci, i, "upn-suffixes", &a->upn_suffixes, conf_is_mail_domain,
                "domains such as corp.example, or .corp.example for those below");
-    check_each(ci, i, "email-suffixes", &a->email_suffixes, dotted_domain,
+    check_each(ci, i, "email-suffixes", &a->email_suffixes, conf_is_mail_domain,
                "domains such as corp.example, or .corp.example for those below");
-    check_each(ci, i, "dns-suffixes", &a->dns_suffixes, domain, "domains such as corp.example");
-    check_each(ci, i, "sid-prefixes", &a->sid_prefixes, sid, "security identifiers such as S-1-5-21-1-2-3");
-    check_each(ci, i, "uri-prefixes", &a->uri_prefixes, uri_prefix,
+    check_each(ci, i, "dns-suffixes", &a->dns_suffixes, conf_is_domain, "domains such as corp.example");
+    check_each(ci, i, "sid-prefixes", &a->sid_prefixes, conf_is_sid_prefix,
+               "security identifiers such as S-1-5-21-1-2-3");
+    check_each(ci, i, "uri-prefixes", &a->uri_prefixes, conf_is_uri_prefix,
                "beginnings of URIs that end with one of :/?#=, behind the host where there is one");
     check_urls(ci, i, "crl-urls", &a->crl_urls);
     check_urls(ci, i, "ca-issuers-urls", &a->ca_issuers_urls);

@@ -68,7 +68,7 @@ static void check_path(struct conf_impl *ci, size_t i)
     }
     for (size_t k = 0; k < i; k++) {
         const struct conf_endpoint *o = &ci->conf.endpoints[k];
-        if (!o->path || strcmp(o->path, e->path) != 0)
+        if (!conf_same_route(o, e))
             continue;
         for (size_t l = 0; l < e->listeners.n; l++)
             if (pke_strings_has(&o->listeners, e->listeners.v[l]))

@@ -69,6 +69,8 @@ enum pke_err conf_dump(const struct conf *conf, struct pke_buf *out)
     for (int s = CONF_GLOBAL + 1; s < CONF__SECTIONS; s++) {
         enum conf_section_id id = (enum conf_section_id)s;
 
+        if (!((const struct conf_impl *)conf)->nodes[s])
+            continue; /* what the file does not have is made again: the only tenant */
         if (conf_object_count(conf, id))
             pke_buf_printf(out, "%s:\n", conf_sections[s].name);
         for (size_t i = 0; i < conf_object_count(conf, id); i++) {

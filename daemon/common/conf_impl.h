@@ -57,6 +57,8 @@ enum conf_section_id {
     CONF_TOKEN_ISSUERS,
     CONF_AUTHORISERS,
     CONF_ENDPOINTS,
+    CONF_TENANTS,
+    CONF_FRONTENDS,
     CONF__SECTIONS
 };
 
@@ -79,7 +81,7 @@ struct conf_impl {
 
 extern const struct pke_option conf_global_options[], conf_key_options[], conf_issuer_options[],
     conf_listener_options[], conf_endpoint_options[], conf_provisioning_options[],
-    conf_token_issuer_options[], conf_authoriser_options[];
+    conf_token_issuer_options[], conf_authoriser_options[], conf_tenant_options[], conf_frontend_options[];
 
 /** Start and end a run: the end appends the sorted lines to @p errors. */
 void conf_report_init(struct conf_report *r, const char *file, struct pke_arena *arena);
@@ -111,6 +113,21 @@ void conf_check_endpoints(struct conf_impl *ci);
 void conf_check_provisioning(struct conf_impl *ci);
 void conf_resolve_tokens(struct conf_impl *ci);
 void conf_check_tokens(struct conf_impl *ci);
+
+/** The tenant that there is without a section; whose each object is; what endpoints are asked for by. Before
+ * references are resolved. */
+void conf_resolve_tenants(struct conf_impl *ci);
+/** No object uses what is another tenant's, nothing that selects or vouches is shared by two. */
+void conf_check_tenants(struct conf_impl *ci);
+void conf_check_frontends(struct conf_impl *ci);
+/** May a request for both come to the same listener, path and host? */
+bool conf_same_route(const struct conf_endpoint *a, const struct conf_endpoint *b);
+
+/** The forms of upn-suffixes, email-suffixes; of dns-suffixes; of sid-prefixes; of uri-prefixes. */
+bool conf_is_mail_domain(const char *s);
+bool conf_is_domain(const char *s);
+bool conf_is_sid_prefix(const char *s);
+bool conf_is_uri_prefix(const char *s);
 
 /** Report a value: at the option when it is in the file, else at its object. */
 void conf_bad(struct conf_impl *ci, enum conf_section_id section, size_t index, const char *option,

@@ -226,6 +226,15 @@ enum pke_err conf_errors_add(const struct conf *conf, const char *section, const
     return PKE_CONFIG;
 }
 
+/* It may come later. Of a tenant without a file of its own it is the global one. */
+static void need_users(struct look *k, size_t i, const char *path)
+{
+    bool own = path && strcmp(path, k->ci->conf.global.user_file) != 0;
+
+    if (path && access(path, F_OK) == 0)
+        need_secret(k, own ? CONF_TENANTS : CONF_GLOBAL, own ? i : 0, "user-file", path);
+}
+
 enum pke_err conf_check_files(const struct conf *conf, struct conf_errors *errors)
 {
     struct look k;
@@ -234,8 +243,8 @@ enum pke_err conf_check_files(const struct conf *conf, struct conf_errors *error
     look_begin(&k, conf);
     need_folder(&k, CONF_GLOBAL, 0, "state-directory", g->state_directory);
     need_folder_of(&k, CONF_GLOBAL, 0, "control-socket", g->control_socket);
-    if (access(g->user_file, F_OK) == 0)
-        need_secret(&k, CONF_GLOBAL, 0, "user-file", g->user_file);
+    for (size_t i = 0; i < conf->n_tenants; i++)
+        need_users(&k, i, conf->tenants[i].user_file);
     need_file(&k, CONF_GLOBAL, 0, "identity-map", g->identity_map);
     check_named_files(&k);
     return look_end(&k, errors);

@@ -11,7 +11,7 @@ const struct pke_option conf_global_options[] = {
     {"publish-directory", PKE_OPT_STRING, F(char *, publish_directory), "publish", 1, 4000,
      .help = "Folder of revocation lists for a web server; a relative path is below state-directory"},
     {"tenant", PKE_OPT_STRING, F(char *, tenant), "default", 1, CONF_NAME_MAX, .reload = PKE_RELOAD_RESTART,
-     .help = "Tenant that requests and certificates are recorded under"},
+     .help = "Without a section tenants: what the only tenant is called"},
     {"ledger-file", PKE_OPT_STRING, F(char *, ledger_file), "ledger.db", 1, 4000,
      .reload = PKE_RELOAD_RESTART, .help = "Ledger database; a relative path is below state-directory"},
     {"retry-window", PKE_OPT_DURATION, F(int64_t, retry_window), "1h", 0, 86400000,
@@ -23,7 +23,7 @@ const struct pke_option conf_global_options[] = {
     {"identity-map", PKE_OPT_PATH, F(char *, identity_map), NULL, 1, 4000,
      .help = "JSON lines: names of identities beside what their credential says"},
     {"user-file", PKE_OPT_PATH, F(char *, user_file), "users", 1, 4000,
-     .help = "Users and password hashes of the credential kind username"},
+     .help = "Users and password hashes of the credential kind username, where there is one tenant"},
     {"blocked-keys", PKE_OPT_PATH, F(char *, blocked_keys), NULL, 1, 4000,
      .help = "Keys that are never certified, by SHA-256 of their SubjectPublicKeyInfo"},
     {"auth-workers", PKE_OPT_UINT, F(uint64_t, auth_workers), "2", 1, 16, .reload = PKE_RELOAD_RESTART,
@@ -42,8 +42,6 @@ const struct pke_option conf_global_options[] = {
      .help = "Groups that may decide about requests, certificates and users"},
     {"admin-groups", PKE_OPT_STRINGS, F(struct pke_strings, admin_groups), NULL, 1, 32,
      .help = "Groups that may do everything on the control socket"},
-    {"frontend-groups", PKE_OPT_STRINGS, F(struct pke_strings, frontend_groups), NULL, 1, 32,
-     .help = "Groups of the MDM frontend"},
     PKE_OPTION_END,
 };
 #undef F

@@ -8,6 +8,8 @@ static const struct pke_enum_name kinds[] = {
 #define F(type, field) PKE_FIELD(type, struct conf_authoriser, field)
 
 const struct pke_option conf_authoriser_options[] = {
+    {"tenant", PKE_OPT_STRING, F(char *, tenant), NULL, 1, CONF_NAME_MAX,
+     .help = "Whose it is; needed where there are several tenants"},
     {"kind", PKE_OPT_ENUM, F(int, kind), NULL, .names = kinds, .required = true,
      .help = "Static (rules of a file) or webhook (the frontend is asked)"},
     {"rules-file", PKE_OPT_PATH, F(char *, rules_file), NULL, 1, 4000,

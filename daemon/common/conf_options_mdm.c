@@ -16,10 +16,12 @@ static const struct pke_enum_name principals[] = {{"subject-cn", CONF_PRINCIPAL_
 #define F(type, field) PKE_FIELD(type, struct conf_endpoint, field)
 
 const struct pke_option conf_endpoint_options[] = {
+    {"tenant", PKE_OPT_STRING, F(char *, tenant), NULL, 1, CONF_NAME_MAX,
+     .help = "Whose it is; needed where there are several tenants"},
     {"listeners", PKE_OPT_STRINGS, F(struct pke_strings, listeners), NULL, 1, CONF_NAME_MAX, .required = true,
      .help = "Names of the listeners that serve it; the first one makes its URL"},
     {"path", PKE_OPT_STRING, F(char *, path), NULL, 1, 255, .required = true,
-     .help = "Path of the URL, compared byte by byte"},
+     .help = "Path of the URL behind the path-prefix of its tenant, compared byte by byte"},
     {"flavour", PKE_OPT_ENUM, F(int, flavour), "mdm", .names = flavours, .help = "Protocol family"},
     {"stage", PKE_OPT_ENUM, F(int, stage), NULL, .names = stages, .required = true,
      .help = "Policy (MS-XCEP GetPolicies) or enroll (MS-WSTEP RequestSecurityToken)"},
@@ -49,6 +51,8 @@ const struct pke_option conf_endpoint_options[] = {
 #define F(type, field) PKE_FIELD(type, struct conf_provisioning, field)
 
 const struct pke_option conf_provisioning_options[] = {
+    {"tenant", PKE_OPT_STRING, F(char *, tenant), NULL, 1, CONF_NAME_MAX,
+     .help = "Whose it is; needed where there are several tenants"},
     {"provider-id", PKE_OPT_STRING, F(char *, provider_id), NULL, 1, 64, .required = true,
      .help = "PROVIDER-ID of the management server"},
     {"display-name", PKE_OPT_STRING, F(char *, display_name), NULL, 1, 128,
@@ -142,6 +146,8 @@ const struct conf_section conf_sections[] = {
     {"authorisers", true, conf_authoriser_options,
      "who decides beside the template whether a request is answered"},
     {"endpoints", true, conf_endpoint_options, "paths and what is served there"},
+    {"tenants", true, conf_tenant_options, "who shares the daemon and sees nothing of the others"},
+    {"frontends", true, conf_frontend_options, "who may use the control socket for which tenants"},
     {NULL, false, NULL, NULL},
 };
 
@@ -159,4 +165,6 @@ const struct conf_layout conf_layouts[CONF__SECTIONS] = {
     [CONF_TOKEN_ISSUERS] = LAYOUT(token_issuers, n_token_issuers, struct conf_token_issuer),
     [CONF_AUTHORISERS] = LAYOUT(authorisers, n_authorisers, struct conf_authoriser),
     [CONF_ENDPOINTS] = LAYOUT(endpoints, n_endpoints, struct conf_endpoint),
+    [CONF_TENANTS] = LAYOUT(tenants, n_tenants, struct conf_tenant),
+    [CONF_FRONTENDS] = LAYOUT(frontends, n_frontends, struct conf_frontend),
 };

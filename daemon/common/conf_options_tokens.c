@@ -8,6 +8,8 @@ static const struct pke_enum_name kinds[] = {
 #define F(type, field) PKE_FIELD(type, struct conf_token_issuer, field)
 
 const struct pke_option conf_token_issuer_options[] = {
+    {"tenant", PKE_OPT_STRING, F(char *, tenant), NULL, 1, CONF_NAME_MAX,
+     .help = "Whose it is; needed where there are several tenants"},
     {"kind", PKE_OPT_ENUM, F(int, kind), NULL, .names = kinds, .required = true,
      .help = "Custom (the MDM frontend or its sign-in page) or entra (Microsoft Entra ID)"},
     {"keys-file", PKE_OPT_PATH, F(char *, keys_file), NULL, 1, 4000, .required = true,

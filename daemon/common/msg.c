@@ -204,6 +204,7 @@ const struct ipc_field msg_verb_fields[] = {
     {2, IPC_PAIRS, offsetof(struct msg_verb, args), false},
     {3, IPC_BYTES, offsetof(struct msg_verb, secret), false},
     {4, IPC_STR, offsetof(struct msg_verb, actor), true},
+    {5, IPC_STR, offsetof(struct msg_verb, frontend), false},
     {0, IPC_U64, 0, false},
 };
 

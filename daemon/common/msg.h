@@ -258,6 +258,7 @@ struct msg_verb {
     struct pke_pairs args;
     struct pke_bytes secret; /* a password, wiped after use */
     const char *actor;       /* "uid=0 role=admin" */
+    const char *frontend;    /* name in frontends, whose binding holds; NULL: an operator */
 };
 
 struct msg_verb_reply {

@@ -11,6 +11,7 @@
 #include "daemon/control/control.h"
 #include "daemon/control/json.h"
 #include "daemon/control/metrics.h"
+#include "daemon/control/scope.h"
 
 #define AUDIT_QUEUE_MAX (4u << 20) /* bytes waiting for the issuer before audit rows go to the log alone */
 
@@ -44,7 +45,7 @@ static void new_trace_id(char out[PKE_UUID_LEN + 1])
 static void audit(struct call *call, const struct pke_fail *fail)
 {
     const char *result = pke_err_token(fail ? fail->err : PKE_OK);
-    char actor[80];
+    char actor[PEER_ACTOR_MAX];
     struct msg_audit m = {.actor = actor,
                           .verb = call->verb ? call->verb->token : "unknown",
                           .result = result,
@@ -154,11 +155,12 @@ static void forward(struct call *call, const struct control_request *req)
     struct chan *to;
     struct timeval tv = {.tv_sec = call->verb->seconds};
     struct pke_fail fail;
-    char actor[80];
+    char actor[PEER_ACTOR_MAX];
     struct msg_verb m = {.verb = metrics ? verbs[VERB_STATUS].token : call->verb->token,
                          .args = req->args,
                          .secret = pke_secret_bytes(req->secret),
-                         .actor = actor};
+                         .actor = actor,
+                         .frontend = *call->peer.frontend ? call->peer.frontend : NULL};
 
     call->asked = metrics ? VERB_TARGET_MAIN : call->verb->target;
     to = target_chan(call->c, call->asked);
@@ -186,12 +188,18 @@ static bool allowed(struct call *call, struct pke_fail *fail)
     return false;
 }
 
-static void dispatch(struct call *call, const struct control_request *req)
+static void dispatch(struct call *call, struct control_request *req, struct pke_arena *arena)
 {
     PKE_CLEANUP(control_json_free_p) json_t *json = NULL;
     struct pke_fail fail = {0};
+    enum pke_err err = scope_apply(call->c->role->conf, &call->peer, &call->c->rates, role_monotonic_ms(),
+                                   arena, req, &fail);
 
     call->detail = control_detail(call->verb, &req->args);
+    if (err != PKE_OK) {
+        call_finish(call, NULL, &fail);
+        return;
+    }
     if (call->verb->target != VERB_TARGET_CONTROL) {
         forward(call, req);
         return;
@@ -220,7 +228,7 @@ void call_start(struct conn *conn, const struct http_request *http, struct pke_b
                control_request_args(http, body, value, arena, &req, &fail) != PKE_OK) {
         call_finish(call, NULL, &fail);
     } else {
-        dispatch(call, &req);
+        dispatch(call, &req, arena);
     }
     control_request_done(&req);
     pke_arena_free(arena);
@@ -255,7 +263,7 @@ static json_t *parse_reply(struct call *call, const struct ipc_frame *f, struct 
 /* The second question of metrics. */
 static void ask_issuer(struct call *call)
 {
-    char actor[80];
+    char actor[PEER_ACTOR_MAX];
     struct msg_verb m = {.verb = call->verb->token, .actor = actor};
 
     call->asked = VERB_TARGET_ISSUER;

@@ -209,7 +209,7 @@ void conn_open(struct control *c, int fd)
     struct peer peer;
     struct pke_fail fail;
 
-    if (peer_read(fd, &c->groups, &peer, &fail) != PKE_OK) {
+    if (peer_read(fd, &c->groups, c->frontends, &peer, &fail) != PKE_OK) {
         log_fail(LOG_NOTICE, "control connection refused", &fail, NULL);
         close(fd);
         return;

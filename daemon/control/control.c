@@ -16,6 +16,7 @@
 struct candidate {
     struct control_socket socket; /* fd -1: the path stays, and so does the socket */
     struct peer_groups groups;
+    struct frontends *frontends;
 };
 
 static void resume_accept(evutil_socket_t fd, short what, void *arg)
@@ -79,12 +80,15 @@ static enum pke_err op_prepare(struct role *r, const struct conf *conf, struct p
     (void)secret;
     c->role = r;
     next->socket.fd = -1;
+    if (!err)
+        err = frontends_resolve(conf, geteuid(), &next->frontends, fail);
     if (!err && !path)
         err = pke_fail_set(fail, PKE_CONFIG, "control-socket", "control API: socket",
                            "control-socket is not set");
     if (!err && (!c->socket.path || strcmp(c->socket.path, path) != 0))
         err = control_socket_open(path, &next->socket, fail);
     if (err) {
+        frontends_free(next->frontends);
         free(next);
         return err;
     }
@@ -100,6 +104,8 @@ static void op_commit(struct role *r, const struct conf *conf, void *candidate)
 
     (void)conf;
     c->groups = next->groups;
+    frontends_free(c->frontends);
+    c->frontends = next->frontends;
     if (!c->accept_timer && !(c->accept_timer = evtimer_new(r->base, resume_accept, c)))
         pke_oom();
     if (next->socket.fd >= 0)
@@ -116,6 +122,7 @@ static void op_abort(struct role *r, void *candidate)
 
     (void)r;
     control_socket_close(&next->socket);
+    frontends_free(next->frontends);
     free(next);
 }
 
@@ -223,6 +230,8 @@ int role_control(unsigned index)
     LIST_INIT(&c.conns);
     LIST_INIT(&c.calls);
     rc = role_run(&ops, index, NULL, &c);
+    frontends_free(c.frontends);
+    rates_done(&c.rates);
     control_socket_close(&c.socket); /* main went away without a word */
     return rc;
 }

@@ -13,7 +13,9 @@
 #include <sys/queue.h>
 
 #include "base/encode.h"
+#include "daemon/common/rate.h"
 #include "daemon/common/role.h"
+#include "daemon/control/frontends.h"
 #include "daemon/control/peer.h"
 #include "daemon/control/request.h"
 #include "daemon/control/socket.h"
@@ -59,6 +61,8 @@ struct control {
     struct role *role;
     struct control_socket socket;
     struct peer_groups groups;
+    struct frontends *frontends;
+    struct rates rates; /* calls of each frontend */
     struct evconnlistener *listener;
     struct event *accept_timer; /* back-off after a failed accept */
     struct chan *issuer, *auth;

@@ -36,8 +36,8 @@ void control_put_seconds(json_t *o, const char *name, int64_t s);
 /** Set a PEM block; null when @p der is empty. */
 void control_put_pem(json_t *o, const char *name, const char *label, struct pke_bytes der);
 
-/** Canonical JSON of arguments for the audit: one object, names sorted, compact, ASCII; of a file its SHA-256.
- * Caller frees. */
+/** Canonical JSON of arguments for the audit: one object, names sorted, compact, ASCII; of a file its
+ * SHA-256. Caller frees. */
 char *control_detail(const struct verb *verb, const struct pke_pairs *args);
 
 /** Append as ASCII with a newline at the end. PKE_LIMIT when it does not fit. */

@@ -524,6 +524,31 @@ static void issuer_families(struct pke_buf *out, const json_t *issuers)
     json_array_foreach(issuers, i, one) issuer_sample(out, "rollover_waiting", one, NULL, is_waiting(one));
 }
 
+/* ---- tenants */
+
+static void tenant_families(struct pke_buf *out, const json_t *tenants)
+{
+    static const char *const results[] = {"issued", "refused", "failed"};
+    const json_t *one;
+    size_t i;
+
+    family(out, "tenant_requests", "counter", NULL,
+           "Enrollment requests of a tenant by what became of them.");
+    json_array_foreach(tenants, i, one)
+    {
+        for (size_t r = 0; r < PKE_LEN(results); r++) {
+            struct pke_buf labels;
+
+            pke_buf_init(&labels, LABELS);
+            label(&labels, "tenant", text_of(one, "tenant"));
+            label(&labels, "result", results[r]);
+            sample(out, "tenant_requests_total", &labels,
+                   json_integer_value(json_object_get(one, results[r])));
+            pke_buf_done(&labels);
+        }
+    }
+}
+
 enum pke_err metrics_write(const json_t *status, const json_t *keys, const struct ledger_counts *counts,
                            struct pke_buf *out)
 {
@@ -537,6 +562,8 @@ enum pke_err metrics_write(const json_t *status, const json_t *keys, const struc
         crl_families(out, json_object_get(keys, "crls"));
     if (keys)
         issuer_families(out, json_object_get(keys, "issuers"));
+    if (keys)
+        tenant_families(out, json_object_get(keys, "tenants"));
     family(out, "ledger_up", "gauge", NULL, "Whether the ledger could be read for this call.");
     sample(out, "ledger_up", NULL, counts != NULL);
     if (counts)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "daemon/control/frontends.h"
 #include "ipc/verbs.h"
 
 #define RULE "control API: roles"
@@ -45,6 +46,11 @@ static bool named_gid(const char *name, gid_t *ret)
     return !err && found;
 }
 
+bool peer_group_id(const char *text, gid_t *ret)
+{
+    return numeric_gid(text, ret) || named_gid(text, ret);
+}
+
 static enum pke_err resolve(const struct pke_strings *names, const char *option, struct peer_group_set *ret,
                             struct pke_fail *fail)
 {
@@ -54,7 +60,7 @@ static enum pke_err resolve(const struct pke_strings *names, const char *option,
                             PEER_MAX_GROUPS);
     for (size_t i = 0; i < names->n; i++) {
         gid_t gid;
-        if (!numeric_gid(names->v[i], &gid) && !named_gid(names->v[i], &gid))
+        if (!peer_group_id(names->v[i], &gid))
             return pke_fail_set(fail, PKE_CONFIG, "control-group", RULE, "%s: no such group: %s", option,
                                 names->v[i]);
         ret->v[ret->n++] = gid;
@@ -70,8 +76,6 @@ enum pke_err peer_groups_resolve(const struct conf_global *g, struct peer_groups
         err = resolve(&g->officer_groups, "officer-groups", &ret->officer, fail);
     if (!err)
         err = resolve(&g->admin_groups, "admin-groups", &ret->admin, fail);
-    if (!err)
-        err = resolve(&g->frontend_groups, "frontend-groups", &ret->frontend, fail);
     return err;
 }
 
@@ -96,8 +100,6 @@ unsigned peer_roles(const struct peer_groups *groups, uid_t uid, const gid_t *gi
         roles |= VERB_ROLE_OFFICER;
     if (in_set(&groups->viewer, gids, n))
         roles |= VERB_ROLE_VIEWER;
-    if (in_set(&groups->frontend, gids, n))
-        roles |= VERB_ROLE_FRONTEND;
     return verb_role_expand(roles);
 }
 
@@ -120,11 +122,14 @@ static bool read_groups(int fd, gid_t primary, gid_t **ret, size_t *n)
     return true;
 }
 
-enum pke_err peer_read(int fd, const struct peer_groups *groups, struct peer *ret, struct pke_fail *fail)
+enum pke_err peer_read(int fd, const struct peer_groups *groups, const struct frontends *frontends,
+                       struct peer *ret, struct pke_fail *fail)
 {
     PKE_CLEANUP(pke_free_p) gid_t *gids = NULL;
     struct ucred cred;
     socklen_t size = sizeof cred;
+    const char *name;
+    bool several;
     size_t n;
 
     memset(ret, 0, sizeof *ret);
@@ -135,11 +140,23 @@ enum pke_err peer_read(int fd, const struct peer_groups *groups, struct peer *re
     ret->uid = cred.uid;
     ret->gid = cred.gid;
     ret->roles = peer_roles(groups, cred.uid, gids, n, geteuid());
+    if (cred.uid == 0 || cred.uid == geteuid())
+        return PKE_OK;
+    name = frontends_find(frontends, cred.uid, gids, n, &several);
+    if (several)
+        ret->roles = VERB_ROLE_NONE;
+    if (several)
+        return pke_fail_set(fail, PKE_DENIED, "control-frontends", RULE,
+                            "user and groups of the peer are those of several frontends");
+    if (name) {
+        ret->roles = VERB_ROLE_FRONTEND;
+        snprintf(ret->frontend, sizeof ret->frontend, "%s", name);
+    }
     return PKE_OK;
 }
 
 void peer_actor(const struct peer *p, char *out, size_t size)
 {
-    snprintf(out, size, "uid=%lu gid=%lu role=%s", (unsigned long)p->uid, (unsigned long)p->gid,
-             verb_role_name(p->roles));
+    snprintf(out, size, "uid=%lu gid=%lu role=%s%s%s", (unsigned long)p->uid, (unsigned long)p->gid,
+             verb_role_name(p->roles), *p->frontend ? " frontend=" : "", p->frontend);
 }

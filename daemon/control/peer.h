@@ -14,7 +14,8 @@
 struct peer {
     uid_t uid;
     gid_t gid;
-    unsigned roles; /* set of enum verb_role, expanded; 0: nobody */
+    unsigned roles;    /* set of enum verb_role, expanded; 0: nobody */
+    char frontend[64]; /* name in frontends, whose binding holds; "": an operator or nobody */
 };
 
 #define PEER_MAX_GROUPS 64 /* group ids of one role in the configuration */
@@ -24,7 +25,7 @@ struct peer_groups {
     struct peer_group_set {
         gid_t v[PEER_MAX_GROUPS];
         size_t n;
-    } viewer, officer, admin, frontend;
+    } viewer, officer, admin;
 };
 
 /**
@@ -40,10 +41,22 @@ enum pke_err peer_groups_resolve(const struct conf_global *g, struct peer_groups
  */
 unsigned peer_roles(const struct peer_groups *groups, uid_t uid, const gid_t *gids, size_t n, uid_t own_uid);
 
-/** Read the credentials of a connected socket. PKE_DENIED when the kernel does not give them. */
-enum pke_err peer_read(int fd, const struct peer_groups *groups, struct peer *ret, struct pke_fail *fail);
+/** A group by number or name (may block). */
+bool peer_group_id(const char *text, gid_t *ret);
 
-/** "uid=1000 gid=1000 role=officer" for msg_verb and msg_audit. */
+struct frontends;
+
+/**
+ * Read the credentials of a connected socket. Who is a frontend is nothing else, whatever his groups are;
+ * root and the own user are admins. PKE_DENIED when the kernel does not give them, or they are several
+ * frontends'.
+ */
+enum pke_err peer_read(int fd, const struct peer_groups *groups, const struct frontends *frontends,
+                       struct peer *ret, struct pke_fail *fail);
+
+#define PEER_ACTOR_MAX 160
+
+/** "uid=1000 gid=1000 role=officer", of a frontend with its name, for msg_verb and msg_audit. */
 void peer_actor(const struct peer *p, char *out, size_t size);
 
 #endif

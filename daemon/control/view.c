@@ -85,6 +85,7 @@ json_t *view_certificate(const struct ledger_row *row, bool whole)
     view_put_life(o, row, whole);
     control_put_seconds(o, "not_before", row->not_before);
     control_put_seconds(o, "not_after", row->not_after);
+    control_put(o, "tenant", row->tenant);
     control_put(o, "principal", row->principal);
     control_put(o, "device_id", row->device_id);
     control_put(o, "template", row->template_name);
@@ -96,7 +97,6 @@ json_t *view_certificate(const struct ledger_row *row, bool whole)
         return o;
     control_put(o, "spki_sha256", row->spki_sha256);
     control_put(o, "issuer_id", row->issuer_id);
-    control_put(o, "tenant", row->tenant);
     control_put(o, "endpoint", row->endpoint);
     control_put(o, "enrollment_type", row->enrollment_type);
     control_put(o, "device_name", row->device_name);
@@ -156,7 +156,7 @@ json_t *view_template(const struct policy_template *t)
 static enum pke_err template_list(const struct conf *conf, const struct pke_pairs *args, json_t **ret,
                                   struct pke_fail *fail)
 {
-    const char *cursor = pke_pairs_get(args, "cursor");
+    const char *cursor = pke_pairs_get(args, "cursor"), *tenant = pke_pairs_get(args, "tenant");
     size_t limit = control_request_limit(args), from = 0, i;
     char next[24], *end;
     json_t *items;
@@ -168,8 +168,9 @@ static enum pke_err template_list(const struct conf *conf, const struct pke_pair
                                 "cursor: not one of this listing");
     }
     items = json_array();
-    for (i = from; i < conf->n_templates && i - from < limit; i++)
-        json_array_append_new(items, view_template(&conf->templates[i]));
+    for (i = from; i < conf->n_templates && json_array_size(items) < limit; i++)
+        if (!tenant || strcmp(conf->templates[i].tenant, tenant) == 0)
+            json_array_append_new(items, view_template(&conf->templates[i]));
     snprintf(next, sizeof next, "%zu", i);
     *ret = control_list(items, i < conf->n_templates ? next : NULL);
     return PKE_OK;
@@ -179,8 +180,9 @@ static enum pke_err template_show(const struct conf *conf, const struct pke_pair
                                   struct pke_fail *fail)
 {
     const struct policy_template *t = conf_find_template(conf, pke_pairs_get(args, "name"));
+    const char *tenant = pke_pairs_get(args, "tenant");
 
-    if (!t)
+    if (!t || (tenant && strcmp(t->tenant, tenant) != 0))
         return pke_fail_set(fail, PKE_NOT_FOUND, "control-template", "control API: templates",
                             "no template of this name");
     *ret = view_template(t);
@@ -213,6 +215,7 @@ static enum pke_err row_list(struct control *c, bool certificates, const struct 
                              struct pke_arena *arena, json_t **ret, struct pke_fail *fail)
 {
     struct ledger_filter filter = {
+        .tenant = pke_pairs_get(args, "tenant"),
         .state = pke_pairs_get(args, "state"),
         .principal = pke_pairs_get(args, "principal"),
         .device_id = pke_pairs_get(args, "device"),
@@ -271,9 +274,9 @@ static enum pke_err token_list(struct control *c, const struct pke_pairs *args, 
     struct ledger_token *rows = NULL;
     const char *next = NULL;
     size_t n = 0;
-    enum pke_err err =
-        ledger_token_list(c->ledger, pke_pairs_get(args, "user"), pke_pairs_get(args, "cursor"),
-                          control_request_limit(args), arena, &rows, &n, &next, fail);
+    enum pke_err err = ledger_token_list(c->ledger, pke_pairs_get(args, "tenant"),
+                                         pke_pairs_get(args, "user"), pke_pairs_get(args, "cursor"),
+                                         control_request_limit(args), arena, &rows, &n, &next, fail);
     int64_t now_ms = role_wall_ms();
     json_t *items;
 
@@ -289,17 +292,18 @@ static enum pke_err token_list(struct control *c, const struct pke_pairs *args, 
 static enum pke_err ledger_answer(struct control *c, enum verb_id id, const struct pke_pairs *args,
                                   struct pke_arena *arena, json_t **ret, struct pke_fail *fail)
 {
+    const char *tenant = pke_pairs_get(args, "tenant"); /* of a frontend always there: scope.h */
     struct ledger_row row;
     enum pke_err err;
 
     switch (id) {
     case VERB_REQUEST_SHOW:
-        err = ledger_request_show(c->ledger, pke_pairs_get(args, "id"), arena, &row, fail);
+        err = ledger_request_show(c->ledger, tenant, pke_pairs_get(args, "id"), arena, &row, fail);
         if (!err)
             *ret = view_request(&row, true);
         return err;
     case VERB_CERT_SHOW:
-        err = ledger_cert_show(c->ledger, pke_pairs_get(args, "key"), arena, &row, fail);
+        err = ledger_cert_show(c->ledger, tenant, pke_pairs_get(args, "key"), arena, &row, fail);
         if (!err)
             *ret = view_certificate(&row, true);
         return err;

@@ -108,6 +108,7 @@ static json_t *view_device(const struct ledger_device *d, bool whole)
     json_t *o = json_object();
 
     control_put(o, "device_id", d->device_id);
+    control_put(o, "tenant", d->tenant);
     control_put(o, "provider", d->provider);
     control_put(o, "state", ledger_device_state(d));
     control_put(o, "principal", d->principal);
@@ -117,7 +118,6 @@ static json_t *view_device(const struct ledger_device *d, bool whole)
     control_put_ms(o, "last_at", d->last_at);
     if (!whole)
         return o;
-    control_put(o, "tenant", d->tenant);
     control_put(o, "user_id", d->user_id);
     control_put(o, "hwdev_id", d->hwdev_id);
     control_put(o, "ent_dmid", d->ent_dmid);
@@ -133,7 +133,8 @@ static json_t *view_device(const struct ledger_device *d, bool whole)
 enum pke_err view_device_list(struct control *c, const struct pke_pairs *args, struct pke_arena *arena,
                               json_t **ret, struct pke_fail *fail)
 {
-    struct ledger_device_filter filter = {.principal = pke_pairs_get(args, "principal"),
+    struct ledger_device_filter filter = {.tenant = pke_pairs_get(args, "tenant"),
+                                          .principal = pke_pairs_get(args, "principal"),
                                           .state = pke_pairs_get(args, "state"),
                                           .now = role_wall_ms() / 1000};
     struct ledger_device *rows = NULL;
@@ -161,8 +162,8 @@ enum pke_err view_device_show(struct control *c, const struct pke_pairs *args, s
 
     if (provider && strcmp(provider, "-") == 0)
         provider = "";
-    err = ledger_device_show(c->ledger, NULL, provider, pke_pairs_get(args, "id"), role_wall_ms() / 1000,
-                             arena, &device, fail);
+    err = ledger_device_show(c->ledger, pke_pairs_get(args, "tenant"), provider, pke_pairs_get(args, "id"),
+                             role_wall_ms() / 1000, arena, &device, fail);
     if (!err)
         *ret = view_device(&device, true);
     return err;

@@ -23,12 +23,13 @@ static enum pke_err check_assertion(struct request *req)
     if (err != PKE_OK)
         return err;
     EVP_Digest(req->msg.request.p, req->msg.request.n, hash, NULL, EVP_sha256(), NULL);
-    if (strcmp(a->stage, "enroll") != 0 || strcmp(a->endpoint, req->msg.endpoint) != 0 ||
-        strcmp(a->tenant, s->conf->global.tenant) != 0 ||
-        !pke_bytes_eq_secret(a->request_hash, PKE_BYTES(hash, sizeof hash)))
-        return pke_fail_set(&req->fail, PKE_UNAUTHENTICATED, "assertion-scope", "assertion binding",
-                            "the credential was verified for another request");
-    return PKE_OK;
+    if (strcmp(a->stage, "enroll") == 0 && strcmp(a->endpoint, req->msg.endpoint) == 0 &&
+        strcmp(a->tenant, req->endpoint->tenant) == 0 &&
+        pke_bytes_eq_secret(a->request_hash, PKE_BYTES(hash, sizeof hash)))
+        return PKE_OK;
+    *a = (struct assertion){0}; /* whose it is does not belong into this tenant's records */
+    return pke_fail_set(&req->fail, PKE_UNAUTHENTICATED, "assertion-scope", "assertion binding",
+                        "the credential was verified for another request");
 }
 
 /*
@@ -57,7 +58,7 @@ static enum pke_err take_jti(struct request *req)
 static enum pke_err check_token(struct request *req)
 {
     enum pke_err err =
-        token_find(req->issuer, req->setup, req->msg.token, req->arena, &req->token, &req->fail);
+        token_find(req->issuer, req->endpoint->tenant, req->msg.token, req->arena, &req->token, &req->fail);
 
     if (err != PKE_OK)
         return err;
@@ -186,7 +187,7 @@ enum pke_err check_recorded(struct request *req)
         err = check_endpoint(req);
     if (err != PKE_OK)
         return err;
-    if (strcmp(req->who.tenant, req->setup->conf->global.tenant) != 0)
+    if (strcmp(req->who.tenant, req->endpoint->tenant) != 0)
         return pke_fail_set(&req->fail, PKE_DENIED, "request-tenant", "waiting requests",
                             "the request was made of another tenant than this is now");
     if (!pke_strings_has(&req->endpoint->credentials, req->who.kind))

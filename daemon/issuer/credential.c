@@ -79,7 +79,8 @@ static enum pke_err check_key(struct request *req, const struct ledger_certifica
 static enum pke_err check_record(struct request *req, const struct ledger_certificate *c)
 {
     if (strcmp(c->tenant, req->who.tenant) != 0)
-        return refuse(req, "certificate-tenant", "the certificate is another tenant's");
+        return refuse(req, "certificate-not-issued",
+                      "the certificate is of a CA here, and was not issued here"); /* to this tenant */
     if (c->revoked_at)
         return refuse(req, "certificate-revoked", "the certificate is revoked");
     if (c->superseded_at)

@@ -7,7 +7,7 @@
 #include <strings.h>
 
 #include "base/mem.h"
-#include "daemon/issuer/issuer.h"
+#include "daemon/issuer/tenants.h"
 #include "policy/renew.h"
 
 #define MAX_OPEN_QUESTIONS 20 /* devices of one identity that wait for an operator */
@@ -173,7 +173,7 @@ static unsigned count_on_their_way(const struct request *req)
 
     for (const struct request *o = req->issuer->requests; o; o = o->next)
         n += o != req && o->state == REQUEST_INTENT && o->fail.err == PKE_OK && o->device_id &&
-             strcasecmp(o->device_id, req->device_id) != 0 &&
+             strcmp(o->who.tenant, req->who.tenant) == 0 && strcasecmp(o->device_id, req->device_id) != 0 &&
              policy_same_identity(o->who.principal, o->who.user_id, &req->identity);
     return n;
 }
@@ -251,8 +251,10 @@ static enum pke_err check_approval(struct request *req)
 
 enum pke_err check_admission(struct request *req)
 {
-    enum pke_err err = check_quota(req);
+    enum pke_err err = tenant_check_quota(req);
 
+    if (err == PKE_OK)
+        err = check_quota(req);
     if (err == PKE_OK && req->op != OP_RENEW)
         err = check_approval(req);
     return err;

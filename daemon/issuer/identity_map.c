@@ -15,20 +15,20 @@
 #define LINE_MAX (64u << 10)
 
 struct entry {
-    const char *principal;
+    const char *tenant, *principal;
     struct pke_pairs names;
     unsigned line;
 };
 
 struct identity_map {
     struct pke_arena *arena;
-    struct entry *v; /* sorted by principal */
+    struct entry *v; /* sorted by tenant and principal */
     size_t n, room;
 };
 
 struct reader {
     struct identity_map *map;
-    const char *path;
+    const char *path, *tenant; /* tenant: of lines that name none */
     unsigned line;
     struct pke_fail *fail;
 };
@@ -75,7 +75,7 @@ static enum pke_err add_kind(const struct reader *r, struct entry *e, const char
     bool several;
 
     if (!is_kind(kind, &several))
-        return bad(r, "\"%s\" is not principal, upn, dns, email, uri, sid or guid", kind);
+        return bad(r, "\"%s\" is not tenant, principal, upn, dns, email, uri, sid or guid", kind);
     if (!json_is_array(value))
         return add_value(r, e, kind, value);
     if (!several && json_array_size(value) > 1)
@@ -88,17 +88,24 @@ static enum pke_err add_kind(const struct reader *r, struct entry *e, const char
 static enum pke_err add_object(const struct reader *r, json_t *object)
 {
     const char *principal = json_string_value(json_object_get(object, "principal")), *kind;
+    const json_t *given = json_object_get(object, "tenant");
+    const char *tenant = given ? json_string_value(given) : r->tenant;
     struct identity_map *m = r->map;
     struct entry *e;
     json_t *value;
 
     if (!principal || !*principal || strlen(principal) > 256)
         return bad(r, "%s", "\"principal\" must be a text of 1 to 256 bytes");
+    if (!tenant)
+        return bad(r, "%s", "\"tenant\" must name one: there are several");
     if (m->n == m->room)
         m->v = pke_realloc(m->v, (m->room = m->room ? 2 * m->room : 64) * sizeof *m->v);
     e = &m->v[m->n++];
-    *e = (struct entry){.principal = pke_arena_strdup(m->arena, principal), .line = r->line};
+    *e = (struct entry){.tenant = pke_arena_strdup(m->arena, tenant),
+                        .principal = pke_arena_strdup(m->arena, principal),
+                        .line = r->line};
     json_object_foreach(object, kind, value) if (strcmp(kind, "principal") != 0 &&
+                                                 strcmp(kind, "tenant") != 0 &&
                                                  add_kind(r, e, kind, value) != PKE_OK) return PKE_CONFIG;
     return PKE_OK;
 }
@@ -141,7 +148,10 @@ static enum pke_err read_lines(struct reader *r, struct pke_bytes text)
 
 static int by_principal(const void *a, const void *b)
 {
-    return strcasecmp(((const struct entry *)a)->principal, ((const struct entry *)b)->principal);
+    const struct entry *x = a, *y = b;
+    int tenant = strcmp(x->tenant, y->tenant);
+
+    return tenant ? tenant : strcasecmp(x->principal, y->principal);
 }
 
 static enum pke_err sort(struct reader *r)
@@ -158,10 +168,11 @@ static enum pke_err sort(struct reader *r)
     return PKE_OK;
 }
 
-enum pke_err identity_map_load(const char *path, struct identity_map **ret, struct pke_fail *fail)
+enum pke_err identity_map_load(const char *path, const char *tenant, struct identity_map **ret,
+                               struct pke_fail *fail)
 {
     struct identity_map *m = pke_calloc(1, sizeof *m);
-    struct reader r = {.map = m, .path = path, .fail = fail};
+    struct reader r = {.map = m, .path = path, .tenant = tenant, .fail = fail};
     struct pke_buf text;
     enum pke_err err;
 
@@ -189,11 +200,12 @@ void identity_map_free(struct identity_map *m)
     free(m);
 }
 
-const struct pke_pairs *identity_map_find(const struct identity_map *m, const char *principal)
+const struct pke_pairs *identity_map_find(const struct identity_map *m, const char *tenant,
+                                          const char *principal)
 {
-    const struct entry key = {.principal = principal};
+    const struct entry key = {.tenant = tenant, .principal = principal};
     const struct entry *e =
-        m && m->n && principal ? bsearch(&key, m->v, m->n, sizeof *m->v, by_principal) : NULL;
+        m && m->n && tenant && principal ? bsearch(&key, m->v, m->n, sizeof *m->v, by_principal) : NULL;
 
     return e ? &e->names : NULL;
 }

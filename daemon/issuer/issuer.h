@@ -17,6 +17,7 @@
 #include "ca/floor.h"
 #include "ca/lint.h"
 #include "daemon/common/assertion.h"
+#include "daemon/common/rate.h"
 #include "daemon/common/role.h"
 #include "daemon/issuer/admit.h"
 #include "daemon/issuer/authoriser.h"
@@ -270,8 +271,10 @@ struct issuer {
     uint64_t warn_at; /* ms: when to look for certificates that expire soon */
     /* orphan.c */
     struct orphan *orphans;
-    uint64_t orphans_at;   /* when to try again, monotonic ms */
-    struct crl_state *crl; /* crl.c */
+    uint64_t orphans_at;         /* when to try again, monotonic ms */
+    struct crl_state *crl;       /* crl.c */
+    struct tenant_use *tenants;  /* tenants.c */
+    struct rates frontend_rates; /* certificates of each frontend */
 };
 
 /* ---- batch.c
@@ -430,8 +433,8 @@ enum pke_err attest_check_request(struct request *req);
 /* ---- token.c
  * ------------------------------------------------------------------------------------------------------ */
 
-/** Find the one-time token of @p secret: known, of this tenant, not revoked. It may be used up or expired. */
-enum pke_err token_find(struct issuer *is, const struct setup *s, struct pke_bytes secret,
+/** Find the one-time token of @p secret: known, of @p tenant, not revoked. It may be used up or expired. */
+enum pke_err token_find(struct issuer *is, const char *tenant, struct pke_bytes secret,
                         struct pke_arena *arena, struct ledger_token *ret, struct pke_fail *fail);
 /** May it be used for something new at @p now_ms? */
 enum pke_err token_usable(const struct ledger_token *t, int64_t now_ms, struct pke_fail *fail);

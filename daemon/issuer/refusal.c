@@ -8,7 +8,7 @@
 
 #include "base/mem.h"
 #include "daemon/common/log.h"
-#include "daemon/issuer/issuer.h"
+#include "daemon/issuer/tenants.h"
 
 #define RATE_PER_SECOND 100.0
 #define BURST           500.0
@@ -57,11 +57,19 @@ static void acknowledge(struct issuer *is, const struct net_refusal *r)
         chan_send(is->net, MSG_OK, r->frame_id, PKE_BYTES(NULL, 0));
 }
 
+/* Of the endpoint; of one that is not known any more it is nobody's but an only tenant's. */
+static const char *tenant_of(const struct issuer *is, const struct net_refusal *r)
+{
+    const struct conf_endpoint *e = conf_find_endpoint(is->setup->conf, r->msg.endpoint);
+
+    return e ? e->tenant : conf_only_tenant(is->setup->conf);
+}
+
 static enum pke_err apply(struct issuer *is, struct batch_op *op, struct pke_fail *fail)
 {
     struct net_refusal *r = op->arg;
     struct ledger_request req = {.request_id = r->msg.trace_id,
-                                 .tenant = is->setup->conf->global.tenant,
+                                 .tenant = tenant_of(is, r),
                                  .principal = r->msg.principal,
                                  .endpoint = r->msg.endpoint,
                                  .stage = r->msg.stage,
@@ -87,11 +95,14 @@ void refusal_frame(struct issuer *is, const struct ipc_frame *f)
 {
     struct net_refusal *r = pke_calloc(1, sizeof *r);
     struct pke_fail fail;
+    bool read;
 
     *r = (struct net_refusal){
         .arena = pke_arena_new(), .net_epoch = is->net_epoch, .frame_id = f->id, .at = role_wall_ms()};
-    if (ipc_record_read(msg_refusal_fields, f->payload, r->arena, &r->msg, sizeof r->msg, &fail) == PKE_OK &&
-        refusal_allowed(is)) {
+    read = ipc_record_read(msg_refusal_fields, f->payload, r->arena, &r->msg, sizeof r->msg, &fail) == PKE_OK;
+    if (read)
+        tenant_count(is, tenant_of(is, r), TENANT_REFUSED);
+    if (read && refusal_allowed(is)) {
         batch_add(is, apply, done, r);
         return;
     }

@@ -78,6 +78,10 @@ static enum pke_err find_old(struct request *req)
         req->fail = fail;
         return err;
     }
+    if (err == PKE_OK && strcmp(req->old.tenant, req->endpoint->tenant) != 0) {
+        req->old = (struct ledger_certificate){0}; /* nothing of it belongs into this tenant's records */
+        err = PKE_NOT_FOUND;
+    }
     if (err == PKE_NOT_FOUND || !pke_bytes_eq(req->old.der, req->cms.certificate))
         return pke_fail_set(&req->fail, PKE_RENEW_INELIGIBLE, "renew-unknown", "MS-MDE2 3.5 signer",
                             "the certificate of the signature was not issued here");
@@ -103,7 +107,7 @@ static enum pke_err take_identity(struct request *req)
         kind = req->who.kind;
         expires = req->who.expires;
     }
-    req->who = (struct assertion){.tenant = req->setup->conf->global.tenant,
+    req->who = (struct assertion){.tenant = req->endpoint->tenant,
                                   .principal = old->principal,
                                   .user_id = old->user_id,
                                   .attributes = old->attributes,
@@ -159,7 +163,7 @@ static struct policy_renewal facts(const struct request *req)
         .asked_type = pke_pairs_get(&req->msg.context, "EnrollmentType"),
         .asked_hwdev_id =
             req->dry && req->known ? req->device.hwdev_id : pke_pairs_get(&req->msg.context, "HWDevID"),
-        .endpoint_tenant = req->setup->conf->global.tenant,
+        .endpoint_tenant = req->endpoint->tenant,
         .endpoint_provider = req->provider,
         /* of the CSR, which renew_identity() has not read yet: policy_renewal_holds() does not look at it */
         .same_key = pke_bytes_eq(req->csr.spki, req->cms.spki),
@@ -230,6 +234,8 @@ enum pke_err renew_visible(struct issuer *is, const struct conf_endpoint *ep, st
 
     EVP_Digest(certificate.p, certificate.n, sha256, NULL, EVP_sha256(), NULL);
     err = ledger_find_certificate(is->ledger, sha256, arena, &c, fail);
+    if (err == PKE_OK && strcmp(c.tenant, ep->tenant) != 0)
+        err = PKE_NOT_FOUND;
     if (err == PKE_NOT_FOUND)
         return pke_fail_set(fail, PKE_UNAUTHENTICATED, "renew-unknown", "MS-MDE2 3.5",
                             "the certificate of the connection was not issued here");
@@ -240,7 +246,7 @@ enum pke_err renew_visible(struct issuer *is, const struct conf_endpoint *ep, st
         return err;
     r = (struct policy_renewal){.template_name = c.template_name,
                                 .tenant = c.tenant,
-                                .endpoint_tenant = is->setup->conf->global.tenant,
+                                .endpoint_tenant = ep->tenant,
                                 .revoked_at = c.revoked_at,
                                 .owner = c.principal,
                                 .owner_id = c.user_id,

@@ -11,6 +11,7 @@
 #include "ca/release.h"
 #include "daemon/common/log.h"
 #include "daemon/issuer/request.h"
+#include "daemon/issuer/tenants.h"
 #include "policy/names.h"
 
 void request_free(struct request *req)
@@ -92,10 +93,11 @@ static void end_issued(struct request *req)
 
     if (req->ticket)
         waiting_issued(req);
-    log_event(LOG_INFO, "certificate issued", "trace_id", req->msg.trace_id, "principal", req->who.principal,
-              "device", req->device_id, "serial", req->serial_hex, "subject", req->decision.subject_cn,
-              "csr_subject", req->csr.subject_text, "attestation", req->attestation, "dropped",
-              explain_dropped(&req->trail, req->arena), NULL);
+    tenant_issued(req);
+    log_event(LOG_INFO, "certificate issued", "trace_id", req->msg.trace_id, "tenant", req->who.tenant,
+              "principal", req->who.principal, "device", req->device_id, "serial", req->serial_hex, "subject",
+              req->decision.subject_cn, "csr_subject", req->csr.subject_text, "attestation", req->attestation,
+              "dropped", explain_dropped(&req->trail, req->arena), NULL);
     request_answer(req, MSG_ISSUED, msg_issued_fields, &m);
     request_free(req);
     issuer_check_stopped(is);
@@ -114,7 +116,7 @@ struct ledger_request request_to_ledger(const struct request *req)
 {
     return (struct ledger_request){
         .request_id = req->msg.trace_id,
-        .tenant = req->setup->conf->global.tenant,
+        .tenant = req->endpoint ? req->endpoint->tenant : req->who.tenant,
         .principal = req->who.principal,
         .user_id = req->who.user_id,
         .provider = req->provider,
@@ -170,6 +172,8 @@ void request_refuse(struct request *req)
     bool allowed;
 
     req->state = REQUEST_RESULT;
+    if (req->fail.err != PKE_STALE) /* net comes again with it */
+        tenant_count(req->issuer, req->endpoint ? req->endpoint->tenant : NULL, TENANT_REFUSED);
     if (req->ticket || waiting_may(req)) {
         explain_refused(req, &req->fail);
         (req->ticket ? waiting_failed : waiting_record)(req);
@@ -207,6 +211,7 @@ static void done_failed(struct issuer *is, struct batch_op *op, enum pke_err err
 {
     struct request *req = op->arg;
 
+    tenant_count(is, req->who.tenant, TENANT_FAILED);
     if (err != PKE_OK) {
         log_fail(LOG_ERR, "failure not recorded", fail, "trace_id", req->msg.trace_id, NULL);
         orphan_add(is, req->msg.trace_id, &req->fail);

@@ -16,7 +16,7 @@
 #include "base/timefmt.h"
 #include "daemon/common/log.h"
 #include "daemon/issuer/crl.h"
-#include "daemon/issuer/issuer.h"
+#include "daemon/issuer/scope.h"
 #include "ledger/crl.h"
 
 #define RULE          "control API: revocation"
@@ -36,6 +36,7 @@ struct revocation {
     uint64_t id;
     enum stage stage;
     const char *key;         /* one certificate; NULL: a selection */
+    const char *limit;       /* with key: only one of this tenant; NULL: whoever's */
     const char *issuer_name; /* with release and key, a serial: of this issuer */
     uint8_t issuer_id[20];   /* its id */
     bool carried;            /* an older CRL alone knew of it */
@@ -212,7 +213,7 @@ static enum pke_err apply_named(struct issuer *is, struct revocation *r, struct 
 {
     struct ledger_certificate c;
     struct ledger_selected one = {0};
-    enum pke_err err = ledger_revoke_name(is->ledger, r->key, one.sha256, fail);
+    enum pke_err err = ledger_revoke_name(is->ledger, r->limit, r->key, one.sha256, fail);
 
     if (err == PKE_OK)
         err = ledger_find_certificate(is->ledger, one.sha256, r->arena, &c, fail);
@@ -347,6 +348,7 @@ static struct revocation *revocation_new(struct issuer *is, uint64_t id, const s
                              .items = json_array()};
     r->how = (struct ledger_revoke){.at = role_wall_ms(), .dry_run = flag(v, "dry_run")};
     r->how.by = keep(r, v->actor);
+    r->limit = keep(r, scope_limit(v));
     r->how.comment = keep(r, pke_pairs_get(&v->args, "comment"));
     r->count = count ? strtoll(count, NULL, 10) : 0;
     return r;
@@ -375,11 +377,14 @@ static enum pke_err read_selection(const struct issuer *is, struct revocation *r
 {
     const char *cursor = pke_pairs_get(&v->args, "cursor"), *provider = pke_pairs_get(&v->args, "provider");
     bool hold = r->how.reason == LEDGER_REASON_HOLD;
+    const char *tenant;
 
+    if (scope_tenant(is, v, &tenant, fail) != PKE_OK)
+        return fail->err;
     r->which = (struct ledger_selection){.what = r->release ? LEDGER_SELECT_HELD
                                                  : hold     ? LEDGER_SELECT_LIVE
                                                             : LEDGER_SELECT_REVOCABLE,
-                                         .tenant = keep(r, is->setup->conf->global.tenant),
+                                         .tenant = keep(r, tenant),
                                          .device_id = keep(r, pke_pairs_get(&v->args, "id")),
                                          .principal = keep(r, pke_pairs_get(&v->args, "name")),
                                          .user_id = keep(r, pke_pairs_get(&v->args, "user_id")),
@@ -400,6 +405,9 @@ static enum pke_err read_issuer(const struct issuer *is, struct revocation *r, c
     r->issuer_name = keep(r, pke_pairs_get(&v->args, "issuer"));
     if (!r->issuer_name)
         return PKE_OK;
+    if (r->limit)
+        return pke_fail_set(fail, PKE_MALFORMED, "issuer", RULE,
+                            "what a list alone knows of is no tenant's: not with tenant");
     ca = setup_ca(is->setup, r->issuer_name);
     if (!ca)
         return pke_fail_set(fail, PKE_NOT_FOUND, "issuer-unknown", RULE,

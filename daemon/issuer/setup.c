@@ -254,7 +254,7 @@ enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key,
     for (size_t i = 0; err == PKE_OK && i < conf->n_templates; i++)
         err = load_template(s, &conf->templates[i], &s->templates[s->n_templates++], fail);
     if (err == PKE_OK && conf->global.identity_map)
-        err = identity_map_load(conf->global.identity_map, &s->identities, fail);
+        err = identity_map_load(conf->global.identity_map, conf_only_tenant(conf), &s->identities, fail);
     if (err == PKE_OK)
         err = authorisers_load(conf, &s->authorisers, fail);
     if (err == PKE_OK)

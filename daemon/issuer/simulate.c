@@ -56,6 +56,7 @@ static enum pke_err find_endpoint(struct request *req, const struct pke_pairs *a
 {
     const struct conf *conf = req->setup->conf;
     const char *name = pke_pairs_get(args, "endpoint"), *tmpl = pke_pairs_get(args, "template");
+    const char *tenant = pke_pairs_get(args, "tenant");
     const struct conf_endpoint *found = NULL;
     size_t n = 0;
 
@@ -63,7 +64,7 @@ static enum pke_err find_endpoint(struct request *req, const struct pke_pairs *a
         const struct conf_endpoint *e = &conf->endpoints[i];
 
         if (e->stage != CONF_STAGE_ENROLL || (name && strcmp(e->name, name) != 0) ||
-            (tmpl && strcmp(e->template_name, tmpl) != 0))
+            (tmpl && strcmp(e->template_name, tmpl) != 0) || (tenant && strcmp(e->tenant, tenant) != 0))
             continue;
         found = found ? found : e;
         n++;
@@ -88,7 +89,7 @@ static enum pke_err read_who(struct request *req, const struct pke_pairs *args, 
         return bad(fail, "simulate-type", "type is full or device");
     if (!kind)
         kind = req->endpoint->credentials.n ? req->endpoint->credentials.v[0] : "username";
-    req->who = (struct assertion){.tenant = req->setup->conf->global.tenant,
+    req->who = (struct assertion){.tenant = req->endpoint->tenant,
                                   .principal = pke_pairs_get(args, "principal"),
                                   .user_id = pke_pairs_get(args, "user_id"),
                                   .kind = kind,
@@ -108,7 +109,8 @@ static enum pke_err read_renewal(struct request *req, const char *key, struct pk
 {
     struct ledger_certificate old;
     struct ca_cert_facts facts;
-    enum pke_err err = ledger_name_certificate(req->issuer->ledger, key, req->cms.certificate_sha256, fail);
+    enum pke_err err = ledger_name_certificate(req->issuer->ledger, req->endpoint->tenant, key,
+                                               req->cms.certificate_sha256, fail);
 
     if (err == PKE_OK)
         err =

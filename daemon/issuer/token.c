@@ -12,7 +12,7 @@
 #include "base/encode.h"
 #include "base/mem.h"
 #include "base/timefmt.h"
-#include "daemon/issuer/issuer.h"
+#include "daemon/issuer/scope.h"
 
 #define RULE             "one-time token"
 #define PREFIX           "pket_" /* so that a leaked one is recognised by whoever scans for secrets */
@@ -29,7 +29,7 @@ static void hash_secret(struct pke_bytes secret, uint8_t hash[32])
 }
 
 /* One text for all reasons, as for passwords: what is wrong with a token is for the ledger and the log. */
-enum pke_err token_find(struct issuer *is, const struct setup *s, struct pke_bytes secret,
+enum pke_err token_find(struct issuer *is, const char *tenant, struct pke_bytes secret,
                         struct pke_arena *arena, struct ledger_token *ret, struct pke_fail *fail)
 {
     uint8_t hash[32];
@@ -37,7 +37,11 @@ enum pke_err token_find(struct issuer *is, const struct setup *s, struct pke_byt
 
     hash_secret(secret, hash);
     err = ledger_find_token(is->ledger, hash, arena, ret, fail);
-    if (err == PKE_NOT_FOUND || (err == PKE_OK && strcmp(ret->tenant, s->conf->global.tenant) != 0))
+    if (err == PKE_OK && strcmp(ret->tenant, tenant) != 0) {
+        *ret = (struct ledger_token){0};
+        err = PKE_NOT_FOUND;
+    }
+    if (err == PKE_NOT_FOUND)
         return pke_fail_set(fail, PKE_UNAUTHENTICATED, "token-unknown", RULE, "there is no such token");
     if (err == PKE_OK && ret->revoked_at)
         return pke_fail_set(fail, PKE_UNAUTHENTICATED, "token-revoked", RULE, "the token was revoked");
@@ -66,7 +70,7 @@ static enum pke_err answer(struct issuer *is, const struct msg_token *m, struct 
     if (!ep || !pke_strings_has(&ep->credentials, "one-time-token"))
         return pke_fail_set(fail, PKE_UNAUTHENTICATED, "credential-kind", "MS-MDE2 3.4.4.1.1.1",
                             "this kind of credential is not enabled here");
-    err = token_find(is, is->setup, m->token, arena, &t, fail);
+    err = token_find(is, ep->tenant, m->token, arena, &t, fail);
     if (err == PKE_OK)
         err = token_usable(&t, role_wall_ms(), fail);
     ok->principal = t.principal;
@@ -136,16 +140,16 @@ static enum pke_err read_mint(const struct issuer *is, const struct msg_verb *v,
                               struct pke_fail *fail)
 {
     const char *user = pke_pairs_get(&v->args, "user"), *type = pke_pairs_get(&v->args, "type");
-    const char *tenant = pke_pairs_get(&v->args, "tenant");
+    const char *tenant;
     struct ledger_token *t = &m->token;
 
     if (!user || !*user || strlen(user) > 320)
         return pke_fail_set(fail, PKE_MALFORMED, "token-user", RULE, "user is 1 to 320 bytes long");
-    if (tenant && strcmp(tenant, is->setup->conf->global.tenant) != 0)
-        return pke_fail_set(fail, PKE_NOT_FOUND, "token-tenant", RULE, "there is no such tenant");
+    if (scope_tenant(is, v, &tenant, fail) != PKE_OK)
+        return fail->err;
     if (type && strcasecmp(type, "full") != 0 && strcasecmp(type, "device") != 0)
         return pke_fail_set(fail, PKE_MALFORMED, "token-type", RULE, "type is full or device");
-    t->tenant = pke_arena_strdup(m->arena, is->setup->conf->global.tenant);
+    t->tenant = pke_arena_strdup(m->arena, tenant);
     t->principal = pke_arena_strdup(m->arena, user);
     t->enrollment_type = !type ? NULL : strcasecmp(type, "full") == 0 ? "Full" : "Device";
     t->created_by = pke_arena_strdup(m->arena, v->actor);
@@ -216,7 +220,8 @@ static enum pke_err apply_revoke(struct issuer *is, struct batch_op *op, struct 
 {
     struct minting *m = op->arg;
 
-    return ledger_token_revoke(is->ledger, m->token.token_id, m->token.created_by, m->token.revoked_at, fail);
+    return ledger_token_revoke(is->ledger, m->token.tenant, m->token.token_id, m->token.created_by,
+                               m->token.revoked_at, fail);
 }
 
 static void done_revoke(struct issuer *is, struct batch_op *op, enum pke_err err, const struct pke_fail *fail)
@@ -237,6 +242,8 @@ void token_revoke(struct issuer *is, uint64_t id, const struct msg_verb *v)
 
     *m = (struct minting){.arena = pke_arena_new(), .control = is->control_links, .id = id};
     m->token.token_id = pke_arena_strdup(m->arena, token_id ? token_id : "");
+    if (scope_limit(v))
+        m->token.tenant = pke_arena_strdup(m->arena, scope_limit(v));
     m->token.created_by = pke_arena_strdup(m->arena, v->actor);
     m->token.revoked_at = role_wall_ms();
     batch_add(is, apply_revoke, done_revoke, m);

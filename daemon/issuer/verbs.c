@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "daemon/issuer/crl.h"
+#include "daemon/issuer/scope.h"
 #include "ipc/wipealloc.h"
 
 void verbs_reply(struct chan *to, uint64_t id, json_t *object)
@@ -75,6 +76,10 @@ static void on_verb(struct issuer *is, const struct ipc_frame *f, struct pke_are
 
     if (ipc_record_read(msg_verb_fields, f->payload, arena, &v, sizeof v, &fail) != PKE_OK) {
         refuse(is->control, f->id, PKE_MALFORMED, "verb", fail.text);
+        return;
+    }
+    if (scope_check(is, &v, &fail) != PKE_OK) {
+        verbs_refuse(is->control, f->id, &fail);
         return;
     }
     name = pke_pairs_get(&v.args, "name");

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/timefmt.h"
 #include "daemon/issuer/crl.h"
+#include "daemon/issuer/tenants.h"
 
 static void refuse(struct issuer *is, uint64_t id, enum pke_err err, const char *reason, const char *text)
 {
@@ -190,8 +191,8 @@ static void metrics(struct issuer *is, uint64_t id)
     for (size_t i = 0; i < is->setup->n_cas; i++)
         json_array_append_new(issuers, issuer_view(is, &is->setup->cas[i]));
     verbs_reply(is->control, id,
-                json_pack("{s:o, s:o, s:o, s:o}", "keys", keys, "bounds", bounds, "crls", crl_metrics(is),
-                          "issuers", issuers));
+                json_pack("{s:o, s:o, s:o, s:o, s:o}", "keys", keys, "bounds", bounds, "crls",
+                          crl_metrics(is), "issuers", issuers, "tenants", tenants_metrics(is)));
 }
 
 /* Ask the next process of the key from @p v->instance on; false when there is none. */

@@ -7,7 +7,7 @@
 #include "base/encode.h"
 #include "base/mem.h"
 #include "base/timefmt.h"
-#include "daemon/issuer/issuer.h"
+#include "daemon/issuer/scope.h"
 
 #define RULE          "control API"
 #define DEFAULT_HOURS 24
@@ -31,7 +31,8 @@ struct change {
     struct pke_arena *arena;
     uint64_t control; /* the asker: a number, because a later channel may get the address of this one */
     uint64_t id;
-    const char *actor, *key, *provider, *tenant;
+    const char *actor, *key, *provider;
+    const char *tenant; /* of a device; of what has an id: only this one's, NULL: whoever's */
     const struct device_verb *device;
     bool grant;
     int64_t at, until; /* ms; until 0: the change has none */
@@ -47,7 +48,8 @@ static struct change *change_new(struct issuer *is, uint64_t id, const struct ms
         .arena = pke_arena_new(), .control = is->control_links, .id = id, .at = role_wall_ms()};
     c->actor = pke_arena_strdup(c->arena, v->actor);
     c->key = pke_arena_strdup(c->arena, value ? value : "");
-    c->tenant = pke_arena_strdup(c->arena, is->setup->conf->global.tenant);
+    if (scope_limit(v))
+        c->tenant = pke_arena_strdup(c->arena, scope_limit(v));
     if (provider) /* "-": recorded before providers were */
         c->provider = pke_arena_strdup(c->arena, strcmp(provider, "-") == 0 ? "" : provider);
     return c;
@@ -124,7 +126,8 @@ static enum pke_err check_provider(const struct issuer *is, const struct change 
     if (c->device->change != LEDGER_DEVICE_BLOCK || !c->provider || !*c->provider)
         return PKE_OK;
     for (size_t i = 0; i < conf->n_provisionings; i++)
-        if (strcmp(conf->provisionings[i].provider_id, c->provider) == 0)
+        if (strcmp(conf->provisionings[i].provider_id, c->provider) == 0 &&
+            strcmp(conf->provisionings[i].tenant, c->tenant) == 0)
             return PKE_OK;
     return pke_fail_set(fail, PKE_NOT_FOUND, "provider-unknown", "provisioning provider-id",
                         "the configuration has no provider of this id");
@@ -139,6 +142,18 @@ static enum pke_err check_words(const struct msg_verb *v, bool revoke, struct pk
                         "reason and comment are for a revocation: with revoke");
 }
 
+/* A device id is one of its tenant only. */
+static enum pke_err take_tenant(const struct issuer *is, struct change *c, const struct msg_verb *v,
+                                struct pke_fail *fail)
+{
+    const char *tenant;
+
+    if (scope_tenant(is, v, &tenant, fail) != PKE_OK)
+        return fail->err;
+    c->tenant = pke_arena_strdup(c->arena, tenant);
+    return PKE_OK;
+}
+
 static void change_device(struct issuer *is, uint64_t id, const struct msg_verb *v,
                           const struct device_verb *d)
 {
@@ -148,8 +163,8 @@ static void change_device(struct issuer *is, uint64_t id, const struct msg_verb 
     struct pke_fail fail;
 
     c->device = d;
-    if ((d->has_until && read_hours(c, v, &fail) != PKE_OK) || check_provider(is, c, &fail) != PKE_OK ||
-        check_words(v, revoke, &fail) != PKE_OK) {
+    if (take_tenant(is, c, v, &fail) != PKE_OK || (d->has_until && read_hours(c, v, &fail) != PKE_OK) ||
+        check_provider(is, c, &fail) != PKE_OK || check_words(v, revoke, &fail) != PKE_OK) {
         end(is, c, fail.err, &fail, NULL);
     } else if (revoke) {
         change_free(c);
@@ -166,7 +181,7 @@ static enum pke_err deny_waiting(struct issuer *is, const struct change *c, stru
 {
     struct pke_fail why;
     uint32_t number;
-    enum pke_err err = ledger_ticket_named(is->ledger, c->key, &number, fail);
+    enum pke_err err = ledger_ticket_named(is->ledger, c->tenant, c->key, &number, fail);
 
     pke_fail_set(&why, PKE_DENIED, "operator-denied", "request deny", "an operator denied the request");
     return err == PKE_OK ? ledger_ticket_deny(is->ledger, number, &why, c->actor, c->at, fail) : err;
@@ -176,7 +191,8 @@ static enum pke_err apply_decision(struct issuer *is, struct batch_op *op, struc
 {
     struct change *c = op->arg;
     struct pke_fail unknown;
-    enum pke_err err = ledger_admission_decide(is->ledger, c->key, c->grant, c->actor, c->until, c->at, fail);
+    enum pke_err err =
+        ledger_admission_decide(is->ledger, c->tenant, c->key, c->grant, c->actor, c->until, c->at, fail);
 
     if (err != PKE_NOT_FOUND || c->grant)
         return err;
@@ -214,7 +230,7 @@ static void decide(struct issuer *is, uint64_t id, const struct msg_verb *v, boo
 static enum pke_err apply_confirm(struct issuer *is, struct batch_op *op, struct pke_fail *fail)
 {
     struct change *c = op->arg;
-    enum pke_err err = ledger_name_certificate(is->ledger, c->key, c->sha256, fail);
+    enum pke_err err = ledger_name_certificate(is->ledger, c->tenant, c->key, c->sha256, fail);
 
     return err == PKE_OK ? ledger_confirm(is->ledger, c->sha256, c->actor, c->at, fail) : err;
 }

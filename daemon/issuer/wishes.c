@@ -11,7 +11,8 @@
 
 void wishes_identity(struct request *req)
 {
-    const struct pke_pairs *mapped = identity_map_find(req->setup->identities, req->identity.principal);
+    const struct pke_pairs *mapped =
+        identity_map_find(req->setup->identities, req->identity.tenant, req->identity.principal);
     struct pke_pairs *known = &req->known_names;
 
     *known = (struct pke_pairs){0};

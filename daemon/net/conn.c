@@ -112,9 +112,9 @@ static void on_txn_done(unsigned status, struct pke_bytes body, uint64_t retry_m
     reply(c, status, SOAP_CONTENT_TYPE, body, retry_ms ? hint : NULL);
 }
 
-static struct net_endpoint *endpoint_of(const struct conn *c)
+static struct net_endpoint *endpoint_of(const struct conn *c, unsigned *status)
 {
-    return route_find(c->net->snap, c->listener->conf->name, http_reader_request(c->reader)->path);
+    return route_find(c->net->snap, c->listener->conf->name, http_reader_request(c->reader), status);
 }
 
 /* The handshake proved that the client holds its key. Who issued it is judged by auth and issuer, by what the
@@ -171,10 +171,13 @@ static void start_txn(struct conn *c, struct net_endpoint *ep, const struct forw
 static bool check_route(struct conn *c, struct net_endpoint **ep)
 {
     const struct http_request *req = http_reader_request(c->reader);
+    unsigned status;
 
-    *ep = endpoint_of(c);
+    *ep = endpoint_of(c, &status);
     if (!*ep)
-        reply_text(c, 404, "nothing is served at this path", NULL);
+        reply_text(c, status,
+                   status == 421 ? "nothing is served by this host name" : "nothing is served at this path",
+                   NULL);
     else if (route_method(req) != 0)
         reply_text(c, 405, "this endpoint takes POST", "Allow: POST\r\n");
     else
@@ -221,8 +224,8 @@ static void on_request(struct conn *c)
  * other form). */
 static void on_bad_request(struct conn *c)
 {
-    unsigned status = http_reader_status(c->reader);
-    struct net_endpoint *ep = status == 413 ? endpoint_of(c) : NULL;
+    unsigned status = http_reader_status(c->reader), unused;
+    struct net_endpoint *ep = status == 413 ? endpoint_of(c, &unused) : NULL;
     struct pke_fail fail;
 
     c->close_after = c->discard = true;

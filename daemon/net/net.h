@@ -6,6 +6,7 @@
 #ifndef DAEMON_NET_NET_H
 #define DAEMON_NET_NET_H
 
+#include "daemon/common/rate.h"
 #include "daemon/common/role.h"
 #include "daemon/net/links.h"
 #include "daemon/net/snapshot.h"
@@ -39,6 +40,7 @@ struct net {
     struct conn *conns;            /* every client connection */
     size_t n_conns, n_txns;        /* txns may outlive their connection */
     struct txn *txn_started;       /* inside txn_start(): NULL again when it ended there */
+    struct rates rates;            /* requests of each tenant */
     struct unknown_items unknown;  /* ContextItems that the log has told */
     bool open;                     /* connections are accepted: auth and issuer can be asked */
     struct event *patience;        /* opens without them */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/net/snapshot.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,6 +150,25 @@ void snapshot_unref(struct snapshot *s)
     free(s);
 }
 
+/* By the first host of its tenant. Where that says no port it is the one of the listener's public URL. */
+static char *tenant_url(const struct conf_endpoint *ep, const struct conf_listener *l, unsigned port)
+{
+    const char *host = ep->tenant_ref->hosts.v[0], *public_port = "";
+    bool tls = l->public_url || l->tls_certificate;
+    char own[8];
+
+    snprintf(own, sizeof own, ":%u", port);
+    if (l->public_url) {
+        public_port = strrchr(l->public_url, ':'); /* of the scheme, when there is no port */
+        public_port = public_port[1] == '/' || strchr(public_port, ']') ? "" : public_port;
+    } else if (port != (tls ? 443U : 80U)) {
+        public_port = own;
+    }
+    if (strrchr(host, ':') && !strchr(strrchr(host, ':'), ']'))
+        public_port = "";
+    return pke_asprintf("%s://%s%s%s", tls ? "https" : "http", host, public_port, ep->route);
+}
+
 /* A public URL of any of its listeners wins; else the address and port of the first TCP listener. */
 static char *endpoint_url(const struct snapshot *s, const struct conf_endpoint *ep, snapshot_port_fn *port,
                           void *arg)
@@ -158,15 +178,19 @@ static char *endpoint_url(const struct snapshot *s, const struct conf_endpoint *
     for (size_t i = 0; i < ep->listeners.n; i++) {
         const struct conf_listener *l = conf_find_listener(s->conf, ep->listeners.v[i]);
 
+        if (l && l->public_url && ep->tenant_ref->hosts.n)
+            return tenant_url(ep, l, 0);
         if (l && l->public_url)
-            return pke_asprintf("%s%s", l->public_url, ep->path); /* https://HOST[:PORT], checked by conf */
+            return pke_asprintf("%s%s", l->public_url, ep->route); /* https://HOST[:PORT], checked by conf */
         if (l && l->address && !tcp)
             tcp = l;
     }
     if (!tcp)
         return NULL;
+    if (ep->tenant_ref->hosts.n)
+        return tenant_url(ep, tcp, port(arg, tcp));
     return pke_asprintf(strchr(tcp->address, ':') ? "%s://[%s]:%u%s" : "%s://%s:%u%s",
-                        tcp->tls_certificate ? "https" : "http", tcp->address, port(arg, tcp), ep->path);
+                        tcp->tls_certificate ? "https" : "http", tcp->address, port(arg, tcp), ep->route);
 }
 
 static void render(struct snapshot *s)

@@ -56,12 +56,12 @@ static void log_end(const struct txn *t, unsigned status)
     snprintf(ms, sizeof ms, "%" PRIu64, role_monotonic_ms() - t->started);
     snprintf(bytes, sizeof bytes, "%zu", t->envelope.n);
     snprintf(http, sizeof http, "%u", status);
-    log_event(LOG_INFO, "request", "trace_id", t->trace_id, "endpoint", t->ep->conf->name, "stage",
-              stage_name(t), "principal", t->principal, "device", t->rst.device_id, "source", t->source,
-              "result", pke_err_token(t->fail.err), "reason", ok ? NULL : t->fail.reason, "rule",
-              ok ? NULL : t->fail.rule, "text", ok ? NULL : t->fail.text, "serial",
-              ok ? t->issued.serial : NULL, "request_id", t->request_id, "traceparent", t->traceparent,
-              "status", http, "duration_ms", ms, "bytes", bytes, NULL);
+    log_event(LOG_INFO, "request", "trace_id", t->trace_id, "tenant", t->ep->conf->tenant, "endpoint",
+              t->ep->conf->name, "stage", stage_name(t), "principal", t->principal, "device",
+              t->rst.device_id, "source", t->source, "result", pke_err_token(t->fail.err), "reason",
+              ok ? NULL : t->fail.reason, "rule", ok ? NULL : t->fail.rule, "text", ok ? NULL : t->fail.text,
+              "serial", ok ? t->issued.serial : NULL, "request_id", t->request_id, "traceparent",
+              t->traceparent, "status", http, "duration_ms", ms, "bytes", bytes, NULL);
 }
 
 static void finish(struct txn *t, unsigned status)
@@ -260,7 +260,7 @@ bool txn_adopt_snapshot(struct txn *t)
 {
     struct net_endpoint *ep = snapshot_endpoint(t->net->snap, t->ep->conf->name);
 
-    if (!ep || ep->conf->stage != t->ep->conf->stage ||
+    if (!ep || ep->conf->stage != t->ep->conf->stage || strcmp(ep->conf->tenant, t->ep->conf->tenant) != 0 ||
         (strcmp(t->kind, KIND_RENEWAL) != 0 && !pke_strings_has(&ep->conf->credentials, t->kind)))
         return false;
     snapshot_ref(t->net->snap);

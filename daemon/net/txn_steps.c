@@ -10,6 +10,7 @@
 #include "daemon/net/txn_impl.h"
 #include "policy/decide.h"
 
+#define MINUTE_MS        60000
 #define TOKEN_MAX        512 /* a one-time token */
 #define KIND_ONE_TIME    "one-time-token"
 #define KIND_JWT         "jwt"
@@ -35,11 +36,25 @@ static enum step_result step_parse(struct txn *t)
     return done(err);
 }
 
+/* What one tenant sends is not to be felt by the others. Not recorded: that would be the next flood. */
+static enum step_result admit_tenant(struct txn *t)
+{
+    const struct conf_tenant *tenant = t->ep->conf->tenant_ref;
+
+    t->retry_ms =
+        rates_take(&t->net->rates, tenant->name, tenant->requests_per_minute, MINUTE_MS, t->started);
+    if (t->retry_ms == 0)
+        return STEP_NEXT;
+    t->issuer_knows = true;
+    return done(pke_fail_set(&t->fail, PKE_BUSY, "tenant-busy", "tenants requests-per-minute",
+                             "too many requests at this time"));
+}
+
 /* A stop does not refuse: the roles behind net end after it, and who has connected before is served. */
 static enum step_result step_admit(struct txn *t)
 {
     if (!t->net->draining)
-        return STEP_NEXT;
+        return admit_tenant(t);
     return done(pke_fail_set(&t->fail, PKE_MAINTENANCE, "draining", "MS-MDE2 2.2.10 InMaintenance",
                              "the service is in maintenance, try again later"));
 }
@@ -241,7 +256,7 @@ static enum step_result ask_auth(struct txn *t)
 {
     const struct soap_credential *c = &t->soap.credential;
     struct msg_auth m = {
-        .tenant = t->snap->conf->global.tenant,
+        .tenant = t->ep->conf->tenant,
         .endpoint = t->ep->conf->name,
         .stage = t->ep->conf->stage == CONF_STAGE_POLICY ? "policy" : "enroll",
         .kind = t->kind,
@@ -288,7 +303,7 @@ static enum step_result step_authenticate(struct txn *t)
 /* MS-XCEP 3.1.4.1.3.24: only policies that the client may use; the same rule decides again at enrollment. */
 static enum step_result step_visible(struct txn *t)
 {
-    struct policy_identity id = {.tenant = t->snap->conf->global.tenant,
+    struct policy_identity id = {.tenant = t->ep->conf->tenant,
                                  .principal = t->auth.principal,
                                  .upn = t->auth.upn,
                                  .credential = t->kind};

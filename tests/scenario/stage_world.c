@@ -429,7 +429,7 @@ struct ledger_row stage_row(struct stage *s, const char *trace_id)
     struct ledger_reader *r = open_reader(s);
     struct ledger_row row = {0};
     struct pke_fail fail;
-    enum pke_err err = ledger_request_show(r, trace_id, s->arena, &row, &fail);
+    enum pke_err err = ledger_request_show(r, NULL, trace_id, s->arena, &row, &fail);
 
     ledger_reader_close(r);
     assert_true(err == PKE_OK || err == PKE_NOT_FOUND);

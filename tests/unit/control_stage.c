@@ -217,7 +217,6 @@ static const char conf_text[] =
     "control-socket: %1$s/control\n"
     "viewer-groups: [\"54320\"]\n"
     "officer-groups: [\"54321\"]\n"
-    "frontend-groups: [\"54322\"]\n"
     "keys: {k: {module: /m.so, uri: \"pkcs11:token=t;object=o\", pin-credential: p}}\n"
     "issuers: {lab: {certificate: ca.pem, key: k}}\n"
     "templates: {device: {issuer: lab, common-name: Dev, allow: [\"*\"]}}\n"
@@ -229,7 +228,8 @@ static const char conf_text[] =
     "  policy: {listeners: [l], path: /P, stage: policy, template: device, "
     "enroll-endpoint: enroll}\n"
     "  enroll: {listeners: [l], path: /E, stage: enroll, template: device, "
-    "provisioning: p}\n";
+    "provisioning: p}\n"
+    "frontends: {mdm: {groups: [\"54322\"]}}\n";
 
 static void configure(struct stage *s)
 {

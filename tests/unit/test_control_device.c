@@ -133,7 +133,7 @@ static void test_life_of_certificates(void **state)
     assert_int_equal(CTL("cert", "list"), 0);
     has("STATE");
     has("unconfirmed");
-    assert_int_equal(ledger_name_certificate(l, b.request_id, sha256, &fail), PKE_OK);
+    assert_int_equal(ledger_name_certificate(l, NULL, b.request_id, sha256, &fail), PKE_OK);
     assert_int_equal(ledger_begin(l, &fail), PKE_OK);
     assert_int_equal(ledger_confirm(l, sha256, "uid=0", T0 + 2000, &fail), PKE_OK);
     assert_int_equal(ledger_commit(l, &fail), PKE_OK);
@@ -183,7 +183,8 @@ static void test_approvals(void **state)
     has("\"attestation\": \"tpm: ok\"");
     has("\"value\": \"ada@corp.example\"");
     assert_int_equal(ledger_begin(l, &fail), PKE_OK);
-    assert_int_equal(ledger_admission_decide(l, a.request_id, true, "uid=0", T0 + 10, T0 + 9, &fail), PKE_OK);
+    assert_int_equal(ledger_admission_decide(l, NULL, a.request_id, true, "uid=0", T0 + 10, T0 + 9, &fail),
+                     PKE_OK);
     assert_int_equal(ledger_commit(l, &fail), PKE_OK);
     assert_int_equal(CTL("request", "list", "--state", "pending", "--json"), 0);
     has("\"items\": []");

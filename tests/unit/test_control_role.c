@@ -324,8 +324,13 @@ static void test_users_and_groups(void **state)
     assert_int_equal(CTL(65534, 54399, "version"), 1); /* in no group of ours */
     has("have a role");
     assert_int_equal(CTL(65534, 54399, "status"), 1);
-    assert_int_equal(CTL(65534, 54322, "version"), 1); /* frontend */
+    assert_int_equal(CTL(65534, 54322, "version"), 0); /* a frontend */
+    assert_int_equal(CTL(65534, 54322, "status"), 1);
     has("needs the role viewer");
+    assert_int_equal(CTL(65534, 54322, "device", "block", "d1"), 0);
+    assert_non_null(strstr(s.actor, "role=frontend frontend=mdm"));
+    assert_int_equal(CTL(65534, 54322, "--tenant", "other", "device", "block", "d1"), 1);
+    has("there is no such tenant");
     assert_int_equal(CTL(65534, 54320, "version"), 0);
     assert_int_equal(CTL(65534, 54320, "user", "list"), 1);
     has("needs the role officer");

@@ -48,7 +48,8 @@ static enum pke_err decide(struct fixture *f, const char *request_id, bool grant
     enum pke_err err;
 
     begin(f);
-    err = ledger_admission_decide(f->l, request_id, grant, "uid=0(root)", expires_at, T0 + 100, &f->fail);
+    err =
+        ledger_admission_decide(f->l, NULL, request_id, grant, "uid=0(root)", expires_at, T0 + 100, &f->fail);
     commit(f);
     return err;
 }
@@ -95,10 +96,11 @@ static void test_attempts_fold_into_one_question(void **state)
     assert_int_equal(a.attempts, 2);
     assert_int_equal(a.first_at, T0 + 1);
     assert_int_equal(a.last_at, T0 + 2);
-    assert_int_equal(ledger_request_show(f->r, s.request_id, f->arena, &row, &f->fail), PKE_OK);
+    assert_int_equal(ledger_request_show(f->r, NULL, s.request_id, f->arena, &row, &f->fail), PKE_OK);
     assert_string_equal(row.state, "refused");
     assert_int_equal(row.fail.err, PKE_PENDING);
-    assert_int_equal(ledger_request_show(f->r, again.request_id, f->arena, &row, &f->fail), PKE_NOT_FOUND);
+    assert_int_equal(ledger_request_show(f->r, NULL, again.request_id, f->arena, &row, &f->fail),
+                     PKE_NOT_FOUND);
     assert_audit_whole(f, 2);
 }
 
@@ -287,7 +289,7 @@ static void test_an_attempt_must_say_what_is_asked(void **state)
     assert_int_equal(ledger_admission_attempt(f->l, &s.in.request, &reason, f->arena, &a, &f->fail),
                      PKE_INTERNAL);
     commit(f);
-    assert_int_equal(ledger_request_show(f->r, s.request_id, f->arena, &row, &f->fail), PKE_NOT_FOUND);
+    assert_int_equal(ledger_request_show(f->r, NULL, s.request_id, f->arena, &row, &f->fail), PKE_NOT_FOUND);
     assert_audit_whole(f, 0);
 }
 

@@ -60,7 +60,7 @@ static struct pke_bytes thumbprint(struct fixture *f, const struct sample *s)
     size_t n = 32;
     uint8_t *p = pke_arena_alloc(f->arena, n);
 
-    assert_int_equal(ledger_request_show(f->r, s->request_id, f->arena, &row, &f->fail), PKE_OK);
+    assert_int_equal(ledger_request_show(f->r, NULL, s->request_id, f->arena, &row, &f->fail), PKE_OK);
     assert_true(pke_hex_decode(pke_bytes_str(row.sha256), p, &n));
     return PKE_BYTES(p, n);
 }

@@ -64,7 +64,7 @@ static void refused(struct fixture *f, const struct sample *s, enum pke_err want
     assert_int_equal(ledger_intent(f->l, &s->in, &f->fail), want);
     assert_string_equal(f->fail.reason, reason);
     commit(f);
-    assert_int_equal(ledger_request_show(f->r, s->request_id, f->arena, &row, &f->fail), PKE_NOT_FOUND);
+    assert_int_equal(ledger_request_show(f->r, NULL, s->request_id, f->arena, &row, &f->fail), PKE_NOT_FOUND);
 }
 
 /* The certificate is not recorded: the intent is one still, and fails. */
@@ -77,12 +77,12 @@ static void not_issued(struct fixture *f, const struct sample *s, const char *re
     assert_int_equal(ledger_issued(f->l, s->request_id, der_of(s), T0 + 6000, &why), PKE_DENIED);
     assert_string_equal(why.reason, reason);
     commit(f);
-    assert_int_equal(ledger_request_show(f->r, s->request_id, f->arena, &row, &f->fail), PKE_OK);
+    assert_int_equal(ledger_request_show(f->r, NULL, s->request_id, f->arena, &row, &f->fail), PKE_OK);
     assert_string_equal(row.state, "intent");
     begin(f);
     assert_int_equal(ledger_failed(f->l, s->request_id, &why, NULL, T0 + 6000, &f->fail), PKE_OK);
     commit(f);
-    assert_int_equal(ledger_request_show(f->r, s->request_id, f->arena, &row, &f->fail), PKE_OK);
+    assert_int_equal(ledger_request_show(f->r, NULL, s->request_id, f->arena, &row, &f->fail), PKE_OK);
     assert_string_equal(row.state, "failed");
     assert_string_equal(row.fail.reason, reason);
 }

@@ -33,7 +33,7 @@ static void refused(struct fixture *f, unsigned n)
 
     assert_int_equal(use(f, &s, n), PKE_UNAUTHENTICATED);
     assert_string_equal(f->fail.reason, "token-used");
-    assert_int_equal(ledger_request_show(f->r, s.request_id, f->arena, &row, &f->fail), PKE_NOT_FOUND);
+    assert_int_equal(ledger_request_show(f->r, NULL, s.request_id, f->arena, &row, &f->fail), PKE_NOT_FOUND);
     assert_int_equal(ledger_jti_unused(f->l, "default", "sts", "j-1", &f->fail), PKE_UNAUTHENTICATED);
     assert_string_equal(f->fail.reason, "token-used");
 }

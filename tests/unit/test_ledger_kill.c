@@ -117,7 +117,7 @@ static void assert_acknowledged_is_there(struct fixture *f, const struct ack *ac
 
     for (size_t i = 0; i < n; i++) {
         sample(&s, acks[i].n);
-        assert_int_equal(ledger_request_show(f->r, s.request_id, f->arena, &row, &f->fail), PKE_OK);
+        assert_int_equal(ledger_request_show(f->r, NULL, s.request_id, f->arena, &row, &f->fail), PKE_OK);
         if (acks[i].step >= ISSUED) {
             assert_string_equal(row.state, "issued");
             assert_true(pke_bytes_eq(row.certificate, der_of(&s)));

@@ -218,9 +218,9 @@ static void test_group_lost_to_a_full_disk_is_not_committed(void **state)
     }
     assert_int_equal(err, PKE_STORE_DOWN);
     committed = ledger_commit(f->l, &f->fail);
-    assert_int_equal(ledger_request_show(f->r, first.request_id, f->arena, &row, &f->fail),
+    assert_int_equal(ledger_request_show(f->r, NULL, first.request_id, f->arena, &row, &f->fail),
                      committed == PKE_OK ? PKE_OK : PKE_NOT_FOUND);
-    assert_int_equal(ledger_request_show(f->r, s.request_id, f->arena, &row, &f->fail), PKE_NOT_FOUND);
+    assert_int_equal(ledger_request_show(f->r, NULL, s.request_id, f->arena, &row, &f->fail), PKE_NOT_FOUND);
     assert_int_equal(store_exec(&f->l->store, "PRAGMA max_page_count=10000", &f->fail), PKE_OK);
     begin(f);
     assert_int_equal(ledger_intent(f->l, &s.in, &f->fail), PKE_OK);
@@ -233,8 +233,9 @@ static void test_group_lost_to_a_full_disk_is_not_committed(void **state)
     sample(&first, 7101);
     assert_int_not_equal(ledger_intent(f->l, &first.in, &f->fail), PKE_OK);
     assert_int_equal(ledger_commit(f->l, &f->fail), PKE_STORE_DOWN);
-    assert_int_equal(ledger_request_show(f->r, s.request_id, f->arena, &row, &f->fail), PKE_NOT_FOUND);
-    assert_int_equal(ledger_request_show(f->r, first.request_id, f->arena, &row, &f->fail), PKE_NOT_FOUND);
+    assert_int_equal(ledger_request_show(f->r, NULL, s.request_id, f->arena, &row, &f->fail), PKE_NOT_FOUND);
+    assert_int_equal(ledger_request_show(f->r, NULL, first.request_id, f->arena, &row, &f->fail),
+                     PKE_NOT_FOUND);
 }
 
 /* A write that fails for another reason than space: the ledger latches and stays shut. */

@@ -43,7 +43,7 @@ static void change(struct fixture *f, const char *device, enum ledger_device_cha
 static const char *devices(struct fixture *f, const char *principal, const char *state, int64_t now,
                            unsigned limit)
 {
-    struct ledger_device_filter filter = {principal, state, now};
+    struct ledger_device_filter filter = {.principal = principal, .state = state, .now = now};
     const char *cursor = NULL, *ret = "";
     struct ledger_device *rows;
     size_t n;
@@ -190,12 +190,12 @@ static void test_certificates_are_listed_by_their_life(void **state)
     assert_string_equal(rows_of(f, "expired", true, NOW), "");
     assert_string_equal(rows_of(f, "expired", true, NOW + 90000), "3 2");
     assert_string_equal(rows_of(f, "issued", true, NOW), "4 3 2 1");
-    assert_int_equal(ledger_cert_show(f->r, b.request_id, f->arena, &row, &f->fail), PKE_OK);
+    assert_int_equal(ledger_cert_show(f->r, NULL, b.request_id, f->arena, &row, &f->fail), PKE_OK);
     assert_string_equal(row.renewed_from, a.request_id);
     assert_string_equal(pke_pairs_get(&row.names, "uri"), "urn:x");
     assert_string_equal(row.provider, PROV);
     assert_int_equal(row.confirmed_at, T0 + 500);
-    assert_int_equal(ledger_cert_show(f->r, a.request_id, f->arena, &row, &f->fail), PKE_OK);
+    assert_int_equal(ledger_cert_show(f->r, NULL, a.request_id, f->arena, &row, &f->fail), PKE_OK);
     assert_null(row.renewed_from);
     assert_int_equal(row.superseded_at, T0 + 500);
 }
@@ -232,7 +232,8 @@ static void decide(struct fixture *f, const struct sample *s, bool grant)
 {
     begin(f);
     assert_int_equal(
-        ledger_admission_decide(f->l, s->request_id, grant, "uid=0", T0 + 9000, T0 + 800, &f->fail), PKE_OK);
+        ledger_admission_decide(f->l, NULL, s->request_id, grant, "uid=0", T0 + 9000, T0 + 800, &f->fail),
+        PKE_OK);
     commit(f);
 }
 
@@ -264,20 +265,20 @@ static void test_requests_are_listed_by_their_approval(void **state)
     use.in.admission_request_id = b.request_id;
     do_issue(f, &use);
     assert_string_equal(rows_of(f, "used", false, NOW), "2");
-    assert_int_equal(ledger_request_show(f->r, b.request_id, f->arena, &row, &f->fail), PKE_OK);
+    assert_int_equal(ledger_request_show(f->r, NULL, b.request_id, f->arena, &row, &f->fail), PKE_OK);
     assert_string_equal(row.approval.state, "used");
     assert_string_equal(row.approval.used_by, use.request_id);
     assert_string_equal(row.approval.decided_by, "uid=0");
     assert_int_equal(row.approval.decided_at, T0 + 800);
     assert_int_equal(row.approval.expires_at, T0 + 9000);
-    assert_int_equal(ledger_request_show(f->r, use.request_id, f->arena, &row, &f->fail), PKE_OK);
+    assert_int_equal(ledger_request_show(f->r, NULL, use.request_id, f->arena, &row, &f->fail), PKE_OK);
     assert_null(row.approval.state);
     assert_string_equal(row.user_id, "uid-ada");
     assert_string_equal(row.attestation, "tpm: ok");
     assert_int_equal(row.attributes.n, 1);
     assert_string_equal(row.attributes.v[0].value, "ada@corp.example");
     sample(&d, 4);
-    assert_int_equal(ledger_request_show(f->r, d.request_id, f->arena, &row, &f->fail), PKE_OK);
+    assert_int_equal(ledger_request_show(f->r, NULL, d.request_id, f->arena, &row, &f->fail), PKE_OK);
     assert_int_equal(row.approval.attempts, 2);
     assert_int_equal(row.approval.last_at, T0 + 5);
 }
@@ -286,7 +287,7 @@ static void check_name(struct fixture *f, const char *key, const struct sample *
 {
     uint8_t sha256[32];
 
-    if (ledger_name_certificate(f->l, key, sha256, &f->fail) != PKE_OK)
+    if (ledger_name_certificate(f->l, NULL, key, sha256, &f->fail) != PKE_OK)
         fail_msg("%s: %s", key, f->fail.text);
     assert_memory_equal(sha256, thumbprint(f, want), 32);
 }
@@ -299,23 +300,24 @@ static void test_a_certificate_is_named_for_a_change(void **state)
     uint8_t sha256[32];
 
     issue(f, &a, 0x0abc, PROV, "dev");
-    assert_int_equal(ledger_request_show(f->r, a.request_id, f->arena, &row, &f->fail), PKE_OK);
+    assert_int_equal(ledger_request_show(f->r, NULL, a.request_id, f->arena, &row, &f->fail), PKE_OK);
     check_name(f, row.sha256, &a);
     check_name(f, row.sha1, &a);
     check_name(f, row.serial, &a);
     check_name(f, pke_arena_printf(f->arena, "00:%s", row.serial), &a);
     check_name(f, a.request_id, &a);
-    assert_int_equal(ledger_name_certificate(f->l, "dev", sha256, &f->fail),
+    assert_int_equal(ledger_name_certificate(f->l, NULL, "dev", sha256, &f->fail),
                      PKE_NOT_FOUND); /* not by device */
-    assert_int_equal(ledger_name_certificate(f->l, "", sha256, &f->fail), PKE_NOT_FOUND);
+    assert_int_equal(ledger_name_certificate(f->l, NULL, "", sha256, &f->fail), PKE_NOT_FOUND);
     sample(&under_way, 7);
     do_intent(f, &under_way);
-    assert_int_equal(ledger_name_certificate(f->l, under_way.request_id, sha256, &f->fail), PKE_NOT_FOUND);
+    assert_int_equal(ledger_name_certificate(f->l, NULL, under_way.request_id, sha256, &f->fail),
+                     PKE_NOT_FOUND);
     sample(&twin, 8); /* another issuer's certificate of the same serial: which one is meant? */
     memcpy(twin.serial, a.serial, sizeof twin.serial);
     twin.issuer[0]++;
     do_issue(f, &twin);
-    assert_int_equal(ledger_name_certificate(f->l, row.serial, sha256, &f->fail), PKE_EXISTS);
+    assert_int_equal(ledger_name_certificate(f->l, NULL, row.serial, sha256, &f->fail), PKE_EXISTS);
     assert_string_equal(f->fail.reason, "serial-ambiguous");
     check_name(f, row.sha256, &a);
 }

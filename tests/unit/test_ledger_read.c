@@ -10,7 +10,7 @@
 static void check_cert(struct fixture *f, const char *key, const char *request_id)
 {
     struct ledger_row row;
-    enum pke_err err = ledger_cert_show(f->r, key, f->arena, &row, &f->fail);
+    enum pke_err err = ledger_cert_show(f->r, NULL, key, f->arena, &row, &f->fail);
 
     if (!request_id) {
         assert_int_equal(err, PKE_NOT_FOUND);
@@ -44,7 +44,7 @@ static void test_certificate_by_everything(void **state)
     do_issue(f, &s);
     sample(&under_way, 35);
     do_intent(f, &under_way);
-    assert_int_equal(ledger_request_show(f->r, s.request_id, f->arena, &row, &f->fail), PKE_OK);
+    assert_int_equal(ledger_request_show(f->r, NULL, s.request_id, f->arena, &row, &f->fail), PKE_OK);
     check_cert(f, row.sha256, s.request_id);
     check_cert(f, spaced(f, row.sha256, ':'), s.request_id);
     check_cert(f, row.sha1, s.request_id);
@@ -71,7 +71,7 @@ static void test_certificate_key_precedence(void **state)
 
     sample(&victim, 40);
     do_issue(f, &victim);
-    assert_int_equal(ledger_request_show(f->r, victim.request_id, f->arena, &row, &f->fail), PKE_OK);
+    assert_int_equal(ledger_request_show(f->r, NULL, victim.request_id, f->arena, &row, &f->fail), PKE_OK);
     sample(&mimic, 41); /* a client names its device like another certificate's serial: the serial wins */
     mimic.in.request.device_id = row.serial;
     do_issue(f, &mimic);
@@ -241,10 +241,10 @@ static void test_reader_sees_commits_while_the_writer_works(void **state)
     do_intent(f, &a);
     begin(f);
     assert_int_equal(ledger_intent(f->l, &b.in, &f->fail), PKE_OK);
-    assert_int_equal(ledger_request_show(f->r, a.request_id, f->arena, &row, &f->fail), PKE_OK);
-    assert_int_equal(ledger_request_show(f->r, b.request_id, f->arena, &row, &f->fail), PKE_NOT_FOUND);
+    assert_int_equal(ledger_request_show(f->r, NULL, a.request_id, f->arena, &row, &f->fail), PKE_OK);
+    assert_int_equal(ledger_request_show(f->r, NULL, b.request_id, f->arena, &row, &f->fail), PKE_NOT_FOUND);
     commit(f);
-    assert_int_equal(ledger_request_show(f->r, b.request_id, f->arena, &row, &f->fail), PKE_OK);
+    assert_int_equal(ledger_request_show(f->r, NULL, b.request_id, f->arena, &row, &f->fail), PKE_OK);
 }
 
 /* The number that @p query gives in a child process: another process is what the control role is. */
@@ -266,7 +266,7 @@ static void test_reader_in_another_process(void **state)
         struct ledger *second;
         struct pke_fail fail;
         bool ok = ledger_reader_open(f->path, &r, &fail) == PKE_OK &&
-                  ledger_cert_show(r, a.device, f->arena, &row, &fail) == PKE_OK &&
+                  ledger_cert_show(r, NULL, a.device, f->arena, &row, &fail) == PKE_OK &&
                   ledger_open(f->path, &second, &fail) == PKE_STORE_DOWN &&
                   !strcmp(fail.reason, "ledger-locked");
         _exit(ok ? 0 : 1);
@@ -304,7 +304,7 @@ static void test_reader_without_a_writer(void **state)
     f->l = NULL;
     f->r = NULL;
     assert_int_equal(ledger_reader_open(f->path, &f->r, &f->fail), PKE_OK);
-    assert_int_equal(ledger_cert_show(f->r, a.device, f->arena, &row, &f->fail), PKE_OK);
+    assert_int_equal(ledger_cert_show(f->r, NULL, a.device, f->arena, &row, &f->fail), PKE_OK);
     assert_int_equal(ledger_open(f->path, &f->l, &f->fail), PKE_OK);
     assert_true(ledger_node(f->l) >= 0x01 && ledger_node(f->l) <= 0x7f);
 }

@@ -15,7 +15,7 @@ static void test_life_of_an_issued_request(void **state)
     do_intent(f, &s);
     assert_int_equal(ledger_find_key(f->l, s.in.idempotency_key, f->arena, &hit, &f->fail), PKE_OK);
     assert_int_equal(hit.certificate.n, 0);
-    assert_int_equal(ledger_request_show(f->r, s.request_id, f->arena, &row, &f->fail), PKE_OK);
+    assert_int_equal(ledger_request_show(f->r, NULL, s.request_id, f->arena, &row, &f->fail), PKE_OK);
     assert_string_equal(row.state, "intent");
     assert_int_equal(row.finished_at, 0);
     assert_null(row.sha1);
@@ -42,7 +42,7 @@ static void test_row_gives_back_what_was_recorded(void **state)
 
     sample(&s, 6);
     do_issue(f, &s);
-    assert_int_equal(ledger_request_show(f->r, s.request_id, f->arena, &row, &f->fail), PKE_OK);
+    assert_int_equal(ledger_request_show(f->r, NULL, s.request_id, f->arena, &row, &f->fail), PKE_OK);
     assert_string_equal(row.request_id, s.request_id);
     assert_string_equal(row.state, "issued");
     assert_string_equal(row.tenant, "default");
@@ -74,7 +74,7 @@ static void test_row_gives_back_what_was_recorded(void **state)
     assert_int_equal(row.not_after, T0 / 1000 + 86400);
     assert_true(pke_bytes_eq(row.certificate, der_of(&s)));
     assert_true(pke_bytes_eq_str(row.request, "csr"));
-    assert_int_equal(ledger_request_show(f->r, "nobody", f->arena, &row, &f->fail), PKE_NOT_FOUND);
+    assert_int_equal(ledger_request_show(f->r, NULL, "nobody", f->arena, &row, &f->fail), PKE_NOT_FOUND);
 }
 
 static void test_refusal_is_found_by_its_trace_id(void **state)
@@ -91,7 +91,8 @@ static void test_refusal_is_found_by_its_trace_id(void **state)
     assert_string_equal(got.reason, "request-id-exists");
     commit(f);
     assert_int_equal(
-        ledger_request_show(f->r, "0F0E0D0C-0000-4000-8000-000000000000", f->arena, &row, &f->fail), PKE_OK);
+        ledger_request_show(f->r, NULL, "0F0E0D0C-0000-4000-8000-000000000000", f->arena, &row, &f->fail),
+        PKE_OK);
     assert_string_equal(row.state, "refused");
     assert_null(row.principal);
     assert_null(row.serial);
@@ -125,7 +126,7 @@ static void test_failure_frees_the_slot(void **state)
     assert_int_equal(ledger_find_key(f->l, s.in.idempotency_key, f->arena, &hit, &got), PKE_NOT_FOUND);
     assert_int_equal(ledger_intent(f->l, &again.in, &f->fail), PKE_OK);
     commit(f);
-    assert_int_equal(ledger_request_show(f->r, s.request_id, f->arena, &row, &f->fail), PKE_OK);
+    assert_int_equal(ledger_request_show(f->r, NULL, s.request_id, f->arena, &row, &f->fail), PKE_OK);
     assert_string_equal(row.state, "failed");
     assert_int_equal(row.fail.err, PKE_KEY_DOWN);
     assert_int_equal(row.finished_at, T0 + 70);
@@ -191,9 +192,10 @@ static void test_one_failing_change_leaves_the_others(void **state)
     assert_int_equal(ledger_intent(f->l, &bad.in, &f->fail), PKE_INTERNAL); /* its request row was inserted */
     assert_int_equal(ledger_intent(f->l, &b.in, &f->fail), PKE_OK);
     commit(f);
-    assert_int_equal(ledger_request_show(f->r, a.request_id, f->arena, &row, &f->fail), PKE_OK);
-    assert_int_equal(ledger_request_show(f->r, bad.request_id, f->arena, &row, &f->fail), PKE_NOT_FOUND);
-    assert_int_equal(ledger_request_show(f->r, b.request_id, f->arena, &row, &f->fail), PKE_OK);
+    assert_int_equal(ledger_request_show(f->r, NULL, a.request_id, f->arena, &row, &f->fail), PKE_OK);
+    assert_int_equal(ledger_request_show(f->r, NULL, bad.request_id, f->arena, &row, &f->fail),
+                     PKE_NOT_FOUND);
+    assert_int_equal(ledger_request_show(f->r, NULL, b.request_id, f->arena, &row, &f->fail), PKE_OK);
     assert_audit_whole(f, 2);
 }
 
@@ -386,7 +388,7 @@ static void test_intents_are_abandoned_at_reopen(void **state)
     assert_int_equal(n, 2);
     assert_int_equal(ledger_abandon_intents(f->l, T0 + 5, &n, &f->fail), PKE_OK);
     assert_int_equal(n, 0);
-    assert_int_equal(ledger_request_show(f->r, s[1].request_id, f->arena, &row, &f->fail), PKE_OK);
+    assert_int_equal(ledger_request_show(f->r, NULL, s[1].request_id, f->arena, &row, &f->fail), PKE_OK);
     assert_string_equal(row.state, "abandoned");
     assert_int_equal(row.finished_at, T0 + 5);
     assert_string_equal(row.serial, "41000000000000000000000020000000");

@@ -67,7 +67,7 @@ static struct ledger_row shown(struct fixture *f, const struct sample *s)
 {
     struct ledger_row row;
 
-    if (ledger_request_show(f->r, s->request_id, f->arena, &row, &f->fail) != PKE_OK)
+    if (ledger_request_show(f->r, NULL, s->request_id, f->arena, &row, &f->fail) != PKE_OK)
         fail_msg("%s", f->fail.text);
     return row;
 }
@@ -362,7 +362,7 @@ static void expect_name(struct fixture *f, const char *key, const struct sample 
 {
     uint8_t sha256[32], got[32];
 
-    if (ledger_revoke_name(f->l, key, got, &f->fail) != PKE_OK)
+    if (ledger_revoke_name(f->l, NULL, key, got, &f->fail) != PKE_OK)
         fail_msg("%s: %s", key, f->fail.text);
     thumbprint(want, sha256);
     assert_memory_equal(got, sha256, 32);
@@ -372,7 +372,7 @@ static void expect_no_name(struct fixture *f, const char *key, enum pke_err err,
 {
     uint8_t got[32];
 
-    if (ledger_revoke_name(f->l, key, got, &f->fail) != err)
+    if (ledger_revoke_name(f->l, NULL, key, got, &f->fail) != err)
         fail_msg("%s: found, or another error", key);
     assert_string_equal(f->fail.reason, reason);
 }

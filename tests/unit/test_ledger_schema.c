@@ -151,7 +151,7 @@ static void test_old_rows_are_told_as_before(void **state)
     assert_int_equal(c.attributes.n, 0);
     assert_int_equal(c.confirmed_at + c.superseded_at + c.revoked_at, 0);
     assert_true(pke_bytes_eq(c.der, der_of(&s)));
-    assert_int_equal(ledger_request_show(f->r, s.request_id, f->arena, &row, &f->fail), PKE_OK);
+    assert_int_equal(ledger_request_show(f->r, NULL, s.request_id, f->arena, &row, &f->fail), PKE_OK);
     assert_string_equal(row.state, "issued");
     assert_int_equal(row.context.n, 2);
     assert_int_equal(ledger_find_token(f->l, hash, f->arena, &token, &f->fail), PKE_OK);

@@ -123,7 +123,7 @@ static void test_the_result(void **state)
     assert_string_equal(t.state, "issued");
     assert_string_equal(t.result_id, id);
     assert_true(pke_bytes_eq(t.certificate, PKE_BYTES(a.der, a.der_n)));
-    assert_int_equal(ledger_request_show(f->r, t.request_id, f->arena, &row, &f->fail), PKE_OK);
+    assert_int_equal(ledger_request_show(f->r, NULL, t.request_id, f->arena, &row, &f->fail), PKE_OK);
     assert_int_equal(row.waiting.number, n);
     assert_string_equal(row.waiting.result, id);
     assert_int_equal(ledger_ticket(f->l, n + 1, f->arena, &t, &f->fail), PKE_NOT_FOUND);
@@ -205,7 +205,7 @@ static void test_order_and_content(void **state)
     assert_true(pke_bytes_eq(r.request, s.in.request.request));
     assert_int_equal(r.context.n, s.in.request.context.n);
     assert_memory_equal(key, s.in.idempotency_key, sizeof key);
-    assert_int_equal(ledger_ticket_named(f->l, s.request_id, &n, &f->fail), PKE_OK);
+    assert_int_equal(ledger_ticket_named(f->l, NULL, s.request_id, &n, &f->fail), PKE_OK);
     assert_int_equal(n, 3);
 }
 

@@ -102,7 +102,7 @@ static void test_a_refused_use_leaves_nothing(void **state)
     mint(f, 1);
     assert_int_equal(use(f, &a, 1), PKE_OK);
     assert_int_equal(use(f, &b, 2), PKE_UNAUTHENTICATED);
-    assert_int_equal(ledger_request_show(f->r, b.request_id, f->arena, &row, &f->fail), PKE_NOT_FOUND);
+    assert_int_equal(ledger_request_show(f->r, NULL, b.request_id, f->arena, &row, &f->fail), PKE_NOT_FOUND);
 }
 
 static void test_several_uses(void **state)
@@ -128,9 +128,9 @@ static void test_expired_and_revoked(void **state)
     s.in.request.at = T0 + 600000;
     begin(f);
     assert_int_equal(ledger_intent(f->l, &s.in, &f->fail), PKE_UNAUTHENTICATED);
-    assert_int_equal(ledger_token_revoke(f->l, "tok-1", "uid=0", T0 + 5, &f->fail), PKE_OK);
-    assert_int_equal(ledger_token_revoke(f->l, "tok-1", "uid=0", T0 + 6, &f->fail), PKE_EXISTS);
-    assert_int_equal(ledger_token_revoke(f->l, "tok-2", "uid=0", T0 + 6, &f->fail), PKE_NOT_FOUND);
+    assert_int_equal(ledger_token_revoke(f->l, NULL, "tok-1", "uid=0", T0 + 5, &f->fail), PKE_OK);
+    assert_int_equal(ledger_token_revoke(f->l, NULL, "tok-1", "uid=0", T0 + 6, &f->fail), PKE_EXISTS);
+    assert_int_equal(ledger_token_revoke(f->l, NULL, "tok-2", "uid=0", T0 + 6, &f->fail), PKE_NOT_FOUND);
     commit(f);
     assert_int_equal(use(f, &s, 2), PKE_UNAUTHENTICATED);
 }
@@ -168,7 +168,7 @@ static void test_list_pages(void **state)
     }
     commit(f);
     do {
-        assert_int_equal(ledger_token_list(f->r, NULL, cursor, 3, f->arena, &rows, &n, &next, &f->fail),
+        assert_int_equal(ledger_token_list(f->r, NULL, NULL, cursor, 3, f->arena, &rows, &n, &next, &f->fail),
                          PKE_OK);
         for (size_t i = 0; i < n; i++) {
             snprintf(id, sizeof id, "t-%u", 6 - seen);
@@ -178,9 +178,10 @@ static void test_list_pages(void **state)
         cursor = next;
     } while (cursor);
     assert_int_equal(seen, 7);
-    assert_int_equal(ledger_token_list(f->r, "eve", NULL, 3, f->arena, &rows, &n, &next, &f->fail), PKE_OK);
+    assert_int_equal(ledger_token_list(f->r, NULL, "eve", NULL, 3, f->arena, &rows, &n, &next, &f->fail),
+                     PKE_OK);
     assert_int_equal(n, 0);
-    assert_int_equal(ledger_token_list(f->r, NULL, "garbage", 3, f->arena, &rows, &n, &next, &f->fail),
+    assert_int_equal(ledger_token_list(f->r, NULL, NULL, "garbage", 3, f->arena, &rows, &n, &next, &f->fail),
                      PKE_MALFORMED);
     assert_audit_whole(f, 7);
 }

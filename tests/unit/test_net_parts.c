@@ -193,21 +193,97 @@ static void test_urls(void **state)
     snapshot_unref(s);
 }
 
+/* The status of the last look that found nothing. */
+static unsigned status;
+
+static struct net_endpoint *route(struct snapshot *s, const char *listener, const char *host,
+                                  struct pke_bytes path)
+{
+    struct http_request req = {.path = path};
+
+    if (host)
+        req.headers[req.n_headers++] = (struct http_header){pke_bytes_str("hOST"), pke_bytes_str(host)};
+    return route_find(s, listener, &req, &status);
+}
+
+/* The endpoint's name, or the status. */
+static const char *where(struct snapshot *s, const char *host, const char *path)
+{
+    struct net_endpoint *ep = route(s, "l", host, pke_bytes_str(path));
+
+    return ep ? ep->conf->name : status == 421 ? "421" : "404";
+}
+
+static void test_tenants(void **state)
+{
+    static const char text[] =
+        "state-directory: /s\ncontrol-socket: /c\n"
+        "keys: {k: {module: /m.so, uri: \"pkcs11:token=t;object=o\", pin-credential: p}}\n"
+        "issuers: {lab: {certificate: ca.pem, key: k}}\n"
+        "listeners: {l: {address: 127.0.0.1, port: 4711, tls-certificate: a, tls-key: b}}\n"
+        "tenants: {a: {hosts: [a.example, \"b.example:8443\"]}, b: {hosts: [\"b.example:443\"]},\n"
+        "  c: {path-prefix: /c}}\n"
+        "templates: {ta: {tenant: a, issuer: lab, common-name: A, allow: [\"*\"]},\n"
+        "  tb: {tenant: b, issuer: lab, common-name: B, allow: [\"*\"]},\n"
+        "  tc: {tenant: c, issuer: lab, common-name: C, allow: [\"*\"]}}\n"
+        "endpoints:\n"
+        "  pa: {tenant: a, listeners: [l], path: /P, stage: policy, template: ta, credentials: "
+        "[one-time-token]}\n"
+        "  pb: {tenant: b, listeners: [l], path: /P, stage: policy, template: tb, credentials: "
+        "[one-time-token]}\n"
+        "  pc: {tenant: c, listeners: [l], path: /P, stage: policy, template: tc, credentials: "
+        "[one-time-token]}\n";
+    struct conf_errors errors = {0};
+    struct conf *c = NULL;
+    struct snapshot *s;
+
+    (void)state;
+    if (conf_parse("/etc/c.yaml", pke_bytes_str(text), &c, &errors) != PKE_OK)
+        fail_msg("%s", pke_buf_cstr(&errors.text));
+    s = snapshot_new(c);
+    assert_string_equal(where(s, "a.example", "/P"), "pa");
+    assert_string_equal(where(s, "A.EXAMPLE:9999", "/P"), "pa");
+    assert_string_equal(where(s, "b.example:8443", "/P"), "pa");
+    assert_string_equal(where(s, "b.example:443", "/P"), "pb");
+    /* nobody by default */
+    assert_string_equal(where(s, "b.example", "/P"), "421");
+    assert_string_equal(where(s, "b.example:44", "/P"), "421");
+    assert_string_equal(where(s, "b.example:4433", "/P"), "421");
+    assert_string_equal(where(s, "c.example", "/P"), "421");
+    assert_string_equal(where(s, NULL, "/P"), "421");
+    assert_string_equal(where(s, "", "/P"), "421");
+    assert_string_equal(where(s, "a.example.", "/P"), "421");
+    assert_string_equal(where(s, "a.example:", "/P"), "421");
+    assert_string_equal(where(s, "a.example:80x", "/P"), "421");
+    assert_string_equal(where(s, "xa.example", "/P"), "421");
+    assert_string_equal(where(s, "a.example", "/p"), "404");
+    /* by its path, unless the host is another's */
+    assert_string_equal(where(s, "c.example", "/c/P"), "pc");
+    assert_string_equal(where(s, NULL, "/c/P"), "pc");
+    assert_string_equal(where(s, "a.example", "/c/P"), "421");
+    snapshot_set_urls(s, port, NULL);
+    assert_string_equal(snapshot_endpoint(s, "pa")->url, "https://a.example:4711/P");
+    assert_string_equal(snapshot_endpoint(s, "pb")->url, "https://b.example:443/P");
+    assert_string_equal(snapshot_endpoint(s, "pc")->url, "https://127.0.0.1:4711/c/P");
+    snapshot_unref(s);
+    conf_unref(c);
+}
+
 static void test_routes(void **state)
 {
     struct snapshot *s = snapshot_new(conf);
 
     (void)state;
-    assert_string_equal(route_find(s, "v4", pke_bytes_str("/policy"))->conf->name, "policy");
-    assert_string_equal(route_find(s, "v6", pke_bytes_str("/policy"))->conf->name, "policy-silent");
-    assert_string_equal(route_find(s, "public", pke_bytes_str("/enroll"))->conf->name, "enroll");
-    assert_string_equal(route_find(s, "local", pke_bytes_str("/enroll"))->conf->name, "enroll-local");
-    assert_null(route_find(s, "v6", pke_bytes_str("/enroll")));
-    assert_null(route_find(s, "v4", pke_bytes_str("/policy/")));
-    assert_null(route_find(s, "v4", pke_bytes_str("/Policy")));
-    assert_null(route_find(s, "v4", pke_bytes_str("/%70olicy")));
-    assert_null(route_find(s, "v4", PKE_BYTES("/policy\0", 8)));
-    assert_null(route_find(s, "v4", PKE_BYTES(NULL, 0)));
+    assert_string_equal(route(s, "v4", NULL, pke_bytes_str("/policy"))->conf->name, "policy");
+    assert_string_equal(route(s, "v6", NULL, pke_bytes_str("/policy"))->conf->name, "policy-silent");
+    assert_string_equal(route(s, "public", NULL, pke_bytes_str("/enroll"))->conf->name, "enroll");
+    assert_string_equal(route(s, "local", NULL, pke_bytes_str("/enroll"))->conf->name, "enroll-local");
+    assert_null(route(s, "v6", NULL, pke_bytes_str("/enroll")));
+    assert_null(route(s, "v4", NULL, pke_bytes_str("/policy/")));
+    assert_null(route(s, "v4", NULL, pke_bytes_str("/Policy")));
+    assert_null(route(s, "v4", NULL, pke_bytes_str("/%70olicy")));
+    assert_null(route(s, "v4", NULL, PKE_BYTES("/policy\0", 8)));
+    assert_null(route(s, "v4", NULL, PKE_BYTES(NULL, 0)));
     snapshot_unref(s);
 }
 
@@ -332,6 +408,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_catalogue, setup, teardown),
         cmocka_unit_test_setup_teardown(test_urls, setup, teardown),
         cmocka_unit_test_setup_teardown(test_routes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_tenants, setup, teardown),
         cmocka_unit_test_setup_teardown(test_policy_bodies, setup, teardown),
         cmocka_unit_test_setup_teardown(test_policy_that_cannot_be_served, setup, teardown),
         cmocka_unit_test_setup_teardown(test_provisioning_of_a_user, setup, teardown),

@@ -33,6 +33,8 @@ static void test_rows_follow_the_rules(void **state)
     (void)state;
     for (size_t i = 0; i < VERB__MAX; i++) {
         const struct verb *v = &verbs[i];
+        unsigned role = v->role & ~(unsigned)VERB_ROLE_FRONTEND;
+        struct pke_bytes tenant = pke_bytes_str("tenant");
         char token[64];
         snprintf(token, sizeof token, "%s", v->words);
         for (char *p = token; *p; p++)
@@ -43,8 +45,13 @@ static void test_rows_follow_the_rules(void **state)
         assert_true(!strcmp(v->method, "GET") || !strcmp(v->method, "POST") || !strcmp(v->method, "DELETE"));
         if (strcmp(v->method, "GET") != 0)
             assert_true(v->role > VERB_ROLE_VIEWER);
-        assert_true(v->role == VERB_ROLE_VIEWER || v->role == VERB_ROLE_OFFICER ||
-                    v->role == VERB_ROLE_ADMIN);
+        assert_true(role == VERB_ROLE_VIEWER || role == VERB_ROLE_OFFICER || role == VERB_ROLE_ADMIN ||
+                    !role);
+        assert_true(v->role != 0);
+        /* a frontend is bound to tenants: what it may ask names one */
+        if ((v->role & VERB_ROLE_FRONTEND) && v->id != VERB_VERSION)
+            assert_true(verb_arg_find(v, VERB_PLACE_QUERY, tenant) ||
+                        verb_arg_find(v, VERB_PLACE_BODY, tenant));
         assert_true(v->seconds >= 1 && v->seconds <= 60);
         assert_true(strlen(v->help) > 10 && v->help[strlen(v->help) - 1] != '.');
     }
