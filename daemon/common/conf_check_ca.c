@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/names.h"
+#include "ca/floor.h"
 #include "daemon/common/conf_impl.h"
 
 #define URLS_MAX 8
@@ -39,14 +40,6 @@ static bool sid(const char *s)
            !strstr(s, "--") && s[strlen(s) - 1] != '-';
 }
 
-static bool uri_prefix(const char *s)
-{
-    const char *host = strstr(s, "//");
-
-    return strlen(s) > 1 && strchr(s, ':') && strchr(":/?#=", s[strlen(s) - 1]) &&
-           (!host || strchr(host + 2, '/'));
-}
-
 static bool url(const char *s)
 {
     return strncasecmp(s, "http://", 7) == 0 || strncasecmp(s, "https://", 8) == 0 ||
@@ -78,8 +71,8 @@ void conf_check_issuer_bounds(struct conf_impl *ci, size_t i)
                "domains such as corp.example, or .corp.example for those below");
     check_each(ci, i, "dns-suffixes", &a->dns_suffixes, domain, "domains such as corp.example");
     check_each(ci, i, "sid-prefixes", &a->sid_prefixes, sid, "security identifiers such as S-1-5-21-1-2-3");
-    check_each(ci, i, "uri-prefixes", &a->uri_prefixes, uri_prefix,
-               "beginnings of URIs that end with one of :/?#=, behind the host where there is one");
+    check_each(ci, i, "uri-prefixes", &a->uri_prefixes, ca_floor_uri_prefix,
+               "beginnings of URIs that end with one of :/?#=, with a whole host and / where they have one");
     check_urls(ci, i, "crl-urls", &a->crl_urls);
     check_urls(ci, i, "ca-issuers-urls", &a->ca_issuers_urls);
     if (pke_strings_has(&a->allowed_policies, "2.5.29.32.0"))
