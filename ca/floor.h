@@ -32,20 +32,13 @@ struct ca_floor_limits {
     struct pke_strings upn_suffixes, email_suffixes; /* "corp.example": that domain; ".corp.example": below */
     struct pke_strings dns_suffixes;                 /* "corp.example": that name and below */
     struct pke_strings sid_prefixes; /* "S-1-5-21-1-2-3": accounts of the domain from RID 1000, or one SID */
-    struct pke_strings uri_prefixes; /* each ca_floor_uri_prefix() */
+    struct pke_strings uri_prefixes; /* each pke_uri_bound() */
     bool allow_guid;                 /* directory GUIDs as names */
     struct pke_strings crl_urls, ca_issuers_urls; /* exactly these, in this order, where there are any;
                                                      but see ca_floor_expect() */
     const struct ca_floor_template *templates;
     size_t n_templates;
 };
-
-/**
- * Can this be the beginning of URIs that are certified? It ends with one of ":/?#=" and has a whole host,
- * with the "/" behind it, or none where the scheme needs none ("urn:corp:"). Within it is what begins so
- * octet for octet, has a host only when the beginning has it, and no segment "." or ".." (RFC 3986 5.2.4).
- */
-bool ca_floor_uri_prefix(const char *prefix);
 
 /**
  * Load the issuer's certificate from PEM and copy @p limits. PKE_CONFIG when the certificate cannot be used

@@ -56,9 +56,6 @@ void floor_serial_remember(struct floor_memory *m, struct pke_bytes serial);
 /* PKE_POLICY with @p text. */
 enum pke_err floor_refuse(struct pke_fail *fail, const char *reason, const char *rule, const char *text);
 
-/* floor_uri.c: is this URI one of those that begin so? */
-bool floor_uri_within(const char *prefix, const char *uri);
-
 /* floor_extensions.c: what each extension may say. */
 enum pke_err floor_check_extensions(const struct ca_floor *f, const struct ca_tbs *tbs,
                                     struct pke_fail *fail);

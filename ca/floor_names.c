@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "base/mem.h"
+#include "base/uri_bound.h"
 #include "ca/floor_impl.h"
 #include "ca/names.h"
 #include "ca/text.h"
@@ -84,7 +85,7 @@ static bool uri(const struct ca_floor_limits *l, const char *value)
     if (ca_is_sid_uri(pke_bytes_str(value)))
         return ca_sid_of_uri(pke_bytes_str(value)).n > 0 && sid(l, value + strlen(PKE_SID_URI_PREFIX));
     for (size_t i = 0; i < l->uri_prefixes.n; i++)
-        if (floor_uri_within(l->uri_prefixes.v[i], value))
+        if (pke_uri_within(l->uri_prefixes.v[i], value))
             return true;
     return false;
 }
@@ -184,7 +185,7 @@ enum pke_err floor_check_bounds(const struct ca_floor_limits *l, struct pke_fail
         if (!ca_sid_valid(pke_bytes_str(l->sid_prefixes.v[i])))
             return bad(fail, "sid-prefixes", l->sid_prefixes.v[i], "a security identifier");
     for (size_t i = 0; i < l->uri_prefixes.n; i++)
-        if (!ca_floor_uri_prefix(l->uri_prefixes.v[i]))
+        if (!pke_uri_bound(l->uri_prefixes.v[i]))
             return bad(fail, "uri-prefixes", l->uri_prefixes.v[i],
                        "the beginning of URIs up to one of \":/?#=\", with a whole host where they have one");
     return PKE_OK;

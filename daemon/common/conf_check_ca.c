@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 #include "base/names.h"
-#include "ca/floor.h"
+#include "base/uri_bound.h"
 #include "daemon/common/conf_impl.h"
 
 #define URLS_MAX 8
@@ -71,7 +71,7 @@ void conf_check_issuer_bounds(struct conf_impl *ci, size_t i)
                "domains such as corp.example, or .corp.example for those below");
     check_each(ci, i, "dns-suffixes", &a->dns_suffixes, domain, "domains such as corp.example");
     check_each(ci, i, "sid-prefixes", &a->sid_prefixes, sid, "security identifiers such as S-1-5-21-1-2-3");
-    check_each(ci, i, "uri-prefixes", &a->uri_prefixes, ca_floor_uri_prefix,
+    check_each(ci, i, "uri-prefixes", &a->uri_prefixes, pke_uri_bound,
                "beginnings of URIs that end with one of :/?#=, with a whole host and / where they have one");
     check_urls(ci, i, "crl-urls", &a->crl_urls);
     check_urls(ci, i, "ca-issuers-urls", &a->ca_issuers_urls);

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The floor over URIs: octet for octet the beginning that is configured, and nothing behind it that leads out
- * of it again (RFC 3986 3.2, 5.2.4, 6.2.2). */
+#include "base/uri_bound.h"
+
 #include <string.h>
 #include <strings.h>
 
 #include "base/mem.h"
-#include "ca/floor_impl.h"
-#include "ca/names.h"
+#include "base/names.h"
 
 /* Behind "scheme:"; NULL: there is no scheme (RFC 3986 3.1). */
 static const char *behind_scheme(const char *uri)
@@ -46,7 +45,7 @@ static bool has_dot_segment(const char *path)
     }
 }
 
-bool floor_uri_within(const char *prefix, const char *uri)
+bool pke_uri_within(const char *prefix, const char *uri)
 {
     const char *rest = behind_scheme(uri), *of_prefix = behind_scheme(prefix);
 
@@ -68,11 +67,12 @@ static bool has_host(const char *prefix)
     return false;
 }
 
-bool ca_floor_uri_prefix(const char *prefix)
+bool pke_uri_bound(const char *prefix)
 {
     const char *rest = behind_scheme(prefix), *path;
 
-    if (!rest || !strchr(":/?#=", prefix[strlen(prefix) - 1]) || ca_is_sid_uri(pke_bytes_str(prefix)))
+    if (!rest || !strchr(":/?#=", prefix[strlen(prefix) - 1]) ||
+        strncasecmp(prefix, PKE_SID_URI_PREFIX, strlen(PKE_SID_URI_PREFIX)) == 0)
         return false;
     path = path_of(rest);
     if (has_dot_segment(path))
