@@ -32,7 +32,7 @@ struct ca_floor_limits {
     struct pke_strings upn_suffixes, email_suffixes; /* "corp.example": that domain; ".corp.example": below */
     struct pke_strings dns_suffixes;                 /* "corp.example": that name and below */
     struct pke_strings sid_prefixes; /* "S-1-5-21-1-2-3": accounts of the domain from RID 1000, or one SID */
-    struct pke_strings uri_prefixes; /* octet for octet; ends with one of ":/?#=", behind any host */
+    struct pke_strings uri_prefixes; /* each pke_uri_bound() */
     bool allow_guid;                 /* directory GUIDs as names */
     struct pke_strings crl_urls, ca_issuers_urls; /* exactly these, in this order, where there are any;
                                                      but see ca_floor_expect() */

@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "base/mem.h"
+#include "base/uri_bound.h"
 #include "ca/floor_impl.h"
 #include "ca/names.h"
 #include "ca/text.h"
@@ -84,7 +85,7 @@ static bool uri(const struct ca_floor_limits *l, const char *value)
     if (ca_is_sid_uri(pke_bytes_str(value)))
         return ca_sid_of_uri(pke_bytes_str(value)).n > 0 && sid(l, value + strlen(PKE_SID_URI_PREFIX));
     for (size_t i = 0; i < l->uri_prefixes.n; i++)
-        if (strncmp(value, l->uri_prefixes.v[i], strlen(l->uri_prefixes.v[i])) == 0)
+        if (pke_uri_within(l->uri_prefixes.v[i], value))
             return true;
     return false;
 }
@@ -160,16 +161,6 @@ static enum pke_err bad(struct pke_fail *fail, const char *option, const char *v
                         expected);
 }
 
-/* A prefix that ends in the middle of a host would let hosts through that only begin so. */
-static bool whole_prefix(const char *prefix)
-{
-    const char *host = strstr(prefix, "//");
-    size_t n = strlen(prefix);
-
-    return n > 1 && strchr(prefix, ':') && strchr(":/?#=", prefix[n - 1]) &&
-           (!host || strchr(host + 2, '/')) && !ca_is_sid_uri(pke_bytes_str(prefix));
-}
-
 enum pke_err floor_check_bounds(const struct ca_floor_limits *l, struct pke_fail *fail)
 {
     const struct {
@@ -191,8 +182,8 @@ enum pke_err floor_check_bounds(const struct ca_floor_limits *l, struct pke_fail
         if (!ca_sid_valid(pke_bytes_str(l->sid_prefixes.v[i])))
             return bad(fail, "sid-prefixes", l->sid_prefixes.v[i], "a security identifier");
     for (size_t i = 0; i < l->uri_prefixes.n; i++)
-        if (!whole_prefix(l->uri_prefixes.v[i]))
+        if (!pke_uri_bound(l->uri_prefixes.v[i]))
             return bad(fail, "uri-prefixes", l->uri_prefixes.v[i],
-                       "the beginning of URIs up to one of \":/?#=\", behind any host");
+                       "the beginning of URIs up to one of \":/?#=\", with a whole host where they have one");
     return PKE_OK;
 }

@@ -22,7 +22,7 @@ struct ca_issuer {
     const struct ca_signature *signature;
     struct pke_bytes der, root_der, subject, spki; /* owned */
     struct pke_bytes key_id;                       /* inside certificate */
-    uint8_t spki_sha256[CA_SHA256_SIZE];
+    uint8_t spki_sha256[CA_SHA256_SIZE], id[CA_SHA256_SIZE];
     int64_t not_before, not_after;
     bool self_signed;
     struct ca_constraints *constraints, *root_constraints; /* NULL: none */
@@ -134,6 +134,18 @@ static enum pke_err find_algorithm(struct ca_issuer *ca, enum ca_scheme scheme, 
                          : refuse(fail, "issuer-key-type", "RFC 4055, RFC 5758, RFC 8410", wanted[scheme]);
 }
 
+/* Both are DER: where one ends is in its length. */
+static void make_id(struct ca_issuer *ca)
+{
+    struct pke_buf both;
+
+    pke_buf_init(&both, PEM_MAX);
+    (void)pke_buf_add(&both, ca->subject.p, ca->subject.n);
+    (void)pke_buf_add(&both, ca->spki.p, ca->spki.n);
+    ca_digest(CA_SHA256, pke_buf_bytes(&both), ca->id);
+    pke_buf_done(&both);
+}
+
 static enum pke_err fill(struct ca_issuer *ca, enum ca_scheme scheme, struct pke_fail *fail)
 {
     const ASN1_OCTET_STRING *id = X509_get0_subject_key_id(ca->certificate);
@@ -158,6 +170,7 @@ static enum pke_err fill(struct ca_issuer *ca, enum ca_scheme scheme, struct pke
     n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(ca->certificate), &p);
     ca->spki = owned(p, n);
     ca_digest(CA_SHA256, ca->spki, ca->spki_sha256);
+    make_id(ca);
     ca->self_signed = X509_self_signed(ca->certificate, 1) == 1;
     ca->subject_text = name_text(X509_get_subject_name(ca->certificate));
     ERR_clear_error();
@@ -267,6 +280,11 @@ struct pke_bytes ca_issuer_subject(const struct ca_issuer *ca)
 struct pke_bytes ca_issuer_spki(const struct ca_issuer *ca)
 {
     return ca->spki;
+}
+
+struct pke_bytes ca_issuer_id(const struct ca_issuer *ca)
+{
+    return PKE_BYTES(ca->id, CA_ISSUER_ID);
 }
 
 struct pke_bytes ca_issuer_spki_sha256(const struct ca_issuer *ca)

@@ -12,6 +12,8 @@
 #include "base/bytes.h"
 #include "ca/names.h"
 
+#define CA_ISSUER_ID 20
+
 struct ca_issuer;
 
 /**
@@ -51,7 +53,13 @@ struct pke_bytes ca_issuer_spki(const struct ca_issuer *ca);        /* DER Subje
 struct pke_bytes ca_issuer_spki_sha256(const struct ca_issuer *ca); /* 32 bytes */
 struct pke_bytes ca_issuer_key_id(const struct ca_issuer *ca);      /* SKI value */
 struct pke_bytes ca_issuer_serial(const struct ca_issuer *ca);      /* content octets of the INTEGER */
-int64_t ca_issuer_not_before(const struct ca_issuer *ca);           /* seconds */
+/**
+ * Who the issuer is, whatever certificate it has now: the first octets of the SHA-256 of subject and key (DER
+ * Name, DER SubjectPublicKeyInfo). Its CRL covers all that this name and key signed (RFC 5280 5), so a CA
+ * certificate that was made again for the same key is the same issuer. CA_ISSUER_ID octets.
+ */
+struct pke_bytes ca_issuer_id(const struct ca_issuer *ca);
+int64_t ca_issuer_not_before(const struct ca_issuer *ca); /* seconds */
 int64_t ca_issuer_not_after(const struct ca_issuer *ca);
 struct pke_bytes
 ca_issuer_algorithm(const struct ca_issuer *ca);            /* DER AlgorithmIdentifier its key signs with */

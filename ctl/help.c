@@ -121,16 +121,24 @@ bool help_print(char *const *words, size_t n, FILE *out)
     return true;
 }
 
+static bool takes_file(const struct verb *v)
+{
+    for (const struct verb_arg *a = NULL; (a = verb_arg_next(v, a));)
+        if (verb_arg_is_word(a) && a->type == VERB_ARG_FILE)
+            return true;
+    return false;
+}
+
 void help_commands(FILE *out)
 {
     for (size_t i = 0; i < VERB__MAX; i++) {
         fprintf(out, "%s\t%s\t%s\t%s\t%s\t", verbs[i].words, verbs[i].method, verbs[i].path,
                 verb_role_name(verbs[i].role), verbs[i].token);
         for (const struct verb_arg *a = NULL; (a = verb_arg_next(&verbs[i], a));)
-            if (verb_arg_is_option(a)) {
+            if (verb_arg_is_option(a) && a->type != VERB_ARG_FLAG) {
                 fputc(' ', out);
                 print_name(a, out);
             }
-        fputc('\n', out);
+        fputs(takes_file(&verbs[i]) ? "\tfile\n" : "\t\n", out);
     }
 }

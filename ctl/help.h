@@ -11,8 +11,8 @@
  */
 bool help_print(char *const *words, size_t n, FILE *out);
 
-/** One line per command: words TAB method TAB path TAB role TAB token TAB options that take a value. For
- * completion and the manual page check. */
+/** One line per command: words TAB method TAB path TAB role TAB token TAB options that take a value TAB
+ * "file" when it takes a file's name. For completion and the manual page check. */
 void help_commands(FILE *out);
 
 #endif

@@ -76,7 +76,7 @@ struct ledger_request {
 struct ledger_intent {
     struct ledger_request request;
     uint8_t idempotency_key[LEDGER_KEY_SIZE];
-    struct pke_bytes issuer_id; /* SHA-1 of the issuing certificate */
+    struct pke_bytes issuer_id; /* ca_issuer_id() of the issuer */
     struct pke_bytes serial;    /* 1..20 octets, the first not zero */
     struct pke_bytes tbs;
     struct pke_bytes spki_sha256;
@@ -156,7 +156,7 @@ enum pke_err ledger_clock(struct ledger *l, int64_t at, struct pke_fail *fail);
 struct ledger_hit {
     const char *request_id, *ent_dmid, *subject, *serial_hex, *principal;
     struct pke_bytes certificate;      /* when issued */
-    struct pke_bytes issuer_id;        /* SHA-1 of the issuer's certificate */
+    struct pke_bytes issuer_id;        /* ca_issuer_id() of the issuer */
     int64_t issued_at;                 /* ms */
     int64_t superseded_at, revoked_at; /* ms; not 0: it must not be replayed */
     int64_t not_after;                 /* seconds */

@@ -62,7 +62,7 @@ struct ledger_row {
     struct pke_pairs names;                   /* of the certificate: base/names.h */
     struct pke_fail fail;                     /* err PKE_OK unless failed or refused */
     int64_t received_at, finished_at;         /* ms, 0 = not yet */
-    const char *serial, *subject, *issuer_id; /* hex serial and hex SHA-1 of the issuer */
+    const char *serial, *subject, *issuer_id; /* hex serial and hex ca_issuer_id() */
     const char *sha1, *sha256;                /* hex thumbprints */
     const char *spki_sha256;
     int64_t not_before, not_after;                   /* seconds */

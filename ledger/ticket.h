@@ -20,7 +20,7 @@ struct ledger_ticket {
     struct pke_fail fail; /* denied: why; waiting: why it has to */
     /* issued: */
     const char *result_id, *serial_hex, *subject, *ent_dmid;
-    struct pke_bytes issuer_id; /* SHA-1 of the certificate of the result's issuer */
+    struct pke_bytes issuer_id; /* ca_issuer_id() of the result's issuer */
     struct pke_bytes certificate;
     int64_t revoked_at, released_at; /* not 0: it must not be given out any more, */
     int64_t blocked_at;              /* nor while its device is blocked */

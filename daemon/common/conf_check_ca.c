@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/names.h"
+#include "base/uri_bound.h"
 #include "daemon/common/conf_impl.h"
 
 #define URLS_MAX 8
@@ -37,14 +38,6 @@ bool conf_is_sid_prefix(const char *s)
 {
     return strncmp(s, "S-1-", 4) == 0 && strchr(s + 4, '-') && s[strspn(s, "S-0123456789")] == '\0' &&
            !strstr(s, "--") && s[strlen(s) - 1] != '-';
-}
-
-bool conf_is_uri_prefix(const char *s)
-{
-    const char *host = strstr(s, "//");
-
-    return strlen(s) > 1 && strchr(s, ':') && strchr(":/?#=", s[strlen(s) - 1]) &&
-           (!host || strchr(host + 2, '/'));
 }
 
 static bool url(const char *s)
@@ -79,8 +72,8 @@ void conf_check_issuer_bounds(struct conf_impl *ci, size_t i)
     check_each(ci, i, "dns-suffixes", &a->dns_suffixes, conf_is_domain, "domains such as corp.example");
     check_each(ci, i, "sid-prefixes", &a->sid_prefixes, conf_is_sid_prefix,
                "security identifiers such as S-1-5-21-1-2-3");
-    check_each(ci, i, "uri-prefixes", &a->uri_prefixes, conf_is_uri_prefix,
-               "beginnings of URIs that end with one of :/?#=, behind the host where there is one");
+    check_each(ci, i, "uri-prefixes", &a->uri_prefixes, pke_uri_bound,
+               "beginnings of URIs that end with one of :/?#=, with a whole host and / where they have one");
     check_urls(ci, i, "crl-urls", &a->crl_urls);
     check_urls(ci, i, "ca-issuers-urls", &a->ca_issuers_urls);
     if (pke_strings_has(&a->allowed_policies, "2.5.29.32.0"))

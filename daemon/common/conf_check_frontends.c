@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/uri_bound.h"
 #include "daemon/common/conf_impl.h"
 
 /* Who is two frontends would have the rights of either. Numbers and names of the same account are told apart
@@ -66,8 +67,9 @@ static void check_names(struct conf_impl *ci, size_t i)
          &f->email_suffixes, conf_is_mail_domain},
         {"dns-suffixes", "domains such as corp.example", &f->dns_suffixes, conf_is_domain},
         {"sid-prefixes", "security identifiers such as S-1-5-21-1-2-3", &f->sid_prefixes, conf_is_sid_prefix},
-        {"uri-prefixes", "beginnings of URIs that end with one of :/?#=, behind the host where there is one",
-         &f->uri_prefixes, conf_is_uri_prefix},
+        {"uri-prefixes",
+         "beginnings of URIs that end with one of :/?#=, with a whole host and / where they have one",
+         &f->uri_prefixes, pke_uri_bound},
     };
 
     for (size_t l = 0; l < PKE_LEN(lists); l++)

@@ -124,9 +124,10 @@ static void check_certificates(struct conf_impl *ci, size_t i)
                 (l->client_cert != CONF_CLIENT_CERT_OFF && !l->frontend); /* else it is the frontend's own */
     }
     if (tls && !asked)
-        conf_bad_item(ci, CONF_ENDPOINTS, i, "credentials", "client-certificate",
-                      "client-certificate needs a listener with client-cert optional or require, or a frontend's "
-                      "with client-cert-header");
+        conf_bad_item(
+            ci, CONF_ENDPOINTS, i, "credentials", "client-certificate",
+            "client-certificate needs a listener with client-cert optional or require, or a frontend's "
+            "with client-cert-header");
 }
 
 /* The URL that is advertised for @p e is made from its first listener. */

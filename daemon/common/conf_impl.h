@@ -127,7 +127,6 @@ bool conf_same_route(const struct conf_endpoint *a, const struct conf_endpoint *
 bool conf_is_mail_domain(const char *s);
 bool conf_is_domain(const char *s);
 bool conf_is_sid_prefix(const char *s);
-bool conf_is_uri_prefix(const char *s);
 
 /** Report a value: at the option when it is in the file, else at its object. */
 void conf_bad(struct conf_impl *ci, enum conf_section_id section, size_t index, const char *option,

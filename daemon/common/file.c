@@ -25,11 +25,9 @@ static enum pke_err check_owner(int fd, const char *path, struct pke_fail *fail)
     return PKE_OK;
 }
 
-static enum pke_err read_file(const char *path, bool trusted, struct pke_buf *out, struct pke_fail *fail)
+static enum pke_err open_file(const char *path, bool trusted, int *ret, struct pke_fail *fail)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (trusted ? O_NONBLOCK : 0));
-    uint8_t chunk[4096];
-    ssize_t n = 0;
 
     if (fd < 0)
         return bad(fail, "file-open", path, strerror(errno));
@@ -37,6 +35,18 @@ static enum pke_err read_file(const char *path, bool trusted, struct pke_buf *ou
         close(fd);
         return PKE_CONFIG;
     }
+    *ret = fd;
+    return PKE_OK;
+}
+
+static enum pke_err read_file(const char *path, bool trusted, struct pke_buf *out, struct pke_fail *fail)
+{
+    uint8_t chunk[4096];
+    ssize_t n = 0;
+    int fd;
+
+    if (open_file(path, trusted, &fd, fail) != PKE_OK)
+        return PKE_CONFIG;
     while ((n = read(fd, chunk, sizeof chunk)) > 0 && pke_buf_add(out, chunk, (size_t)n) == PKE_OK)
         ;
     if (n < 0)
@@ -56,4 +66,18 @@ enum pke_err file_read(const char *path, struct pke_buf *out, struct pke_fail *f
 enum pke_err file_read_trusted(const char *path, struct pke_buf *out, struct pke_fail *fail)
 {
     return read_file(path, true, out, fail);
+}
+
+enum pke_err file_open_trusted(const char *path, FILE **ret, struct pke_fail *fail)
+{
+    int fd;
+
+    if (open_file(path, true, &fd, fail) != PKE_OK)
+        return PKE_CONFIG;
+    *ret = fdopen(fd, "r");
+    if (*ret)
+        return PKE_OK;
+    (void)bad(fail, "file-open", path, strerror(errno));
+    close(fd);
+    return PKE_CONFIG;
 }

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "ca/facts.h"
+#include "daemon/common/file.h"
 #include "daemon/issuer/issuer.h"
 
 #define LINE_SIZE 1024 /* of a comment, say */
@@ -44,16 +45,13 @@ static enum pke_err read_lines(FILE *f, const char *path, struct ca_blocked *b, 
 enum pke_err blocked_load(const char *path, struct ca_blocked **ret, struct pke_fail *fail)
 {
     struct ca_blocked *b = ca_blocked_new();
-    FILE *f = fopen(path, "re");
-    enum pke_err err;
+    FILE *f = NULL;
+    enum pke_err err = file_open_trusted(path, &f, fail);
 
-    if (!f) {
-        ca_blocked_free(b);
-        return pke_fail_set(fail, PKE_CONFIG, "file-open", "pkienrolld.conf(5)", "cannot open %s: %s", path,
-                            strerror(errno));
+    if (err == PKE_OK) {
+        err = read_lines(f, path, b, fail);
+        (void)fclose(f); /* was only read */
     }
-    err = read_lines(f, path, b, fail);
-    (void)fclose(f); /* was only read */
     if (err != PKE_OK) {
         ca_blocked_free(b);
         return err;

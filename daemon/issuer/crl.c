@@ -60,7 +60,7 @@ static struct crl_ca *new_ca(struct issuer *is, const struct issuer_ca *ca)
     struct crl_ca *c = pke_calloc(1, sizeof *c);
 
     c->is = is;
-    memcpy(c->id, ca->sha1, sizeof c->id);
+    memcpy(c->id, ca_issuer_id(ca->ca).p, sizeof c->id);
     c->again = true;
     c->since = role_monotonic_ms();
     c->next = is->crl->cas;
@@ -78,7 +78,7 @@ void crl_configured(struct issuer *is)
         c->wanted = false;
     for (size_t i = 0; i < is->setup->n_cas; i++) {
         const struct issuer_ca *ca = &is->setup->cas[i];
-        struct crl_ca *c = find(is, PKE_BYTES(ca->sha1, sizeof ca->sha1));
+        struct crl_ca *c = find(is, ca_issuer_id(ca->ca));
 
         if (ca->conf->crl_lifetime == 0)
             continue;

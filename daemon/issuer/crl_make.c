@@ -500,9 +500,7 @@ void crl_start(struct crl_ca *c)
 {
     struct issuer *is = c->is;
 
-    for (size_t i = 0; i < is->setup->n_cas; i++)
-        if (pke_bytes_eq(PKE_BYTES(is->setup->cas[i].sha1, sizeof c->id), crl_id(c)))
-            c->ca = &is->setup->cas[i];
+    c->ca = setup_ca_of(is->setup, crl_id(c));
     if (!c->ca)
         return;
     c->setup = setup_ref(is->setup);

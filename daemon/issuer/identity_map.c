@@ -61,7 +61,7 @@ static enum pke_err add_value(const struct reader *r, struct entry *e, const cha
     const char *text = json_string_value(value);
 
     if (!text || strlen(text) != json_string_length(value) || !policy_name_valid(kind, text))
-        return bad(r, "a value of \"%s\" is none of that kind", kind);
+        return bad(r, "\"%.100s\" is no %s", text ? text : "(not a text)", kind);
     if (e->names.n == POLICY_NAMES_MAX)
         return bad(r, "%s", "too many names");
     if (!policy_names_have(&e->names, kind, text))

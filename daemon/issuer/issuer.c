@@ -208,8 +208,13 @@ static void issuer_commit(struct role *r, const struct conf *conf, void *candida
 {
     struct issuer *is = r->state;
     bool first = !is->setup;
-    char *detail = pke_asprintf("{\"generation\":\"%s\"}", conf->generation_hex);
+    size_t identities = identity_map_count(((struct setup *)candidate)->identities);
+    char *detail = pke_asprintf("{\"generation\":\"%s\",\"identities\":%zu}", conf->generation_hex, identities);
+    char number[24];
 
+    snprintf(number, sizeof number, "%zu", identities);
+    if (conf->global.identity_map)
+        log_event(LOG_NOTICE, "identity map read", "file", conf->global.identity_map, "identities", number, NULL);
     setup_unref(is->setup);
     is->setup = candidate;
     is->waiting_some = true; /* of an earlier life, or of a key that is configured now */

@@ -35,8 +35,7 @@ struct issuer_ca {
     const struct conf_issuer *conf;
     struct ca_issuer *ca;
     struct ca_floor *floor; /* as the key has it */
-    uint8_t sha1[20];       /* of the certificate: the ledger's issuer id */
-    char sha1_hex[41];
+    char sha1_hex[41];      /* of the certificate */
     int64_t root_not_after; /* seconds */
     struct pke_buf cross;   /* PEM of its cross-certificates, empty: none */
 };
@@ -75,9 +74,9 @@ void setup_unref(struct setup *s); /* accepts NULL */
 const struct issuer_template *setup_template(const struct setup *s, const char *name);
 /** The same for each @p i below s->n_templates. */
 const struct issuer_template *setup_template_at(const struct setup *s, size_t i);
-/** NULL when there is none. */
+/** NULL when there is none. By its name in the configuration, or ca_issuer_id(). */
 const struct issuer_ca *setup_ca(const struct setup *s, const char *name);
-const struct issuer_ca *setup_ca_of(const struct setup *s, struct pke_bytes sha1);
+const struct issuer_ca *setup_ca_of(const struct setup *s, struct pke_bytes issuer_id);
 /** Could @p ca sign for this template at @p now (seconds)? PKE_CONFIG and what is against it: its floor, or a
  * sample (sample.h). Blocks. */
 enum pke_err setup_try(const struct setup *s, const struct issuer_template *t, const struct issuer_ca *ca,

@@ -28,16 +28,18 @@ static json_t *certificate_json(const struct issuer_ca *ca)
     struct pke_bytes der = ca_issuer_der(ca->ca), key_id = ca_issuer_key_id(ca->ca);
     struct pke_bytes serial = ca_issuer_serial(ca->ca);
     uint8_t sha256[32];
-    char hex256[65], hexkey[129], hexserial[129];
+    char hexid[2 * CA_ISSUER_ID + 1], hex256[65], hexkey[129], hexserial[129];
 
     EVP_Digest(der.p, der.n, sha256, NULL, EVP_sha256(), NULL);
+    pke_hex(ca_issuer_id(ca->ca), false, hexid);
     pke_hex(PKE_BYTES(sha256, sizeof sha256), false, hex256);
     pke_hex(PKE_BYTES(key_id.p, key_id.n < 64 ? key_id.n : 64), false, hexkey);
     pke_hex(PKE_BYTES(serial.p, serial.n < 64 ? serial.n : 64), false, hexserial);
-    return json_pack("{s:s, s:s, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:b}", "name", ca->conf->name, "subject",
-                     ca_issuer_subject_text(ca->ca), "not_before", time_json(ca_issuer_not_before(ca->ca)),
-                     "not_after", time_json(ca_issuer_not_after(ca->ca)), "serial", hexserial, "key",
-                     ca->conf->key, "key_id", hexkey, "sha1", ca->sha1_hex, "sha256", hex256, "self_signed",
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:b}", "name", ca->conf->name, "id",
+                     hexid, "subject", ca_issuer_subject_text(ca->ca), "not_before",
+                     time_json(ca_issuer_not_before(ca->ca)), "not_after",
+                     time_json(ca_issuer_not_after(ca->ca)), "serial", hexserial, "key", ca->conf->key,
+                     "key_id", hexkey, "sha1", ca->sha1_hex, "sha256", hex256, "self_signed",
                      ca_issuer_self_signed(ca->ca));
 }
 
@@ -118,7 +120,7 @@ json_t *issuer_view(struct issuer *is, const struct issuer_ca *ca)
     struct pke_fail fail;
 
     if (is->ledger)
-        (void)ledger_issuer_life(is->ledger, PKE_BYTES(ca->sha1, sizeof ca->sha1), &life, &fail);
+        (void)ledger_issuer_life(is->ledger, ca_issuer_id(ca->ca), &life, &fail);
     json_object_set_new(
         o, "state",
         json_string(succession_state(&is->succession, ca->conf->name, json_array_size(templates))));

@@ -54,6 +54,7 @@ static void audit_replay(struct request *req, const char *request_id)
 static bool replay(struct request *req)
 {
     struct request *twin = find_twin(req);
+    const struct issuer_ca *by;
     struct ledger_hit hit;
     struct pke_fail fail;
     struct msg_issued m;
@@ -75,6 +76,7 @@ static bool replay(struct request *req)
         request_refuse(req); /* never a second certificate for one CMS */
         return true;
     }
+    by = setup_ca_of(req->setup, hit.issuer_id); /* may_replay() found it */
     m = (struct msg_issued){.request_id = hit.request_id,
                             .serial = hit.serial_hex,
                             .certificate = hit.certificate,
@@ -85,9 +87,9 @@ static bool replay(struct request *req)
                             .operation = req->msg.operation,
                             .enrollment_type = req->enrollment_type,
                             .upn = req->identity.upn,
-                            .with_ca = request_with_ca(req, hit.issuer_id),
+                            .with_ca = request_with_ca(req, by),
                             .replayed = 1,
-                            .issuer = setup_ca_of(req->setup, hit.issuer_id)->conf->name};
+                            .issuer = by->conf->name};
     audit_replay(req, hit.request_id);
     log_event(LOG_INFO, "certificate replayed", "trace_id", req->msg.trace_id, "request_id", hit.request_id,
               "serial", hit.serial_hex, NULL);

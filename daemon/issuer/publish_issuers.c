@@ -60,7 +60,7 @@ static enum pke_err is_live(struct issuer *is, const struct issuer_ca *ca, bool 
     int64_t life = 0, now = role_wall_ms() / 1000;
     size_t templates = 0;
     const char *state;
-    enum pke_err err = ledger_issuer_life(is->ledger, PKE_BYTES(ca->sha1, sizeof ca->sha1), &life, fail);
+    enum pke_err err = ledger_issuer_life(is->ledger, ca_issuer_id(ca->ca), &life, fail);
 
     for (size_t i = 0; i < is->setup->n_templates; i++)
         templates += setup_template_at(is->setup, i)->ca == ca;

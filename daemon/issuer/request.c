@@ -68,10 +68,10 @@ void request_end_failed(struct request *req)
     issuer_check_stopped(is);
 }
 
-/* The device trusts the CA of its old certificate; another one comes with the renewal (MS-MDE2 2.2.9.1). */
-bool request_with_ca(const struct request *req, struct pke_bytes new_issuer)
+bool request_with_ca(const struct request *req, const struct issuer_ca *by)
 {
-    return req->op == OP_RENEW && !pke_bytes_eq(req->old.issuer_id, new_issuer);
+    return req->op == OP_RENEW && (!pke_bytes_eq(req->old.issuer_id, ca_issuer_id(by->ca)) ||
+                                   req->old.not_before < ca_issuer_not_before(by->ca));
 }
 
 static void end_issued(struct request *req)
@@ -87,7 +87,7 @@ static void end_issued(struct request *req)
                            .operation = req->msg.operation,
                            .enrollment_type = req->enrollment_type,
                            .upn = req->identity.upn,
-                           .with_ca = request_with_ca(req, PKE_BYTES(req->tmpl->ca->sha1, 20)),
+                           .with_ca = request_with_ca(req, req->tmpl->ca),
                            .number = req->ticket,
                            .issuer = req->tmpl->ca->conf->name};
 
@@ -287,7 +287,7 @@ static enum pke_err apply_intent(struct issuer *is, struct batch_op *op, struct 
 {
     struct request *req = op->arg;
     struct ledger_intent in = {.request = request_to_ledger(req),
-                               .issuer_id = PKE_BYTES(req->tmpl->ca->sha1, sizeof req->tmpl->ca->sha1),
+                               .issuer_id = ca_issuer_id(req->tmpl->ca->ca),
                                .serial = PKE_BYTES(req->serial, sizeof req->serial),
                                .tbs = req->tbs,
                                .spki_sha256 = PKE_BYTES(req->csr.spki_sha256, sizeof req->csr.spki_sha256),

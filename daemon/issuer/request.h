@@ -29,8 +29,11 @@ void request_end_failed(struct request *req);
 /** Queue T1; what follows happens by itself. */
 void request_intend(struct request *req);
 
-/** The device trusts the CA of its old certificate; another one comes with the renewal (MS-MDE2 2.2.9.1).
- * @p new_issuer: SHA-1 of the certificate of who signed the answer. */
-bool request_with_ca(const struct request *req, struct pke_bytes new_issuer);
+/**
+ * The device has the CA certificate that its old certificate came with; another one comes with the renewal
+ * (MS-MDE2 2.2.9.1). @p by signed the answer. Its certificate is another one when the issuer is, and when it
+ * was made again since: no certificate begins before the CA certificate that it was issued under.
+ */
+bool request_with_ca(const struct request *req, const struct issuer_ca *by);
 
 #endif

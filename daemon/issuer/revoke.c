@@ -412,7 +412,7 @@ static enum pke_err read_issuer(const struct issuer *is, struct revocation *r, c
     if (!ca)
         return pke_fail_set(fail, PKE_NOT_FOUND, "issuer-unknown", RULE,
                             "no issuer of this name is configured");
-    memcpy(r->issuer_id, ca->sha1, sizeof r->issuer_id);
+    memcpy(r->issuer_id, ca_issuer_id(ca->ca).p, sizeof r->issuer_id);
     return PKE_OK;
 }
 

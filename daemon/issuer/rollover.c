@@ -44,12 +44,6 @@ enum pke_err rollover_load(struct issuer *is, struct pke_fail *fail)
 
 /* ---- a configuration ---- */
 
-static bool is_same(const struct issuer_ca *a, const struct issuer_ca *b)
-{
-    return pke_bytes_eq(ca_issuer_subject(a->ca), ca_issuer_subject(b->ca)) &&
-           pke_bytes_eq(ca_issuer_spki(a->ca), ca_issuer_spki(b->ca));
-}
-
 /* Without its issuer a certificate is not renewed, and nobody signs that it is revoked. */
 static enum pke_err check_gone(struct issuer *is, const struct setup *candidate, const struct issuer_ca *old,
                                struct pke_fail *fail)
@@ -58,10 +52,9 @@ static enum pke_err check_gone(struct issuer *is, const struct setup *candidate,
     int64_t life = 0;
     enum pke_err err;
 
-    for (size_t i = 0; i < candidate->n_cas; i++)
-        if (is_same(&candidate->cas[i], old))
-            return PKE_OK;
-    err = ledger_issuer_life(is->ledger, PKE_BYTES(old->sha1, sizeof old->sha1), &life, fail);
+    if (setup_ca_of(candidate, ca_issuer_id(old->ca)))
+        return PKE_OK;
+    err = ledger_issuer_life(is->ledger, ca_issuer_id(old->ca), &life, fail);
     if (err != PKE_OK || life <= role_wall_ms() / 1000)
         return err;
     pke_time_rfc3339(life, until);
@@ -82,11 +75,11 @@ static void warn_gone(struct issuer *is, const struct setup *candidate)
     if (ledger_issuers_alive(is->ledger, role_wall_ms() / 1000, arena, &alive, &fail) != PKE_OK)
         log_fail(LOG_WARNING, "issuers of valid certificates cannot be listed", &fail, NULL);
     for (size_t i = 0; i < alive.n; i++) {
-        if (alive.v[i].n != 20 || setup_ca_of(candidate, alive.v[i]))
+        if (alive.v[i].n != CA_ISSUER_ID || setup_ca_of(candidate, alive.v[i]))
             continue;
         pke_hex(alive.v[i], false, hex);
         log_event(LOG_WARNING, "certificates of an issuer that is not configured are valid: they have no CRL",
-                  "issuer_sha1", hex, NULL);
+                  "issuer_id", hex, NULL);
     }
     pke_arena_free(arena);
 }

@@ -105,8 +105,10 @@ static enum pke_err load_ca(const struct conf_issuer *conf, struct issuer_ca *re
         err = pke_fail_set(fail, why.err, why.reason, why.rule, "issuer %s: %s", conf->name, why.text);
     if (err == PKE_OK) {
         struct pke_bytes der = ca_issuer_der(ret->ca);
-        EVP_Digest(der.p, der.n, ret->sha1, NULL, EVP_sha1(), NULL);
-        pke_hex(PKE_BYTES(ret->sha1, sizeof ret->sha1), false, ret->sha1_hex);
+        uint8_t sha1[20];
+
+        EVP_Digest(der.p, der.n, sha1, NULL, EVP_sha1(), NULL);
+        pke_hex(PKE_BYTES(sha1, sizeof sha1), false, ret->sha1_hex);
         err = end_of(ca_issuer_root_der(ret->ca), &ret->root_not_after, fail);
     }
     if (err == PKE_OK)
@@ -124,12 +126,28 @@ const struct issuer_ca *setup_ca(const struct setup *s, const char *name)
     return NULL;
 }
 
-const struct issuer_ca *setup_ca_of(const struct setup *s, struct pke_bytes sha1)
+const struct issuer_ca *setup_ca_of(const struct setup *s, struct pke_bytes issuer_id)
 {
     for (size_t i = 0; i < s->n_cas; i++)
-        if (pke_bytes_eq(sha1, PKE_BYTES(s->cas[i].sha1, sizeof s->cas[i].sha1)))
+        if (pke_bytes_eq(issuer_id, ca_issuer_id(s->cas[i].ca)))
             return &s->cas[i];
     return NULL;
+}
+
+/* Serial numbers and revocation lists are counted by issuer: under two names they would be counted twice. */
+static enum pke_err check_distinct(const struct setup *s, struct pke_fail *fail)
+{
+    for (size_t i = 0; i < s->n_cas; i++) {
+        const struct issuer_ca *first = setup_ca_of(s, ca_issuer_id(s->cas[i].ca));
+
+        if (first != &s->cas[i])
+            return pke_fail_set(
+                fail, PKE_CONFIG, "issuer-twice", "RFC 5280 5.2.3",
+                "the issuers %s and %s have the same subject and key: they would sign two series of "
+                "revocation lists in one name",
+                first->conf->name, s->cas[i].conf->name);
+    }
+    return PKE_OK;
 }
 
 static enum pke_err load_roots(const struct policy_template *t, struct attest_roots **ret,
@@ -247,6 +265,8 @@ enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key,
         if (err == PKE_OK)
             err = floor_load(conf, &conf->issuers[i], &s->cas[i].floor, fail);
     }
+    if (err == PKE_OK)
+        err = check_distinct(s, fail);
     if (err == PKE_OK)
         s->own_keys = blocked_of_cas(s);
     if (err == PKE_OK && conf->global.blocked_keys)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """An issuer is followed by another while clients enroll and renew: nothing is lost, and everything that was ever signed
 stays verifiable (reliability R2)."""
-import base64
 import json
 import os
 import signal
@@ -34,16 +33,6 @@ def issued_by(name, text):
 def audit_events():
     with sqlite3.connect(f"file:{LAB.ledger}?mode=ro", uri=True) as db:
         return [r[0] for r in db.execute("SELECT event FROM audit WHERE event LIKE 'issuer-%' ORDER BY seq")]
-
-
-def stores(answer):
-    """CertificateStore of a provisioning document: {"Root/System": {DER}, "CA/System": {DER}, ...}"""
-    found = {}
-    for store in answer.provisioning().findall("./characteristic[@type='CertificateStore']/characteristic"):
-        for place in store:
-            found[f"{store.get('type')}/{place.get('type')}"] = {
-                base64.b64decode(p.get("value")) for p in place.iter("parm") if p.get("name") == "EncodedCertificate"}
-    return found
 
 
 def der_of(path):
@@ -229,11 +218,11 @@ def renewal_brings_the_new_chain():
     captured = old.cms()
     a = old.renew(captured)
     tap.equal(LAB.signer_of(old.der), "next", "a certificate of the old issuer is renewed by the new one")
-    tap.equal(stores(a).get("Root/System"), {der_of(LAB.issuers["next"])}, "the answer brings its root")
+    tap.equal(mdm.stores(a).get("Root/System"), {der_of(LAB.issuers["next"])}, "the answer brings its root")
     a = old.renew()
-    tap.equal(sorted(stores(a)), ["My/User"], "the next renewal brings none: it is there")
+    tap.equal(sorted(mdm.stores(a)), ["My/User"], "the next renewal brings none: it is there")
     first = enroll(LAB).answer
-    tap.equal(stores(first).get("Root/System"), {der_of(LAB.issuers["next"])}, "an enrollment has the new root")
+    tap.equal(mdm.stores(first).get("Root/System"), {der_of(LAB.issuers["next"])}, "an enrollment has the new root")
 
 
 def replay_brings_the_chain_of_its_certificate():
@@ -247,7 +236,7 @@ def replay_brings_the_chain_of_its_certificate():
     LAB.verb("switch", "lab", "--force")
     again = client.enroll(csr, device)
     tap.equal(again.certificate(), first.certificate(), "a retry over the switch gets its certificate")
-    tap.equal(stores(again).get("Root/System"), {der_of(LAB.issuers["lab"])}, "with the root that it verifies under")
+    tap.equal(mdm.stores(again).get("Root/System"), {der_of(LAB.issuers["lab"])}, "with the root that it verifies under")
 
 
 def expiry_is_told():
@@ -422,7 +411,7 @@ def cross_certificates():
     LAB.verb("switch", "next", "--force")
     a = device.renew()
     tap.equal(LAB.signer_of(device.der), "below", "renewed below another root")
-    tap.equal((stores(a).get("Root/System"), stores(a).get("CA/System")),
+    tap.equal((mdm.stores(a).get("Root/System"), mdm.stores(a).get("CA/System")),
               ({der_of(ROOTS[1].path)}, {der_of(LAB.issuers["below"])}), "the answer brings Root and CA/System")
     leaf, chain = os.path.join(LAB.dir, "leaf.pem"), os.path.join(LAB.dir, "untrusted.pem")
     with open(leaf, "wb") as f:

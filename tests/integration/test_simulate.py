@@ -317,7 +317,14 @@ def test_identity_map():
     LAB.set_option(("templates", "device", "san"), '["dns:{dns}"]')
     LAB.set_option(("issuers", "lab", "dns-suffixes"), "[lab.example]")
     LAB.set_option(("issuers", "lab", "sid-prefixes"), f'["{SID}"]')
+    with open(path, "a", encoding="utf-8") as f:
+        f.write(json.dumps({"principal": "eve@lab.example", "sid": "S-1-x"}) + "\n")
+    r = LAB.ctl("reload")
+    tap.ok(r.status == 1 and 'identities.jsonl:2: "S-1-x" is no sid' in r.err, "a bad value is told with file and line", r)
+    write_text(path, json.dumps({"principal": USER, "dns": ["pc1.lab.example"], "sid": SID}) + "\n")
     LAB.ctl("reload", check=True)
+    detail = ledgerdb.one(LAB.ledger, "SELECT detail FROM audit WHERE event = 'configuration' ORDER BY seq DESC LIMIT 1")
+    tap.equal(json.loads(detail)["identities"], 1, "the audit has how many identities were read")
     try:
         device = mdm.device_id()
         csr = windows_csr(device)

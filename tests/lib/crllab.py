@@ -7,6 +7,7 @@ import sqlite3
 import time
 
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from mdmlab import MdmLab
 
 REASON = x509.ReasonFlags
@@ -81,9 +82,16 @@ def serial_of(der):
     return x509.load_der_x509_certificate(der).serial_number
 
 
+def issuer_id(issuer_der):
+    """As the ledger names an issuer: by subject and key, whatever the certificate."""
+    ca = x509.load_der_x509_certificate(issuer_der)
+    key = ca.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(ca.subject.public_bytes() + key).digest()[:20]
+
+
 def add_revoked(ledger, issuer_der, count, reason=1):
     """Put @p count revoked certificates into the ledger of a daemon that does not run, without the certificates."""
-    issuer, now = hashlib.sha1(issuer_der).digest(), int(time.time())
+    issuer, now = issuer_id(issuer_der), int(time.time())
     db = sqlite3.connect(ledger)
     try:
         first = db.execute("SELECT coalesce(max(id), 0) + 1 FROM request").fetchone()[0]

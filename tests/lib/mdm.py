@@ -286,6 +286,16 @@ class Client:
         return self.enroll(None, device, kind, sec, items, request_type="Renew", csr_text=text, **kw)
 
 
+def stores(answer):
+    """CertificateStore of a provisioning document: {"Root/System": {DER}, "CA/System": {DER}, ...}"""
+    found = {}
+    for store in answer.provisioning().findall("./characteristic[@type='CertificateStore']/characteristic"):
+        for place in store:
+            found[f"{store.get('type')}/{place.get('type')}"] = {
+                base64.b64decode(p.get("value")) for p in place.iter("parm") if p.get("name") == "EncodedCertificate"}
+    return found
+
+
 class Device:
     """One enrolled device: its key and certificate, and renewals with them."""
 

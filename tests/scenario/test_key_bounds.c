@@ -43,14 +43,15 @@
 #define SID_OID         "1.3.6.1.4.1.311.25.2"
 #define CONSTRAINTS_OID "2.5.29.30"
 
-static const char issuer_options[] = "    upn-suffixes: [corp.example, .corp.example]\n"
-                                     "    dns-suffixes: [corp.example]\n"
-                                     "    email-suffixes: [corp.example]\n"
-                                     "    sid-prefixes: [S-1-5-21-1-2-3]\n"
-                                     "    uri-prefixes: [\"urn:corp:\", \"https://mdm.corp.example/\"]\n"
-                                     "    allowed-policies: [" POLICY "]\n"
-                                     "    crl-urls: [\"" CRL "\", \"" CRL_LDAP "\"]\n"
-                                     "    ca-issuers-urls: [\"" AIA "\"]\n";
+static const char issuer_options[] =
+    "    upn-suffixes: [corp.example, .corp.example]\n"
+    "    dns-suffixes: [corp.example]\n"
+    "    email-suffixes: [corp.example]\n"
+    "    sid-prefixes: [S-1-5-21-1-2-3]\n"
+    "    uri-prefixes: [\"urn:corp:\", \"https://mdm.corp.example/a/\", \"x:\"]\n"
+    "    allowed-policies: [" POLICY "]\n"
+    "    crl-urls: [\"" CRL "\", \"" CRL_LDAP "\"]\n"
+    "    ca-issuers-urls: [\"" AIA "\"]\n";
 static const char template_options[] = "    key-usage: [digital-signature, key-encipherment]\n"
                                        "    application-policies: [client-auth]\n"
                                        "    certificate-policies: [" POLICY "]\n"
@@ -66,10 +67,13 @@ static const struct pke_strings eku_list = {ekus, 1}, policy_list = {policies, 1
 
 static struct pke_pair subject_pairs[] = {{PKE_RDN_O, "Corp"}, {PKE_RDN_CN, "ada@corp.example"}};
 static struct pke_pair san_pairs[] = {
-    {PKE_SAN_DNS, "pc-1.corp.example"},          {PKE_SAN_EMAIL, "ada@corp.example"},
-    {PKE_SAN_URI, "urn:corp:device:1"},          {PKE_SAN_UPN, "ada@corp.example"},
-    {PKE_SAN_UPN, "ada@eu.corp.example"},        {PKE_SAN_URI, SID_URI SID},
-    {PKE_SAN_URI, "https://mdm.corp.example/1"},
+    {PKE_SAN_DNS, "pc-1.corp.example"},
+    {PKE_SAN_EMAIL, "ada@corp.example"},
+    {PKE_SAN_URI, "urn:corp:device:1"},
+    {PKE_SAN_UPN, "ada@corp.example"},
+    {PKE_SAN_UPN, "ada@eu.corp.example"},
+    {PKE_SAN_URI, SID_URI SID},
+    {PKE_SAN_URI, "https://mdm.corp.example/a/1"},
 };
 static const struct pke_pairs subject = {subject_pairs, 2}, san = {san_pairs, PKE_LEN(san_pairs)};
 
@@ -458,6 +462,16 @@ static void no_name_outside_the_bounds(void **state)
         {SAN_OID, false, "URI:URN:corp:1", "floor-uri"},
         {SAN_OID, false, "URI:https://mdm.corp.example.evil.example/", "floor-uri"},
         {SAN_OID, false, "URI:https://mdm.corp.example@evil.example/", "floor-uri"},
+        {SAN_OID, false, "URI:https://mdm.corp.example/", "floor-uri"},
+        {SAN_OID, false, "URI:https://mdm.corp.example/a/../b", "floor-uri"},
+        {SAN_OID, false, "URI:https://mdm.corp.example/a/c/..", "floor-uri"},
+        {SAN_OID, false, "URI:https://mdm.corp.example/a/%2e%2E/b", "floor-uri"},
+        {SAN_OID, false, "URI:https://mdm.corp.example/a/.%2e?c", "floor-uri"},
+        {SAN_OID, false, "URI:https://mdm.corp.example/a/./b", "floor-uri"},
+        {SAN_OID, false, "URI:https://mdm.corp.example/a/..b/%2e.c/...?../", NULL},
+        {SAN_OID, false, "URI:x:a//b", NULL},
+        {SAN_OID, false, "URI:x://evil.example/", "floor-uri"},
+        {SAN_OID, false, "URI:x:../b", "floor-uri"},
         {SAN_OID, false, "uri:" SID_URI "S-1-5-21-9-9-9-1104", "floor-sid"},
         {SAN_OID, false, "uri:" SID_URI "S-1-5-21-1-2-3-500", "floor-sid"},
         {SAN_OID, false, "uri:" SID_URI "S-1-5-21-1-2-33-1104", "floor-sid"},

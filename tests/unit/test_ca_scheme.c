@@ -53,7 +53,7 @@ static void add(X509 *x, int nid, const char *value)
     X509_EXTENSION_free(e);
 }
 
-static void make_ca(size_t i)
+static void make_ca(size_t i, const char *name, long serial)
 {
     X509 *x = X509_new();
     BIO *bio = BIO_new(BIO_s_mem());
@@ -62,11 +62,11 @@ static void make_ca(size_t i)
 
     assert_true(cas[i].key && x && bio);
     X509_set_version(x, X509_VERSION_3);
-    ASN1_INTEGER_set(X509_get_serialNumber(x), 7);
+    ASN1_INTEGER_set(X509_get_serialNumber(x), serial);
     ASN1_TIME_set(X509_getm_notBefore(x), NOW - DAY);
     ASN1_TIME_set(X509_getm_notAfter(x), NOW + 1000 * (time_t)DAY);
     X509_set_pubkey(x, cas[i].key);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC, (const uint8_t *)"CA", -1, -1,
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC, (const uint8_t *)name, -1, -1,
                                0);
     X509_set_issuer_name(x, X509_get_subject_name(x));
     add(x, NID_basic_constraints, "critical,CA:TRUE");
@@ -99,7 +99,7 @@ static int set_up(void **state)
     }
     leaf = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
     for (size_t i = 0; i < KEYS; i++)
-        make_ca(i);
+        make_ca(i, "CA", 7);
     return 0;
 }
 
@@ -326,6 +326,40 @@ static void lint_and_floor_know_the_configured_scheme_only(void **state)
         }
 }
 
+/* Who an issuer is: its name and its key, whatever else its certificate says. */
+static void an_issuer_is_its_name_and_key(void **state)
+{
+    struct ca_issuer *first = load(1, CA_SCHEME_DEFAULT), *other;
+    struct pke_bytes key = ca_issuer_spki(first), name = ca_issuer_subject(first);
+    uint8_t both[512], digest[32];
+
+    (void)state;
+    assert_true(name.n + key.n <= sizeof both);
+    memcpy(both, name.p, name.n);
+    memcpy(both + name.n, key.p, key.n);
+    assert_int_equal(EVP_Digest(both, name.n + key.n, digest, NULL, EVP_sha256(), NULL), 1);
+    assert_int_equal(ca_issuer_id(first).n, CA_ISSUER_ID);
+    assert_memory_equal(ca_issuer_id(first).p, digest, CA_ISSUER_ID);
+
+    make_ca(1, "CA", 8);
+    other = load(1, CA_SCHEME_DEFAULT);
+    assert_false(pke_bytes_eq(ca_issuer_der(other), ca_issuer_der(first)));
+    assert_true(pke_bytes_eq(ca_issuer_id(other), ca_issuer_id(first)));
+    ca_issuer_free(other);
+
+    make_ca(1, "CB", 8);
+    other = load(1, CA_SCHEME_DEFAULT);
+    assert_false(pke_bytes_eq(ca_issuer_id(other), ca_issuer_id(first)));
+    ca_issuer_free(other);
+    make_ca(1, "CA", 7);
+
+    other = load(0, CA_SCHEME_DEFAULT); /* another key, the same name */
+    assert_true(pke_bytes_eq(ca_issuer_subject(other), name));
+    assert_false(pke_bytes_eq(ca_issuer_id(other), ca_issuer_id(first)));
+    ca_issuer_free(other);
+    ca_issuer_free(first);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,6 +367,7 @@ int main(void)
         cmocka_unit_test(certificates_of_every_scheme),
         cmocka_unit_test(pss_is_what_the_certificate_says),
         cmocka_unit_test(lint_and_floor_know_the_configured_scheme_only),
+        cmocka_unit_test(an_issuer_is_its_name_and_key),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

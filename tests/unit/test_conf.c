@@ -250,10 +250,53 @@ static void test_one_mistake(void **state)
          "S-1-5-21-1-2-3\n"},
         {"    key: device-ca", "    key: device-ca\n    uri-prefixes: [\"https://corp.example\"]",
          "c.yaml:19:20: issuers.device-ca.uri-prefixes[0]: expects beginnings of URIs that end with one of "
-         ":/?#=, behind the host where there is one\n"},
+         ":/?#=, with a whole host and / where they have one\n"},
         {"    key: device-ca", "    key: device-ca\n    uri-prefixes: [\"https://corp.example:\"]",
          "c.yaml:19:20: issuers.device-ca.uri-prefixes[0]: expects beginnings of URIs that end with one of "
-         ":/?#=, behind the host where there is one\n"},
+         ":/?#=, with a whole host and / where they have one\n"},
+        {"    key: device-ca", "    key: device-ca\n    uri-prefixes: [\"https:\"]",
+         "c.yaml:19:20: issuers.device-ca.uri-prefixes[0]: expects beginnings of URIs that end with one of "
+         ":/?#=, with a whole host and / where they have one\n"},
+        {"    key: device-ca", "    key: device-ca\n    uri-prefixes: [\"https:/\"]",
+         "c.yaml:19:20: issuers.device-ca.uri-prefixes[0]: expects beginnings of URIs that end with one of "
+         ":/?#=, with a whole host and / where they have one\n"},
+        {"    key: device-ca", "    key: device-ca\n    uri-prefixes: [\"HTTP:x/\"]",
+         "c.yaml:19:20: issuers.device-ca.uri-prefixes[0]: expects beginnings of URIs that end with one of "
+         ":/?#=, with a whole host and / where they have one\n"},
+        {"    key: device-ca", "    key: device-ca\n    uri-prefixes: [\"urn:/\"]",
+         "c.yaml:19:20: issuers.device-ca.uri-prefixes[0]: expects beginnings of URIs that end with one of "
+         ":/?#=, with a whole host and / where they have one\n"},
+        {"    key: device-ca", "    key: device-ca\n    uri-prefixes: [\"//corp.example/\"]",
+         "c.yaml:19:20: issuers.device-ca.uri-prefixes[0]: expects beginnings of URIs that end with one of "
+         ":/?#=, with a whole host and / where they have one\n"},
+        {"    key: device-ca", "    key: device-ca\n    uri-prefixes: [\"corp.example/\"]",
+         "c.yaml:19:20: issuers.device-ca.uri-prefixes[0]: expects beginnings of URIs that end with one of "
+         ":/?#=, with a whole host and / where they have one\n"},
+        {"    key: device-ca", "    key: device-ca\n    uri-prefixes: [\"https:///\"]",
+         "c.yaml:19:20: issuers.device-ca.uri-prefixes[0]: expects beginnings of URIs that end with one of "
+         ":/?#=, with a whole host and / where they have one\n"},
+        {"    key: device-ca", "    key: device-ca\n    uri-prefixes: [\"https://?\"]",
+         "c.yaml:19:20: issuers.device-ca.uri-prefixes[0]: expects beginnings of URIs that end with one of "
+         ":/?#=, with a whole host and / where they have one\n"},
+        {"    key: device-ca", "    key: device-ca\n    uri-prefixes: [\"https://h?a/\"]",
+         "c.yaml:19:20: issuers.device-ca.uri-prefixes[0]: expects beginnings of URIs that end with one of "
+         ":/?#=, with a whole host and / where they have one\n"},
+        {"    key: device-ca", "    key: device-ca\n    uri-prefixes: [\"https://corp.example/a/../\"]",
+         "c.yaml:19:20: issuers.device-ca.uri-prefixes[0]: expects beginnings of URIs that end with one of "
+         ":/?#=, with a whole host and / where they have one\n"},
+        {"    key: device-ca", "    key: device-ca\n    uri-prefixes: [\"https://corp.example/a/%2E./\"]",
+         "c.yaml:19:20: issuers.device-ca.uri-prefixes[0]: expects beginnings of URIs that end with one of "
+         ":/?#=, with a whole host and / where they have one\n"},
+        {"    key: device-ca", "    key: device-ca\n    uri-prefixes: [\"1x:\"]",
+         "c.yaml:19:20: issuers.device-ca.uri-prefixes[0]: expects beginnings of URIs that end with one of "
+         ":/?#=, with a whole host and / where they have one\n"},
+        {"    key: device-ca",
+         "    key: device-ca\n    uri-prefixes: [\"tag:microsoft.com,2022-09-14:sid:\"]",
+         "c.yaml:19:20: issuers.device-ca.uri-prefixes[0]: expects beginnings of URIs that end with one of "
+         ":/?#=, with a whole host and / where they have one\n"},
+        {"    key: device-ca", "    key: device-ca\n    uri-prefixes: [\"ldaps://corp.example:636\"]",
+         "c.yaml:19:20: issuers.device-ca.uri-prefixes[0]: expects beginnings of URIs that end with one of "
+         ":/?#=, with a whole host and / where they have one\n"},
         {"    key: device-ca", "    key: device-ca\n    crl-urls: [\"ftp://corp.example/a.crl\"]",
          "c.yaml:19:16: issuers.device-ca.crl-urls[0]: expects URIs that begin with http://, https:// or "
          "ldap://\n"},

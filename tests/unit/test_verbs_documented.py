@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 
 SRC = os.environ.get("top_srcdir", ".")
 BUILD = os.environ.get("top_builddir", ".")
@@ -57,6 +58,32 @@ def test_paths_in_the_document():
     tap.equal(sorted(rows), sorted((r[1], r[2], r[3]) for r in table()), "control-api.md has exactly the paths")
 
 
+def complete(*words, folder="."):
+    """What the completion offers for the last of @p words."""
+    script = ('PATH=$1:$PATH; source "$2"; cd "$3" || exit; shift 3; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _pkienrollctl; '
+              'printf "%s\\n" "${COMPREPLY[@]}"')
+    done = subprocess.run(["bash", "-c", script, "-", os.path.dirname(os.path.abspath(CTL)),
+                           os.path.abspath(os.path.join(SRC, "dist/completions/pkienrollctl")), folder, "pkienrollctl", *words],
+                          capture_output=True, text=True, check=False)
+    return (done.stdout + done.stderr).split()
+
+
+def test_completion():
+    tap.equal(complete("cr"), ["crl"], "the first word of a command")
+    tap.equal(complete("crl", ""), ["list", "publish", "show"], "its second")
+    tap.equal(complete("cert", "revoke", "17", "--re"), ["--reason"], "an option of it, behind its argument")
+    tap.equal(complete("cert", "revoke", "17", "--reason", "key"), ["keyCompromise"], "the value of an option")
+    tap.equal(complete("device", "release", "x", "--revoke", "--rea"), ["--reason"], "behind a flag")
+    tap.equal(complete("--json", "user", "revoke", "--dry-run", "ada", "--cou"), ["--count"], "a flag takes no word with it")
+    tap.equal(complete("user", "revoke", "--comment", "user", "ada", "--cou"), ["--count"], "a value is no command")
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("pc.csr", "pc.pem"):
+            with open(os.path.join(folder, name), "w", encoding="ascii"):
+                pass
+        tap.equal(complete("simulate", "pc.c", folder=folder), ["pc.csr"], "a file where a command takes one")
+        tap.equal(complete("cert", "show", "pc", folder=folder), [], "and nowhere else")
+
+
 def test_pages_are_clean():
     for page in ("man/pkienrollctl.8", "man/pkienroll-control.7"):
         try:
@@ -83,5 +110,5 @@ def test_exit_codes():
                   "output that is lost is no success")
 
 
-tap.run(test_commands_in_the_manual_page, test_options_in_the_manual_page, test_paths_in_the_api_page,
+tap.run(test_completion, test_commands_in_the_manual_page, test_options_in_the_manual_page, test_paths_in_the_api_page,
         test_paths_in_the_document, test_pages_are_clean, test_exit_codes)
