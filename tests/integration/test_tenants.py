@@ -233,7 +233,7 @@ def table():
     """(token, words, takes --tenant, open to frontends) of every verb, as the program has them."""
     out = []
     for line in LAB.run([CTL, "--commands"], check=True).out.splitlines():
-        words, _, _, _, token, options = line.split("\t")
+        words, _, _, _, token, options, _ = line.split("\t")
         shown = LAB.run([CTL, *words.split(), "--help"], check=True).out
         out.append((token, words, "--tenant" in options.split(), "or a frontend" in shown))
     return out

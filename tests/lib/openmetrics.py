@@ -8,7 +8,7 @@ LABEL = r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\[\\"n])*)"'
 NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)\Z")
 LE = re.compile(r"(?:\d+\.\d+|\d(?:\.\d+)?e[+-]\d+|\+Inf)\Z")
 SUFFIXES = {"counter": ["_total", "_created"], "gauge": [""], "info": ["_info"],
-            "histogram": ["_bucket", "_count", "_sum", "_created"]}
+            "histogram": ["_bucket", "_count", "_sum", "_created"], "summary": ["", "_count", "_sum", "_created"]}
 
 
 class Error(Exception):
