@@ -52,7 +52,7 @@ def a46_what_the_drop_ins_open():
         return
     before = analyze(UNIT)
     want = {"tpm.conf": {"PrivateDevices="}, "tpm2-pkcs11.conf": {"PrivateDevices="},
-            "encrypted-pin.conf": set(), "softhsm.conf": set(), "usb-hsm.conf": set(), "network-hsm.conf": set(),
+            "encrypted-pin.conf": set(), "softhsm.conf": set(), "usb-hsm.conf": set(), "network-hsm.conf": set(), "authoriser.conf": set(),
             "own-listener.conf": {"CapabilityBoundingSet=~CAP_NET_(BIND_SERVICE|BROADCAST|RAW)", "AmbientCapabilities="}}
     folder = os.path.join(labs.TOP, "dist", "systemd", "drop-ins")
     tap.equal(set(os.listdir(folder)), set(want), "each drop-in is looked at")
