@@ -3,6 +3,7 @@
  * The auth role: verifies credentials for net and keeps the user file for control. Hashing a password blocks
  * for tens of milliseconds, which is why this is a process of its own, one request at a time.
  */
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "daemon/auth/frontend.h"
 #include "daemon/common/log.h"
 #include "daemon/common/role.h"
+#include "ipc/wipealloc.h"
 
 #define ASSERTION_MAX (64u << 10)
 #define KEYS_LOOK_S   2 /* how soon status tells of a changed key file and of counters */
@@ -274,5 +276,6 @@ int role_auth(unsigned index)
         .id = ROLE_AUTH, .prepare = on_prepare, .commit = on_commit, .abort = on_abort, .link = on_link};
     struct auth_role a = {.arena = pke_arena_new()};
 
+    json_set_alloc_funcs(wipe_malloc, wipe_free); /* a question to the frontend holds the credential */
     return role_run(&ops, index, NULL, &a);
 }

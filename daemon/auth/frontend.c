@@ -8,10 +8,10 @@
 #include "base/encode.h"
 #include "base/mem.h"
 #include "daemon/auth/core_impl.h"
+#include "daemon/auth/jsonout.h"
 #include "daemon/auth/tokeniss.h"
 #include "daemon/common/hooksig.h"
 #include "daemon/common/log.h"
-#include "ipc/wipealloc.h"
 
 #define RULE     "authoriser: authenticate"
 #define FALLBACK "the user name or password is wrong" /* as of a user of ours */
@@ -76,7 +76,7 @@ static json_t *credential_json(const struct msg_auth *m)
 {
     if (strcmp(m->kind, FRONTEND_TOKEN) == 0)
         return json_pack("{s:s, s:o}", "kind", m->kind, "token", token_json(m->token));
-    return json_pack("{s:s, s:o, s:o?}", "kind", m->kind, "username", text(m->username), "password",
+    return json_pack("{s:s, s:o, s:o}", "kind", m->kind, "username", text(m->username), "password",
                      json_stringn((const char *)m->password.p, m->password.n));
 }
 
@@ -97,12 +97,15 @@ static struct pke_bytes question(const struct msg_auth *m, const struct conf_end
                           "authenticate", "id", m->trace_id, "stage", m->stage, "tenant", m->tenant,
                           "endpoint", m->endpoint, "template", e->template_name, "source", text(m->source),
                           "credential", credential_json(m), "request_sha256", hash_json(m->request_hash));
-    char *dump = o ? json_dumps(o, JSON_COMPACT) : NULL;
     struct pke_bytes ret = PKE_BYTES(NULL, 0);
+    struct pke_buf dump;
 
-    if (dump)
-        ret = pke_arena_bytes(arena, pke_bytes_str(dump));
-    wipe_free(dump);
+    if (!o) /* a text that is no UTF-8 */
+        return ret;
+    pke_buf_init(&dump, SIZE_MAX); /* of what came in one frame */
+    auth_json_write(o, &dump);
+    ret = pke_arena_bytes(arena, pke_buf_bytes(&dump));
+    pke_buf_wipe(&dump);
     json_decref(o);
     return ret;
 }
