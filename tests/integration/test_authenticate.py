@@ -117,8 +117,8 @@ def denied():
 def no_answer():
     """For now, not for good, and never a certificate."""
     n = LAB.signatures()
-    cases = [(how, knows, {}) for how in ("unsigned", "wrong_signature", "redirect", "malformed", "close", "500")
-             if hasattr(HOOK, f"_do_{how}")]
+    cases = [(how, knows, {}) for how in
+             ("unsigned", "bad_signature", "redirect", "no_http", "close", "half", "text", "big", "other_id", "other_body", "two_signatures")]
     bad = [{"decision": "allow"}, {"decision": "pend"}, {"decision": "deny", "principal": WHO},
            {"decision": "allow", "principal": {**WHO, "claims": {"key-sha256": "00"}}},
            {"decision": "allow", "principal": {**WHO, "claims": {"certificate-sha256": "00"}}},
