@@ -3,6 +3,7 @@
  * The auth role: verifies credentials for net and keeps the user file for control. Hashing a password blocks
  * for tens of milliseconds, which is why this is a process of its own, one request at a time.
  */
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,8 +11,10 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "daemon/auth/core.h"
+#include "daemon/auth/frontend.h"
 #include "daemon/common/log.h"
 #include "daemon/common/role.h"
+#include "ipc/wipealloc.h"
 
 #define ASSERTION_MAX (64u << 10)
 #define KEYS_LOOK_S   2 /* how soon status tells of a changed key file and of counters */
@@ -50,12 +53,27 @@ static enum pke_err not_ready(struct pke_fail *fail)
                         "the configuration is not in force yet");
 }
 
+static void answer_vouched(struct peer *p, uint64_t id, const struct auth_identity *who,
+                           struct pke_bytes assertion)
+{
+    struct msg_auth_ok ok = {
+        .principal = who->principal, .upn = pke_pairs_get(&who->attributes, "upn"), .assertion = assertion};
+
+    chan_send_record(p->chan, MSG_AUTH_OK, id, msg_auth_ok_fields, &ok);
+}
+
+static void answer_question(struct peer *p, uint64_t id, const struct msg_auth_ask *ask)
+{
+    chan_send_record(p->chan, MSG_AUTH_ASK, id, msg_auth_ask_fields, ask);
+    wipe(ask->question);
+}
+
 static void on_auth(struct peer *p, const struct ipc_frame *f)
 {
     struct auth_role *a = p->auth;
     struct pke_fail fail = {0};
     struct msg_auth m = {0};
-    struct msg_auth_ok ok = {0};
+    struct msg_auth_ask ask = {0};
     struct auth_now now = {role_monotonic_ms(), role_wall_ms() / 1000};
     struct auth_identity who = {0};
     struct pke_buf assertion;
@@ -63,20 +81,46 @@ static void on_auth(struct peer *p, const struct ipc_frame *f)
 
     chan_wipe_frame(p->chan, f);
     pke_buf_init(&assertion, ASSERTION_MAX);
+    if (err == PKE_OK && !a->core)
+        err = not_ready(&fail);
     if (err == PKE_OK)
-        err = a->core ? auth_core_verify(a->core, &m, &now, a->arena, &assertion, &who, &fail)
-                      : not_ready(&fail);
+        err = frontend_knows(m.kind) ? frontend_ask(a->core, &m, &now, a->arena, &ask, &fail)
+                                     : auth_core_verify(a->core, &m, &now, a->arena, &assertion, &who, &fail);
     wipe(m.password);
     wipe(m.token);
     wipe(m.document); /* it may hold a password beside the signature */
-    if (err == PKE_OK) {
-        ok.principal = who.principal;
-        ok.upn = pke_pairs_get(&who.attributes, "upn");
-        ok.assertion = pke_buf_bytes(&assertion);
-        chan_send_record(p->chan, MSG_AUTH_OK, f->id, msg_auth_ok_fields, &ok);
+    if (err == PKE_OK && ask.question.n) {
+        answer_question(p, f->id, &ask);
+    } else if (err == PKE_OK) {
+        answer_vouched(p, f->id, &who, pke_buf_bytes(&assertion));
     } else {
         log_fail(err == PKE_UNAUTHENTICATED ? LOG_INFO : LOG_WARNING, "authentication refused", &fail, "user",
                  m.username, "source", m.source, "endpoint", m.endpoint, "kind", m.kind, NULL);
+        answer_failure(p, f->id, &fail);
+    }
+    pke_buf_done(&assertion);
+    pke_arena_reset(a->arena);
+}
+
+/* What the frontend said about a credential of its own. */
+static void on_answer(struct peer *p, const struct ipc_frame *f)
+{
+    struct auth_role *a = p->auth;
+    struct pke_fail fail = {0};
+    struct msg_auth_answer m = {0};
+    struct auth_now now = {role_monotonic_ms(), role_wall_ms() / 1000};
+    struct auth_identity who = {0};
+    struct pke_buf assertion;
+    enum pke_err err = ipc_record_read(msg_auth_answer_fields, f->payload, a->arena, &m, sizeof m, &fail);
+
+    pke_buf_init(&assertion, ASSERTION_MAX);
+    if (err == PKE_OK)
+        err = a->core ? frontend_answered(a->core, &m, &now, a->arena, &assertion, &who, &fail)
+                      : not_ready(&fail);
+    if (err == PKE_OK) {
+        answer_vouched(p, f->id, &who, pke_buf_bytes(&assertion));
+    } else {
+        log_fail(LOG_INFO, "authentication refused", &fail, "by", "authenticator", NULL);
         answer_failure(p, f->id, &fail);
     }
     pke_buf_done(&assertion);
@@ -124,6 +168,8 @@ static void on_frame(struct chan *c, const struct ipc_frame *f, int fd, void *ar
         close(fd);
     if (f->kind == MSG_AUTH && p->role == ROLE_NET)
         on_auth(p, f);
+    else if (f->kind == MSG_AUTH_ANSWER && p->role == ROLE_NET)
+        on_answer(p, f);
     else if (f->kind == MSG_VERB && p->role == ROLE_CONTROL)
         on_verb(p, f);
     else
@@ -230,5 +276,6 @@ int role_auth(unsigned index)
         .id = ROLE_AUTH, .prepare = on_prepare, .commit = on_commit, .abort = on_abort, .link = on_link};
     struct auth_role a = {.arena = pke_arena_new()};
 
+    json_set_alloc_funcs(wipe_malloc, wipe_free); /* a question to the frontend holds the credential */
     return role_run(&ops, index, NULL, &a);
 }

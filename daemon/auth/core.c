@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "daemon/auth/certificate.h"
 #include "daemon/auth/core_impl.h"
+#include "daemon/auth/frontend.h"
 #include "daemon/auth/jwt.h"
 #include "daemon/auth/replay.h"
 #include "daemon/auth/signed.h"
@@ -51,6 +52,8 @@ enum pke_err auth_core_new(const struct conf *conf, struct pke_bytes secret, boo
     if (err == PKE_OK)
         err = auth_users_open(core, fail);
     if (err == PKE_OK)
+        err = frontend_open(core, fail);
+    if (err == PKE_OK)
         err = open_backoff(core, secret, fail);
     if (err == PKE_OK)
         err = open_certificates(core, secret, fail);
@@ -74,6 +77,7 @@ void auth_core_free(struct auth_core *core)
     replay_close(core->replay);
     xmlsig_free(core->xmlsig);
     auth_users_close(core);
+    frontend_close(core);
     tokenkeys_free(core->tokens);
     free(core);
 }
@@ -95,8 +99,8 @@ static enum pke_err malformed(struct pke_fail *fail, const char *what)
 }
 
 /* net says what it wants verified; what an endpoint takes is decided here, by the own snapshot. */
-static enum pke_err check_request(const struct auth_core *core, const struct msg_auth *m, uint64_t now_ms,
-                                  struct pke_fail *fail)
+enum pke_err auth_check_request(const struct auth_core *core, const struct msg_auth *m, uint64_t now_ms,
+                                struct pke_fail *fail)
 {
     const struct conf_endpoint *e = conf_find_endpoint(core->conf, m->endpoint);
     bool enroll = strcmp(m->stage, "enroll") == 0;
@@ -137,38 +141,53 @@ static const char *source_key(const char *source, char out[INET6_ADDRSTRLEN + 4]
 }
 
 /* Who fails at one tenant is not blocked at another. A tenant's name has no line feed. */
-static const char *backoff_name(const struct msg_auth *m, const char *name, struct pke_arena *arena)
+static const char *backoff_name(const char *tenant, const char *name, struct pke_arena *arena)
 {
-    return pke_arena_printf(arena, "%s\n%s", m->tenant, name);
+    return pke_arena_printf(arena, "%s\n%s", tenant, name);
+}
+
+bool auth_backoff_blocked(struct auth_core *core, const struct auth_attempt *a, uint64_t now_ms,
+                          struct pke_arena *arena)
+{
+    char buf[INET6_ADDRSTRLEN + 4];
+    const char *source = a->source ? backoff_name(a->tenant, source_key(a->source, buf), arena) : NULL;
+    bool user = backoff_blocked(core->backoff, BACKOFF_USER, backoff_name(a->tenant, a->user, arena), now_ms);
+    bool blocked = source && backoff_blocked(core->backoff, BACKOFF_SOURCE, source, now_ms);
+
+    if (user || blocked)
+        log_event(LOG_NOTICE, "authentication blocked by back-off", "user", a->user, "source", a->source,
+                  "by", user ? "user" : "source", NULL);
+    return user || blocked;
+}
+
+void auth_backoff_count(struct auth_core *core, const struct auth_attempt *a, bool right, uint64_t now_ms,
+                        struct pke_arena *arena)
+{
+    char buf[INET6_ADDRSTRLEN + 4];
+    const char *name = backoff_name(a->tenant, a->user, arena);
+
+    if (right) {
+        backoff_forgive(core->backoff, BACKOFF_USER, name);
+        return;
+    }
+    backoff_failed(core->backoff, BACKOFF_USER, name, now_ms);
+    if (a->source)
+        backoff_failed(core->backoff, BACKOFF_SOURCE,
+                       backoff_name(a->tenant, source_key(a->source, buf), arena), now_ms);
 }
 
 static bool verify_password(struct auth_core *core, const struct msg_auth *m, uint64_t now_ms,
                             struct pke_arena *arena, const struct user *user)
 {
-    char buf[INET6_ADDRSTRLEN + 4];
-    const char *name = backoff_name(m, m->username, arena);
-    const char *source = m->source ? backoff_name(m, source_key(m->source, buf), arena) : NULL;
-    bool blocked_user = backoff_blocked(core->backoff, BACKOFF_USER, name, now_ms);
-    bool blocked_source = source && backoff_blocked(core->backoff, BACKOFF_SOURCE, source, now_ms);
-    bool blocked = blocked_user || blocked_source;
-    bool right;
-
+    struct auth_attempt attempt = {m->tenant, m->username, m->source};
+    bool blocked = auth_backoff_blocked(core, &attempt, now_ms, arena);
     /* Blocked: the dummy is hashed all the same, so that the answer takes as long as any other. */
-    right = password_verify(core->passwords, m->username, m->password, blocked || !user ? NULL : user->hash,
-                            now_ms);
-    if (blocked) {
-        log_event(LOG_NOTICE, "authentication blocked by back-off", "user", m->username, "source", m->source,
-                  "by", blocked_user ? "user" : "source", NULL);
-        return false;
-    }
-    if (right) {
-        backoff_forgive(core->backoff, BACKOFF_USER, name);
-        return true;
-    }
-    backoff_failed(core->backoff, BACKOFF_USER, name, now_ms);
-    if (source)
-        backoff_failed(core->backoff, BACKOFF_SOURCE, source, now_ms);
-    return false;
+    bool right = password_verify(core->passwords, m->username, m->password,
+                                 blocked || !user ? NULL : user->hash, now_ms);
+
+    if (!blocked)
+        auth_backoff_count(core, &attempt, right, now_ms, arena);
+    return right && !blocked;
 }
 
 /* The name may be given to somebody else later; the id that `user add` drew stays (attribute "id"). */
@@ -218,20 +237,13 @@ static auth_verify_fn *find_verifier(const char *kind)
     return NULL;
 }
 
-static enum pke_err write_assertion(const struct auth_core *core, const struct msg_auth *m, uint64_t now_ms,
-                                    const struct auth_identity *id, struct pke_buf *out)
+enum pke_err auth_write_assertion(const struct auth_core *core, const struct assertion *a,
+                                  struct pke_buf *out, struct pke_fail *fail)
 {
-    struct assertion a = {.tenant = m->tenant,
-                          .principal = id->principal,
-                          .user_id = id->user_id,
-                          .kind = m->kind,
-                          .stage = m->stage,
-                          .endpoint = m->endpoint,
-                          .attributes = id->attributes,
-                          .request_hash = m->request_hash,
-                          .expires = now_ms + ASSERTION_LIFETIME_MS};
-
-    return assertion_write(&a, pke_secret_bytes(core->key), out);
+    if (assertion_write(a, pke_secret_bytes(core->key), out) == PKE_OK)
+        return PKE_OK;
+    return pke_fail_set(fail, PKE_INTERNAL, "assertion", "daemon/common/assertion.h",
+                        "the assertion cannot be made");
 }
 
 enum pke_err auth_core_verify(struct auth_core *core, const struct msg_auth *m, const struct auth_now *now,
@@ -239,7 +251,7 @@ enum pke_err auth_core_verify(struct auth_core *core, const struct msg_auth *m, 
                               struct pke_fail *fail)
 {
     auth_verify_fn *verify = find_verifier(m->kind);
-    enum pke_err err = check_request(core, m, now->monotonic_ms, fail);
+    enum pke_err err = auth_check_request(core, m, now->monotonic_ms, fail);
 
     if (err == PKE_OK && !verify)
         err = pke_fail_set(fail, PKE_UNSUPPORTED, "credential-kind", "endpoint credentials",
@@ -248,8 +260,15 @@ enum pke_err auth_core_verify(struct auth_core *core, const struct msg_auth *m, 
         err = verify(core, m, now, arena, ret, fail);
     if (err != PKE_OK)
         return err;
-    err = write_assertion(core, m, now->monotonic_ms, ret, assertion);
-    return err == PKE_OK ? PKE_OK
-                         : pke_fail_set(fail, PKE_INTERNAL, "assertion", "daemon/common/assertion.h",
-                                        "the assertion cannot be made");
+    return auth_write_assertion(core,
+                                &(struct assertion){.tenant = m->tenant,
+                                                    .principal = ret->principal,
+                                                    .user_id = ret->user_id,
+                                                    .kind = m->kind,
+                                                    .stage = m->stage,
+                                                    .endpoint = m->endpoint,
+                                                    .attributes = ret->attributes,
+                                                    .request_hash = m->request_hash,
+                                                    .expires = now->monotonic_ms + ASSERTION_LIFETIME_MS},
+                                assertion, fail);
 }

@@ -11,6 +11,7 @@
 #include "daemon/auth/password.h"
 #include "daemon/auth/tokenkeys.h"
 #include "daemon/auth/userfile.h"
+#include "daemon/common/assertion.h"
 
 /** The user file of one tenant. */
 struct auth_users {
@@ -32,12 +33,32 @@ struct auth_core {
     struct tokenkeys *tokens; /* NULL until auth_core_open_tokens() */
     struct auth_users *users; /* of the tenants that have some */
     size_t n_users;
+    struct pke_secret **hooks; /* answer secrets by the order of conf->authorisers; NULL: none */
 };
 
 /** One kind of credential: the form of the message, the secret, who it is. */
 typedef enum pke_err auth_verify_fn(struct auth_core *core, const struct msg_auth *m,
                                     const struct auth_now *now, struct pke_arena *arena,
                                     struct auth_identity *ret, struct pke_fail *fail);
+
+/* core.c */
+
+/** May this be verified here: endpoint, kind, tenant, stage, hash, deadline? */
+enum pke_err auth_check_request(const struct auth_core *core, const struct msg_auth *m, uint64_t now_ms,
+                                struct pke_fail *fail);
+
+enum pke_err auth_write_assertion(const struct auth_core *core, const struct assertion *a,
+                                  struct pke_buf *out, struct pke_fail *fail);
+
+/** Who tries a password: back-off counts by either. */
+struct auth_attempt {
+    const char *tenant, *user;
+    const char *source; /* address; NULL: not known */
+};
+bool auth_backoff_blocked(struct auth_core *core, const struct auth_attempt *a, uint64_t now_ms,
+                          struct pke_arena *arena);
+void auth_backoff_count(struct auth_core *core, const struct auth_attempt *a, bool right, uint64_t now_ms,
+                        struct pke_arena *arena);
 
 /* users.c */
 

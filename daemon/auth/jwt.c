@@ -199,18 +199,10 @@ static enum pke_err keep_jti(const struct conf_token_issuer *conf, const json_t 
     return PKE_OK;
 }
 
-/* "<oid>@<tid>" is a principal of Entra, and "*@<tid>" means nobody else. */
-static bool in_a_tenant(const char *principal)
-{
-    const char *at = strchr(principal, '@');
-
-    return at && pke_uuid_valid(at + 1);
-}
-
 static enum pke_err check_principal(const struct conf_token_issuer *conf, const char *principal,
                                     struct pke_fail *fail)
 {
-    bool good = conf->principals.n == 0 && !in_a_tenant(principal);
+    bool good = conf->principals.n == 0 && !token_principal_of_tenant(principal);
 
     for (size_t i = 0; i < conf->principals.n; i++)
         good = good || policy_match_principal(conf->principals.v[i], principal);

@@ -137,3 +137,10 @@ void token_tell_unknown(struct token_source *const *sources, size_t n, struct pk
         if (claims_issuer(sources[i]->conf, claims))
             tell(sources[i], kid, now);
 }
+
+bool token_principal_of_tenant(const char *principal)
+{
+    const char *at = strchr(principal, '@');
+
+    return at && pke_uuid_valid(at + 1);
+}

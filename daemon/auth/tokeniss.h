@@ -35,4 +35,7 @@ bool token_key_matches(const struct conf_token_issuer *conf, const struct jose_k
 void token_tell_unknown(struct token_source *const *sources, size_t n, struct pke_bytes token,
                         const char *kid, const struct auth_now *now);
 
+/** "<oid>@<tid>" is a principal of Entra, and "*@<tid>" means nobody else: no other source may name one. */
+bool token_principal_of_tenant(const char *principal);
+
 #endif

@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "base/timefmt.h"
+#include "daemon/auth/jsonout.h"
 #include "daemon/auth/userfile.h"
 #include "daemon/common/log.h"
 
@@ -199,7 +200,8 @@ void tokenkeys_refresh(struct tokenkeys *t)
 
 static const char *fact(const struct token_source *s, struct pke_arena *arena)
 {
-    char when[PKE_RFC3339_SIZE] = "", unknown[PKE_RFC3339_SIZE] = "", *text;
+    char when[PKE_RFC3339_SIZE] = "", unknown[PKE_RFC3339_SIZE] = "";
+    struct pke_buf text;
     const char *copy;
     json_t *j;
 
@@ -216,11 +218,10 @@ static const char *fact(const struct token_source *s, struct pke_arena *arena)
                   (json_int_t)s->accepted, "refused", (json_int_t)s->refused, "unknown_kids",
                   (json_int_t)s->unknown_kids, "unknown_kid", *s->unknown_kid ? s->unknown_kid : NULL,
                   "unknown_kid_time", *s->unknown_kid ? unknown : NULL);
-    text = j ? json_dumps(j, JSON_COMPACT) : NULL;
-    if (!text)
-        pke_oom();
-    copy = pke_arena_strdup(arena, text);
-    free(text);
+    pke_buf_init(&text, SIZE_MAX);
+    auth_json_write(j, &text);
+    copy = pke_arena_strdup(arena, pke_buf_cstr(&text));
+    pke_buf_done(&text);
     json_decref(j);
     return copy;
 }

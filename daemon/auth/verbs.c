@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/option.h"
 #include "daemon/auth/core_impl.h"
+#include "daemon/auth/jsonout.h"
 #include "daemon/common/log.h"
 
 #define LIST_DEFAULT 100
@@ -37,12 +38,7 @@ static json_t *user_json(const struct user *u)
 
 static enum pke_err put_json(json_t *object, struct pke_buf *out)
 {
-    char *text = json_dumps(object, JSON_COMPACT);
-
-    if (!text)
-        pke_oom();
-    pke_buf_add_str(out, text);
-    free(text);
+    auth_json_write(object, out);
     json_decref(object);
     return out->overflow ? PKE_LIMIT : PKE_OK;
 }

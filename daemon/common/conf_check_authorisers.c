@@ -69,14 +69,54 @@ static void check_secrets(struct conf_impl *ci, size_t i)
                  "must be another secret than that of the question, which the role net has");
 }
 
+/* Who decides for one tenant has no say in another. */
+static void check_named(struct conf_impl *ci, enum conf_section_id section, size_t i, const char *option,
+                        const char *name, const char *tenant)
+{
+    const struct conf_authoriser *a = name ? conf_find_authoriser(&ci->conf, name) : NULL;
+
+    if (name && !a)
+        conf_bad(ci, section, i, option, "there is no authoriser %s", name);
+    else if (a && a->tenant && tenant && strcmp(a->tenant, tenant) != 0)
+        conf_bad(ci, section, i, option, "the authoriser %s belongs to the tenant %s", name, a->tenant);
+}
+
 static void check_template(struct conf_impl *ci, size_t i)
 {
     const struct policy_template *t = &ci->conf.templates[i];
 
-    if (t->authoriser && !conf_find_authoriser(&ci->conf, t->authoriser))
-        conf_bad(ci, CONF_TEMPLATES, i, "authoriser", "there is no authoriser %s", t->authoriser);
+    check_named(ci, CONF_TEMPLATES, i, "authoriser", t->authoriser, t->tenant);
     if (!t->authoriser && t->authoriser_may.n)
         conf_bad(ci, CONF_TEMPLATES, i, "authoriser-may", "has no effect without authoriser");
+}
+
+/* What a client sends must be of one kind: a text without a form of its own is ours or the frontend's. */
+static void check_endpoint(struct conf_impl *ci, size_t i)
+{
+    static const char *const pairs[][2] = {{"frontend-token", "one-time-token"},
+                                           {"frontend-password", "username"}};
+    const struct conf_endpoint *e = &ci->conf.endpoints[i];
+    const struct conf_authoriser *a =
+        e->authenticator ? conf_find_authoriser(&ci->conf, e->authenticator) : NULL;
+    bool asks = false;
+
+    check_named(ci, CONF_ENDPOINTS, i, "authenticator", e->authenticator, e->tenant);
+    if (a && a->kind != CONF_AUTHORISER_WEBHOOK)
+        conf_bad(ci, CONF_ENDPOINTS, i, "authenticator", "expects an authoriser of the kind webhook");
+    for (size_t k = 0; k < PKE_LEN(pairs); k++) {
+        bool given = pke_strings_has(&e->credentials, pairs[k][0]);
+
+        asks = asks || given;
+        if (given && pke_strings_has(&e->credentials, pairs[k][1]))
+            conf_bad_item(ci, CONF_ENDPOINTS, i, "credentials", pairs[k][0],
+                          "%s and %s cannot be told apart: one of both", pairs[k][0], pairs[k][1]);
+    }
+    if (asks && !e->authenticator)
+        conf_bad(ci, CONF_ENDPOINTS, i, "authenticator",
+                 "is needed for frontend-token and frontend-password");
+    if (!asks && e->authenticator)
+        conf_bad(ci, CONF_ENDPOINTS, i, "authenticator",
+                 "has no effect without the credentials frontend-token or frontend-password");
 }
 
 void conf_check_authorisers(struct conf_impl *ci)
@@ -90,4 +130,6 @@ void conf_check_authorisers(struct conf_impl *ci)
     }
     for (size_t i = 0; i < ci->conf.n_templates; i++)
         check_template(ci, i);
+    for (size_t i = 0; i < ci->conf.n_endpoints; i++)
+        check_endpoint(ci, i);
 }

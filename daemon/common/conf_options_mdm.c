@@ -29,7 +29,7 @@ const struct pke_option conf_endpoint_options[] = {
      .help = "EnrollmentVersion that discovery told the client"},
     {"credentials", PKE_OPT_STRINGS, F(struct pke_strings, credentials), "username", 1, 32,
      .help = "Credential kinds that are accepted: username, one-time-token, jwt, entra-jwt, signed-header, "
-             "client-certificate"},
+             "client-certificate, frontend-token, frontend-password"},
     {"credential-ca", PKE_OPT_PATH, F(char *, credential_ca), NULL, 1, 4000,
      .help = "PEM file of the CAs whose certificates are credentials (signed-header, client-certificate)"},
     {"credential-crl", PKE_OPT_PATH, F(char *, credential_crl), NULL, 1, 4000,
@@ -38,6 +38,8 @@ const struct pke_option conf_endpoint_options[] = {
      .help = "What of such a certificate is the principal"},
     {"token-issuers", PKE_OPT_STRINGS, F(struct pke_strings, token_issuers), NULL, 1, CONF_NAME_MAX,
      .help = "Names of the token issuers of the credential kinds jwt and entra-jwt"},
+    {"authenticator", PKE_OPT_STRING, F(char *, authenticator), NULL, 1, CONF_NAME_MAX,
+     .help = "Name of the authoriser that says whose a frontend-token or frontend-password is"},
     {"template", PKE_OPT_STRING, F(char *, template_name), NULL, 1, CONF_NAME_MAX, .required = true,
      .help = "Name of the certificate template"},
     {"provisioning", PKE_OPT_STRING, F(char *, provisioning), NULL, 1, CONF_NAME_MAX,

@@ -27,23 +27,28 @@ enum pke_err hooksig_secret(const char *path, struct pke_secret **ret, struct pk
                         HOOKSIG_SECRET_MIN);
 }
 
-void hooksig_answer(const struct pke_secret *secret, const char *id, struct pke_bytes question,
+void hooksig_question(struct pke_bytes question, char ret[HOOKSIG_DIGEST])
+{
+    uint8_t hash[SHA256];
+
+    if (EVP_Digest(question.p, question.n, hash, NULL, EVP_sha256(), NULL) != 1)
+        pke_oom();
+    pke_hex(PKE_BYTES(hash, sizeof hash), false, ret);
+}
+
+void hooksig_answer(const struct pke_secret *secret, const char *id, const char *question,
                     struct pke_bytes answer, char ret[HOOKSIG_TEXT])
 {
     struct pke_bytes key = pke_secret_bytes(secret);
     PKE_CLEANUP(pke_buf_done) struct pke_buf text = {0};
-    uint8_t hash[SHA256], mac[SHA256];
-    char hex[2 * SHA256 + 1];
+    uint8_t mac[SHA256];
     unsigned n = sizeof mac;
 
-    if (EVP_Digest(question.p, question.n, hash, NULL, EVP_sha256(), NULL) != 1)
-        pke_oom();
-    pke_hex(PKE_BYTES(hash, sizeof hash), false, hex);
-    pke_buf_init(&text, sizeof PREFIX + strlen(id) + sizeof hex + answer.n + 2);
+    pke_buf_init(&text, sizeof PREFIX + strlen(id) + strlen(question) + answer.n + 2);
     pke_buf_add_str(&text, PREFIX);
     pke_buf_add_str(&text, id);
     pke_buf_add_u8(&text, '\n');
-    pke_buf_add_str(&text, hex);
+    pke_buf_add_str(&text, question);
     pke_buf_add_u8(&text, '\n');
     pke_buf_add_bytes(&text, answer);
     if (!HMAC(EVP_sha256(), key.p, (int)key.n, text.p, text.n, mac, &n) || n != sizeof mac)
@@ -52,7 +57,7 @@ void hooksig_answer(const struct pke_secret *secret, const char *id, struct pke_
     pke_hex(PKE_BYTES(mac, sizeof mac), false, ret + 3);
 }
 
-enum pke_err hooksig_check(const struct pke_secret *secret, const char *id, struct pke_bytes question,
+enum pke_err hooksig_check(const struct pke_secret *secret, const char *id, const char *question,
                            struct pke_bytes answer, const char *text, struct pke_fail *fail)
 {
     char want[HOOKSIG_TEXT];

@@ -53,6 +53,22 @@ const struct ipc_field msg_auth_fields[] = {
     {10, IPC_BYTES, offsetof(struct msg_auth, token), false},
     {11, IPC_BYTES, offsetof(struct msg_auth, document), false},
     {12, IPC_BYTES, offsetof(struct msg_auth, client_certificate), false},
+    {13, IPC_STR, offsetof(struct msg_auth, trace_id), false},
+    {0, IPC_U64, 0, false},
+};
+
+const struct ipc_field msg_auth_ask_fields[] = {
+    {1, IPC_STR, offsetof(struct msg_auth_ask, authenticator), true},
+    {2, IPC_BYTES, offsetof(struct msg_auth_ask, question), true},
+    {3, IPC_BYTES, offsetof(struct msg_auth_ask, ticket), true},
+    {0, IPC_U64, 0, false},
+};
+
+const struct ipc_field msg_auth_answer_fields[] = {
+    {1, IPC_BYTES, offsetof(struct msg_auth_answer, ticket), true},
+    {2, IPC_BYTES, offsetof(struct msg_auth_answer, answer), true},
+    {3, IPC_STR, offsetof(struct msg_auth_answer, signature), false},
+    {4, IPC_U64, offsetof(struct msg_auth_answer, deadline), true},
     {0, IPC_U64, 0, false},
 };
 

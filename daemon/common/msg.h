@@ -33,6 +33,9 @@ enum msg_kind {
     MSG_AUTH_OK,   /* auth -> net: msg_auth_ok */
     MSG_FAILED,    /* any answer: msg_failed */
     MSG_OK,        /* any answer without content: msg_empty */
+    MSG_AUTH_ASK, /* auth -> net, instead of MSG_AUTH_OK: msg_auth_ask; the frontend knows whose credential it
+                     is */
+    MSG_AUTH_ANSWER, /* net -> auth: msg_auth_answer, answered MSG_AUTH_OK */
 
     MSG_PREPARE = 48, /* net -> issuer: msg_prepare (with commit set: PREPARE and COMMIT in one frame) */
     MSG_PREPARED,     /* issuer -> net: msg_prepared */
@@ -107,6 +110,22 @@ struct msg_auth {
     const char *source;            /* client address without port, NULL on frontend listeners */
     struct pke_bytes request_hash; /* SHA-256 of the CSR or CMS; empty at the policy stage */
     uint64_t deadline;             /* CLOCK_MONOTONIC ms */
+    const char *trace_id;          /* the attempt id; of a question to the frontend its id */
+};
+
+/** What net carries to the frontend; the credential is in it. */
+struct msg_auth_ask {
+    const char *authenticator; /* name in the section authorisers */
+    struct pke_bytes question; /* body of the POST; wiped by both ends after use */
+    struct pke_bytes ticket;   /* what auth has to remember of it, opaque to net, with a MAC */
+};
+
+struct msg_auth_answer {
+    struct pke_bytes ticket; /* as auth gave it out, to whichever worker */
+    struct pke_bytes answer; /* body */
+    const char
+        *signature;    /* X-Pkienroll-Signature; NULL: a unix socket of peer-uids, which net has looked at */
+    uint64_t deadline; /* CLOCK_MONOTONIC ms */
 };
 
 struct msg_auth_ok {
@@ -273,11 +292,11 @@ struct msg_audit {
 };
 
 extern const struct ipc_field msg_empty_fields[], msg_token_fields[], msg_conf_fields[], msg_link_fields[],
-    msg_socket_fields[], msg_state_fields[], msg_failed_fields[], msg_auth_fields[], msg_auth_ok_fields[],
-    msg_prepare_fields[], msg_prepared_fields[], msg_commit_fields[], msg_issued_fields[],
-    msg_pending_fields[], msg_query_fields[], msg_refusal_fields[], msg_catalogue_fields[], msg_sign_fields[],
-    msg_signed_fields[], msg_key_state_fields[], msg_verb_fields[], msg_verb_reply_fields[],
-    msg_audit_fields[];
+    msg_socket_fields[], msg_state_fields[], msg_failed_fields[], msg_auth_fields[], msg_auth_ask_fields[],
+    msg_auth_answer_fields[], msg_auth_ok_fields[], msg_prepare_fields[], msg_prepared_fields[],
+    msg_commit_fields[], msg_issued_fields[], msg_pending_fields[], msg_query_fields[], msg_refusal_fields[],
+    msg_catalogue_fields[], msg_sign_fields[], msg_signed_fields[], msg_key_state_fields[], msg_verb_fields[],
+    msg_verb_reply_fields[], msg_audit_fields[];
 
 /** Name of a role: "net". */
 const char *role_name(enum role_id id);

@@ -278,6 +278,7 @@ enum pke_err authoriser_end(struct request *req, const struct msg_commit *m)
     const struct conf_authoriser *c = authoriser_of(req);
     struct authoriser_answer answer;
     struct pke_fail why = {0};
+    char question[HOOKSIG_DIGEST];
     enum pke_err err = PKE_OK;
 
     if (!c || c->kind != CONF_AUTHORISER_WEBHOOK)
@@ -288,9 +289,10 @@ enum pke_err authoriser_end(struct request *req, const struct msg_commit *m)
             pke_fail_set(&why, PKE_DENIED, "authoriser-skipped", RULE, "there is no answer");
         return transient(req, m->fail.err != PKE_OK ? &m->fail : &why);
     }
+    hooksig_question(req->question, question);
     if (loaded(req, c)->secret)
-        err = hooksig_check(loaded(req, c)->secret, req->msg.trace_id, req->question, m->answer, m->signature,
-                            &why);
+        err =
+            hooksig_check(loaded(req, c)->secret, req->msg.trace_id, question, m->answer, m->signature, &why);
     if (err == PKE_OK)
         err = authoriser_answer_read(m->answer, req->msg.trace_id, req->arena, &answer, &why);
     return err == PKE_OK ? act(req, &answer) : transient(req, &why);

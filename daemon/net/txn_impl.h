@@ -56,6 +56,7 @@ struct txn {
     struct link_call *call; /* what we wait for, and who reads the answer */
     txn_answer_fn *answer;
     struct callout *callout; /* the authoriser is asked; NULL: it is not */
+    struct pke_bytes ticket; /* auth's, while the frontend is asked about a credential */
     uint64_t prep_id;        /* what issuer holds meanwhile */
     struct event *timer;
     bool stale_retried;
@@ -72,6 +73,14 @@ extern const struct txn_step txn_policy_steps[], txn_enroll_steps[];
 
 /** txn_prepare.c: the request to issuer, and between PREPARE and COMMIT the question to the authoriser. */
 enum step_result txn_step_prepare(struct txn *t);
+
+/** txn_frontend.c: carry the question of MSG_AUTH_ASK to the frontend, and its answer to auth, whose own is
+ * read by
+ * @p answer. */
+enum step_result txn_ask_frontend(struct txn *t, const struct ipc_frame *f, txn_answer_fn *answer);
+
+/** Is this an answer by its HTTP form? What it says, and whose it is, others read. PKE_BUSY: it is none. */
+enum pke_err txn_check_form(const struct callout_answer *a, struct pke_fail *fail);
 
 /** Go on after STEP_WAIT: the waiting step is done (PKE_OK in t->fail) or refused. */
 void txn_resume(struct txn *t, enum step_result result);

@@ -69,31 +69,13 @@ static enum step_result commit_without_answer(struct txn *t, const struct pke_fa
     return send_commit(t, &m);
 }
 
-/* What is no answer at all by its HTTP form. What it says, and whose it is, issuer reads. */
-static enum pke_err check_form(const struct callout_answer *a, struct pke_fail *fail)
-{
-    if (a->status >= 300 && a->status < 400)
-        return pke_fail_set(fail, PKE_BUSY, "authoriser-redirect", RULE,
-                            "the authoriser answered with a redirect (%u)", a->status);
-    if (a->status != 200)
-        return pke_fail_set(fail, PKE_BUSY, "authoriser-status", RULE,
-                            "the authoriser answered with status %u", a->status);
-    if (strcmp(a->type, "application/json") != 0 || a->body.n == 0)
-        return pke_fail_set(fail, PKE_BUSY, "authoriser-type", RULE,
-                            "the answer of the authoriser is not application/json");
-    if (!a->signature && !a->peer_checked)
-        return pke_fail_set(fail, PKE_BUSY, "authoriser-unsigned", RULE,
-                            "the answer of the authoriser is not signed");
-    return PKE_OK;
-}
-
 static void on_answered(const struct callout_answer *answer, const struct pke_fail *fail, void *arg)
 {
     struct txn *t = arg;
     struct msg_commit m = {.prep_id = t->prep_id};
 
     t->callout = NULL;
-    if (answer && check_form(answer, &m.fail) == PKE_OK) {
+    if (answer && txn_check_form(answer, &m.fail) == PKE_OK) {
         m.answer = answer->body;
         m.signature = answer->signature;
     } else if (fail) {

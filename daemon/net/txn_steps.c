@@ -16,6 +16,9 @@
 #define KIND_JWT         "jwt"
 #define KIND_ENTRA_JWT   "entra-jwt"
 #define KIND_CERTIFICATE "client-certificate"
+#define KIND_USERNAME    "username"
+#define KIND_F_TOKEN     "frontend-token"
+#define KIND_F_PASSWORD  "frontend-password"
 
 static enum step_result done(enum pke_err err)
 {
@@ -148,6 +151,11 @@ static bool has_jws_form(struct pke_bytes text)
     return dots == 2 && text.p[0] != '.';
 }
 
+static bool takes(const struct txn *t, const char *kind)
+{
+    return pke_strings_has(&t->ep->conf->credentials, kind);
+}
+
 /* MS-MDE2 3.4.4.1.1.1: the token's text is base64 of what the sign-in page posted, or of the Entra token (a
  * bare one has dots, which are not base64). Kept until it is sent on. What it is decides its kind. */
 static enum pke_err decode_token(struct txn *t)
@@ -158,8 +166,12 @@ static enum pke_err decode_token(struct txn *t)
 
     pke_buf_clear(&t->token);
     err = pke_base64_decode(t->soap.credential.token, PKE_B64_STRICT, &t->token);
-    if (!entra && err == PKE_OK && has_jws_form(pke_buf_bytes(&t->token)))
+    if (!entra && err == PKE_OK && has_jws_form(pke_buf_bytes(&t->token)) && takes(t, KIND_JWT))
         t->kind = KIND_JWT;
+    else if (!entra && takes(t, KIND_F_TOKEN))
+        t->kind = KIND_F_TOKEN;
+    else if (!entra && err == PKE_OK && has_jws_form(pke_buf_bytes(&t->token)))
+        t->kind = KIND_JWT; /* refused as such: not taken for one of ours */
     if (strcmp(t->kind, KIND_ONE_TIME) == 0)
         max = TOKEN_MAX;
     if (err == PKE_OK && t->token.n > 0 && t->token.n <= max)
@@ -211,6 +223,8 @@ static enum step_result step_credential(struct txn *t)
     t->kind = is_renewal_by_cms(t) ? KIND_RENEWAL : kind_names[kind];
     if (kind == SOAP_CRED_JWT || kind == SOAP_CRED_DEVICE_TOKEN)
         decoded = decode_token(t);
+    if (kind == SOAP_CRED_USERNAME && takes(t, KIND_F_PASSWORD))
+        t->kind = KIND_F_PASSWORD;
     if (is_renewal_by_cms(t))
         return STEP_NEXT;
     if (is_without_token(t) && !pke_strings_has(&t->ep->conf->credentials, t->kind))
@@ -227,6 +241,8 @@ static enum step_result step_credential(struct txn *t)
 
 static enum step_result on_authenticated(struct txn *t, const struct ipc_frame *f)
 {
+    if (f->kind == MSG_AUTH_ASK)
+        return txn_ask_frontend(t, f, on_authenticated);
     if (f->kind != MSG_AUTH_OK)
         return txn_read_failed(t, f);
     if (ipc_record_read(msg_auth_ok_fields, f->payload, t->arena, &t->auth, sizeof t->auth, &t->fail) !=
@@ -268,6 +284,7 @@ static enum step_result ask_auth(struct txn *t)
         .source = t->source,
         .request_hash = PKE_BYTES(t->request_hash, t->has_hash ? sizeof t->request_hash : 0),
         .deadline = t->deadline,
+        .trace_id = t->trace_id,
     };
     struct link_question q = {ROLE_AUTH, MSG_AUTH, msg_auth_fields, &m, role_monotonic_ms(), t->deadline};
     enum step_result result = txn_ask(t, &q, on_authenticated);

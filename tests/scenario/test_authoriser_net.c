@@ -112,9 +112,10 @@ static const struct answer *commit(struct stage *s, uint64_t prep_id, struct pke
 static const char *sign(struct stage *s, const struct pke_secret *secret, const char *id,
                         struct pke_bytes question, struct pke_bytes answer)
 {
-    char text[HOOKSIG_TEXT];
+    char text[HOOKSIG_TEXT], digest[HOOKSIG_DIGEST];
 
-    hooksig_answer(secret, id, question, answer, text);
+    hooksig_question(question, digest);
+    hooksig_answer(secret, id, digest, answer, text);
     return pke_arena_strdup(s->arena, text);
 }
 

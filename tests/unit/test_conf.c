@@ -297,6 +297,27 @@ static void test_one_mistake(void **state)
         {"    key: device-ca", "    key: device-ca\n    uri-prefixes: [\"ldaps://corp.example:636\"]",
          "c.yaml:19:20: issuers.device-ca.uri-prefixes[0]: expects beginnings of URIs that end with one of "
          ":/?#=, with a whole host and / where they have one\n"},
+        {"    path: /EnrollmentServer/Policy.svc\n",
+         "    path: /EnrollmentServer/Policy.svc\n    credentials: [frontend-token]\n",
+         "c.yaml:47:3: endpoints.policy.authenticator: is needed for frontend-token and frontend-password\n"},
+        {"    path: /EnrollmentServer/Policy.svc\n",
+         "    path: /EnrollmentServer/Policy.svc\n    authenticator: mdm\n",
+         "c.yaml:50:20: endpoints.policy.authenticator: has no effect without the credentials frontend-token "
+         "or frontend-password\n"},
+        {"    path: /EnrollmentServer/Policy.svc\n",
+         "    path: /EnrollmentServer/Policy.svc\n    credentials: [frontend-token, one-time-token]\n    "
+         "authenticator: mdm\n",
+         "c.yaml:50:19: endpoints.policy.credentials[0]: frontend-token and one-time-token cannot be told "
+         "apart: one of both\n"},
+        {"    path: /EnrollmentServer/Policy.svc\n",
+         "    path: /EnrollmentServer/Policy.svc\n    credentials: [username, frontend-password]\n    "
+         "authenticator: mdm\n",
+         "c.yaml:50:29: endpoints.policy.credentials[1]: frontend-password and username cannot be told "
+         "apart: one of both\n"},
+        {"    path: /EnrollmentServer/Policy.svc\n",
+         "    path: /EnrollmentServer/Policy.svc\n    credentials: [frontend-password]\n    authenticator: "
+         "other\n",
+         "c.yaml:51:20: endpoints.policy.authenticator: there is no authoriser other\n"},
         {"    key: device-ca", "    key: device-ca\n    crl-urls: [\"ftp://corp.example/a.crl\"]",
          "c.yaml:19:16: issuers.device-ca.crl-urls[0]: expects URIs that begin with http://, https:// or "
          "ldap://\n"},
@@ -460,7 +481,8 @@ static void test_one_mistake(void **state)
          "c.yaml:48:18: endpoints.policy.credentials: must not be empty\n"},
         {"    listeners: [main]", "    credentials: [username, jot]\n    listeners: [main]",
          "c.yaml:48:29: endpoints.policy.credentials[1]: jot is not a known credential kind: username, "
-         "one-time-token, jwt, entra-jwt, signed-header, client-certificate\n"},
+         "one-time-token, jwt, entra-jwt, signed-header, client-certificate, "
+         "frontend-token, frontend-password\n"},
         {"    common-name: Device",
          "    attestation: require\n    attestation-roots: /etc/r.pem\n    providers: [Microsoft Platform "
          "Crypto Provider]\n    common-name: Device",
@@ -575,7 +597,8 @@ static void test_all_errors_at_once(void **state)
                 "c.yaml:17:11: endpoints.e.path: must begin with /\n"
                 "c.yaml:18:12: endpoints.e.stage: expects one of policy, enroll\n"
                 "c.yaml:19:29: endpoints.e.credentials[1]: magic is not a known credential kind: username, "
-                "one-time-token, jwt, entra-jwt, signed-header, client-certificate\n"
+                "one-time-token, jwt, entra-jwt, signed-header, client-certificate, "
+                "frontend-token, frontend-password\n"
                 "c.yaml:20:15: endpoints.e.template: there is no template t2\n"
                 "c.yaml:21:6: endpoints.f: anchors are not part of the configuration language\n"
                 "c.yaml:22:19: provisioning.p: expects options\n"
