@@ -175,4 +175,5 @@ void conf_check(struct conf_impl *ci)
     for (size_t i = 0; i < ci->conf.n_listeners; i++)
         conf_check_listener(ci, i);
     conf_check_authorisers(ci);
+    conf_check_sinks(ci);
 }

@@ -195,6 +195,12 @@ static void check_named_files(struct look *k)
         need_secret(k, CONF_AUTHORISERS, i, "question-secret-file", c->authorisers[i].question_secret_file);
         need_secret(k, CONF_AUTHORISERS, i, "answer-secret-file", c->authorisers[i].answer_secret_file);
     }
+    for (size_t i = 0; i < c->n_sinks; i++) {
+        need_file(k, CONF_SINKS, i, "tls-ca", c->sinks[i].tls_ca);
+        need_file(k, CONF_SINKS, i, "tls-certificate", c->sinks[i].tls_certificate);
+        need_secret(k, CONF_SINKS, i, "tls-key", c->sinks[i].tls_key);
+        need_secret(k, CONF_SINKS, i, "secret-file", c->sinks[i].secret_file);
+    }
     for (size_t i = 0; i < c->n_provisionings; i++) {
         need_secret(k, CONF_PROVISIONING, i, "client-secret-file", c->provisionings[i].client_secret_file);
         need_secret(k, CONF_PROVISIONING, i, "server-secret-file", c->provisionings[i].server_secret_file);

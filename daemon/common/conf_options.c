@@ -34,6 +34,8 @@ const struct pke_option conf_global_options[] = {
      .help = "How far the clock may stand before the last time in the ledger"},
     {"clock-forward-limit", PKE_OPT_DURATION, F(int64_t, clock_forward_limit), "400d", 86400000, 315360000000,
      .help = "How far the clock may stand after the last time in the ledger"},
+    {"expiring-notice", PKE_OPT_DURATION, F(int64_t, expiring_notice), "30d", 0, 315360000000,
+     .help = "How long before its end an event tells that a certificate expires; 0: never"},
     {"control-socket", PKE_OPT_PATH, F(char *, control_socket), NULL, 1, 107, .required = true,
      .reload = PKE_RELOAD_RESTART, .help = "Unix socket of pkienrollctl and other local clients"},
     {"viewer-groups", PKE_OPT_STRINGS, F(struct pke_strings, viewer_groups), NULL, 1, 32,

@@ -150,6 +150,7 @@ const struct conf_section conf_sections[] = {
     {"endpoints", true, conf_endpoint_options, "paths and what is served there"},
     {"tenants", true, conf_tenant_options, "who shares the daemon and sees nothing of the others"},
     {"frontends", true, conf_frontend_options, "who may use the control socket for which tenants"},
+    {"event-sinks", true, conf_sink_options, "who is told what happened"},
     {NULL, false, NULL, NULL},
 };
 
@@ -169,4 +170,5 @@ const struct conf_layout conf_layouts[CONF__SECTIONS] = {
     [CONF_ENDPOINTS] = LAYOUT(endpoints, n_endpoints, struct conf_endpoint),
     [CONF_TENANTS] = LAYOUT(tenants, n_tenants, struct conf_tenant),
     [CONF_FRONTENDS] = LAYOUT(frontends, n_frontends, struct conf_frontend),
+    [CONF_SINKS] = LAYOUT(sinks, n_sinks, struct conf_sink),
 };

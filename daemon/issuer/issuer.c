@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "daemon/common/log.h"
 #include "daemon/issuer/crl.h"
+#include "daemon/issuer/outbox.h"
 #include "ipc/wipealloc.h"
 
 #define TICK_MS 500
@@ -53,6 +54,8 @@ static void on_net_frame(struct chan *c, const struct ipc_frame *f, int fd, void
         waiting_query(is, f);
     else if (f->kind == MSG_REFUSAL)
         refusal_frame(is, f);
+    else if (f->kind == MSG_EVENT_DONE)
+        outbox_done(is, f);
 }
 
 static void on_net_closed(struct chan *c, const char *why, void *arg)
@@ -64,6 +67,7 @@ static void on_net_closed(struct chan *c, const char *why, void *arg)
     if (is->net == c) {
         is->net = NULL;
         request_forget_net(is);
+        outbox_forget_net(is);
     }
     chan_free(c);
 }
@@ -99,6 +103,7 @@ static void link_net(struct issuer *is, int fd)
     is->net_epoch++;
     is->net = chan_new(is->role->base, fd, IPC_MAX_REQUEST, &ops, is);
     issuer_send_catalogue(is);
+    outbox_forget_net(is); /* what the last one had is sent again */
 }
 
 static void link_control(struct issuer *is, int fd)
@@ -200,6 +205,7 @@ void issuer_tell(struct issuer *is)
         if (late && strcmp(m.state, "ready") == 0) /* before a switch that waits: this gets worse with time */
             m.state = "degraded", m.text = late;
     }
+    outbox_facts(is, arena, &m);
     role_tell_state(is->role, &m);
     pke_arena_free(arena);
 }
@@ -222,6 +228,7 @@ static void issuer_commit(struct role *r, const struct conf *conf, void *candida
     free(detail);
     crl_configured(is);
     rollover_commit(is);
+    outbox_configured(is);
 }
 
 static void issuer_abort(struct role *r, void *candidate)
@@ -240,6 +247,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     waiting_tick(arg);
     crl_tick(arg);
     rollover_tick(arg);
+    outbox_tick(arg);
     issuer_check_stopped(arg); /* what expired may have been the last */
 }
 
