@@ -14,6 +14,7 @@
 #include "base/secret.h"
 #include "config.h"
 #include "ctl/client.h"
+#include "ctl/follow.h"
 #include "ctl/help.h"
 #include "ctl/options.h"
 #include "ctl/password.h"
@@ -355,6 +356,8 @@ static int run(const struct ctl_options *o)
     char *cursor = NULL;
     int rc;
 
+    if (o->follow)
+        return follow_events(o, use_color(o));
     if (o->all)
         return all_pages(o);
     if (o->verb->id == VERB_USER_ADD && password_get(o->password_file, &secret, &fail) != PKE_OK)

@@ -20,6 +20,7 @@ enum {
     OPT_COMMANDS,
     OPT_ALL,
     OPT_PEM,
+    OPT_FOLLOW,
     OPT_PASSWORD_FILE,
     OPT_ARGUMENT = 512, /* + index into names */
 };
@@ -38,6 +39,7 @@ static const struct option fixed_options[] = {
     {"commands", no_argument, NULL, OPT_COMMANDS},
     {"all", no_argument, NULL, OPT_ALL},
     {"pem", no_argument, NULL, OPT_PEM},
+    {"follow", no_argument, NULL, OPT_FOLLOW},
     {"password-file", required_argument, NULL, OPT_PASSWORD_FILE},
 };
 
@@ -131,6 +133,9 @@ static enum pke_err set_one(int opt, const char *const *names, struct pke_arena 
     case OPT_PEM:
         ret->pem = true;
         return PKE_OK;
+    case OPT_FOLLOW:
+        ret->follow = true;
+        return PKE_OK;
     case OPT_PASSWORD_FILE:
         ret->password_file = optarg;
         return PKE_OK;
@@ -172,6 +177,8 @@ static enum pke_err take_values(struct ctl_options *o, struct pke_fail *fail)
         return usage(fail, "--all is for listings", NULL);
     if (o->pem && o->verb->id != VERB_CERT_SHOW)
         return usage(fail, "--pem is for cert show", NULL);
+    if (o->follow && (o->verb->id != VERB_EVENT_LIST || o->all))
+        return usage(fail, "--follow is for events, without --all", NULL);
     if (o->password_file && o->verb->id != VERB_USER_ADD)
         return usage(fail, "--password-file is for user add", NULL);
     return PKE_OK;

@@ -122,6 +122,12 @@
       "list enrollment tokens, newest first, without their text")                                            \
     X(TOKEN_REVOKE, "token-revoke", "DELETE", "/v1/tokens/{id}", "token revoke", OFFICER_FE, ISSUER, OBJECT, \
       15, "revoke an enrollment token")                                                                      \
+    X(EVENT_LIST, "event-list", "GET", "/v1/events", "events", VIEWER_FE, ISSUER, LIST, 15,                  \
+      "list what happened, oldest first; with --follow as it happens")                                       \
+    X(EVENT_DEAD, "event-dead", "GET", "/v1/event-sinks/{sink}/dead", "events dead", VIEWER_FE, ISSUER,      \
+      LIST, 5, "list the events that a sink did not take and that were given up")                            \
+    X(EVENT_RETRY, "event-retry", "POST", "/v1/event-sinks/{sink}/retry", "events retry", OFFICER_FE,        \
+      ISSUER, OBJECT, 15, "send an event again that was given up")                                           \
     X(SIMULATE, "simulate", "POST", "/v1/simulate", "simulate", OFFICER, ISSUER, OBJECT, 15,                 \
       "say what would become of a CSR, and why: nothing is signed or recorded")
 
@@ -278,6 +284,18 @@
     X(TOKEN_LIST, "tenant", QUERY, NAME, false, "only what is this tenant's")                               \
     X(TOKEN_REVOKE, "id", PATH, HANDLE, true, "id of the token, not its text")                              \
     X(TOKEN_REVOKE, "tenant", QUERY, NAME, false, "only what is this tenant's")                             \
+    X(EVENT_LIST, "since", QUERY, TEXT, false, "behind this event, or a time as 2027-03-01T12:00:00Z")      \
+    X(EVENT_LIST, "kind", QUERY, NAME, false, "only events of this kind")                                   \
+    X(EVENT_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                             \
+    X(EVENT_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                               \
+    X(EVENT_LIST, "tenant", QUERY, NAME, false, "only what is this tenant's")                               \
+    X(EVENT_DEAD, "sink", PATH, NAME, true, "name in the section event-sinks")                              \
+    X(EVENT_DEAD, "limit", QUERY, LIMIT, false, "rows at most")                                             \
+    X(EVENT_DEAD, "cursor", QUERY, CURSOR, false, "go on where a page ended")                               \
+    X(EVENT_DEAD, "tenant", QUERY, NAME, false, "only what is this tenant's")                               \
+    X(EVENT_RETRY, "sink", PATH, NAME, true, "name in the section event-sinks")                             \
+    X(EVENT_RETRY, "event", BODY, TEXT, true, "id of the event, as event-123")                              \
+    X(EVENT_RETRY, "tenant", BODY, NAME, false, "only what is this tenant's")                               \
     X(SIMULATE, "principal", BODY, TEXT, true, "who asks")                                                  \
     X(SIMULATE, "csr", BODY, FILE, true, "file of the CSR, DER or PEM, or - for standard input")            \
     X(SIMULATE, "endpoint", BODY, NAME, false, "enrollment endpoint that is asked")                         \

@@ -94,8 +94,9 @@ static enum pke_err load(struct ledger *l, struct query *q, struct pke_arena *ar
         copy_text(q, 28, e->fail.rule, sizeof e->fail.rule);
         copy_text(q, 29, e->fail.text, sizeof e->fail.text);
     }
-    return unpack_pairs(query_col_borrow(q, 26), arena, &e->names) ? PKE_OK
-                                                                  : store_error(&l->store, SQLITE_CORRUPT, fail);
+    return unpack_pairs(query_col_borrow(q, 26), arena, &e->names)
+               ? PKE_OK
+               : store_error(&l->store, SQLITE_CORRUPT, fail);
 }
 
 static enum pke_err number(struct ledger *l, enum writer_statement statement, const char *text, int64_t *ret,
@@ -114,8 +115,9 @@ enum pke_err ledger_events_end(struct ledger *l, int64_t *seq, struct pke_fail *
     return number(l, WRITER_EVENTS_END, NULL, seq, fail);
 }
 
-enum pke_err ledger_events(struct ledger *l, int64_t after, const char *tenant, size_t max, struct pke_arena *arena,
-                           struct ledger_event *ret, size_t *n, int64_t *seen, struct pke_fail *fail)
+enum pke_err ledger_events(struct ledger *l, int64_t after, const char *tenant, size_t max,
+                           struct pke_arena *arena, struct ledger_event *ret, size_t *n, int64_t *seen,
+                           struct pke_fail *fail)
 {
     PKE_CLEANUP(query_done) struct query q = {0};
     int64_t end = 0;
@@ -138,6 +140,34 @@ enum pke_err ledger_events(struct ledger *l, int64_t after, const char *tenant, 
         err = query_result(&q, fail);
     if (err == PKE_OK)
         *seen = *n == max ? ret[max - 1].seq : end;
+    return err;
+}
+
+static enum pke_err time_of(struct ledger *l, int64_t from, int64_t *at, struct pke_fail *fail)
+{
+    PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_EVENT_TIME);
+
+    query_int(&q, from);
+    *at = query_row(&q) ? query_col_int(&q, 0) : INT64_MAX;
+    return query_result(&q, fail);
+}
+
+/* Rows are in the order of their time, but for what a clock that was set back did. */
+enum pke_err ledger_events_since(struct ledger *l, int64_t at, int64_t *after, struct pke_fail *fail)
+{
+    int64_t low = 0, high = 0, found;
+    enum pke_err err = ledger_events_end(l, &high, fail);
+
+    while (err == PKE_OK && low < high) {
+        int64_t middle = low + (high - low) / 2;
+
+        err = time_of(l, middle + 1, &found, fail);
+        if (found < at)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *after = low;
     return err;
 }
 
@@ -190,7 +220,8 @@ enum pke_err ledger_sink_dead_count(struct ledger *l, const char *name, int64_t 
 }
 
 enum pke_err ledger_sink_late(struct ledger *l, const char *name, bool dead, int64_t after, size_t max,
-                              struct pke_arena *arena, struct ledger_late *ret, size_t *n, struct pke_fail *fail)
+                              struct pke_arena *arena, struct ledger_late *ret, size_t *n,
+                              struct pke_fail *fail)
 {
     PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_LIST_LATE);
 
@@ -209,7 +240,8 @@ enum pke_err ledger_sink_late(struct ledger *l, const char *name, bool dead, int
     return *n < max ? query_result(&q, fail) : PKE_OK;
 }
 
-static enum pke_err keep(struct ledger *l, const char *name, const struct ledger_late *late, struct pke_fail *fail)
+static enum pke_err keep(struct ledger *l, const char *name, const struct ledger_late *late,
+                         struct pke_fail *fail)
 {
     PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_KEEP_LATE);
 
@@ -223,7 +255,8 @@ static enum pke_err keep(struct ledger *l, const char *name, const struct ledger
     return query_run(&q, fail);
 }
 
-enum pke_err ledger_sink_keep(struct ledger *l, const char *name, const struct ledger_late *late, struct pke_fail *fail)
+enum pke_err ledger_sink_keep(struct ledger *l, const char *name, const struct ledger_late *late,
+                              struct pke_fail *fail)
 {
     enum pke_err err = change_begin(l, fail);
 
@@ -241,7 +274,8 @@ static enum pke_err revive(struct ledger *l, const char *name, int64_t seq, cons
     if (err != PKE_OK)
         return err;
     if (sqlite3_changes(l->store.db) == 0)
-        return pke_fail_set(fail, PKE_NOT_FOUND, "event-unknown", RULE, "this sink has no dead event of this number");
+        return pke_fail_set(fail, PKE_NOT_FOUND, "event-unknown", RULE,
+                            "this sink has no dead event of this number");
     snprintf(text, sizeof text, "%" PRId64, seq);
     audit_json_init(&b);
     audit_json(&b, "sink", name);
@@ -251,8 +285,8 @@ static enum pke_err revive(struct ledger *l, const char *name, int64_t seq, cons
     return err;
 }
 
-enum pke_err ledger_sink_revive(struct ledger *l, const char *name, int64_t seq, const char *actor, int64_t at,
-                                struct pke_fail *fail)
+enum pke_err ledger_sink_revive(struct ledger *l, const char *name, int64_t seq, const char *actor,
+                                int64_t at, struct pke_fail *fail)
 {
     enum pke_err err = change_begin(l, fail);
 
@@ -266,7 +300,8 @@ struct place {
     int64_t not_after, request;
 };
 
-static enum pke_err told_until(struct ledger *l, struct pke_bytes issuer_id, struct place *ret, struct pke_fail *fail)
+static enum pke_err told_until(struct ledger *l, struct pke_bytes issuer_id, struct place *ret,
+                               struct pke_fail *fail)
 {
     PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_EXPIRY_PLACE);
 
@@ -291,8 +326,8 @@ static enum pke_err tell(struct ledger *l, struct query *q, int64_t at, struct p
     return audit_append_tenant(l, &row, fail);
 }
 
-static enum pke_err tell_some(struct ledger *l, struct pke_bytes issuer_id, int64_t until, int64_t at, unsigned max,
-                              struct place *place, bool *more, struct pke_fail *fail)
+static enum pke_err tell_some(struct ledger *l, struct pke_bytes issuer_id, int64_t until, int64_t at,
+                              unsigned max, struct place *place, bool *more, struct pke_fail *fail)
 {
     PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_EXPIRING);
     enum pke_err err = PKE_OK;
@@ -313,8 +348,8 @@ static enum pke_err tell_some(struct ledger *l, struct pke_bytes issuer_id, int6
     return err == PKE_OK && n < max ? query_result(&q, fail) : err;
 }
 
-static enum pke_err tell_expiring(struct ledger *l, struct pke_bytes issuer_id, int64_t now, int64_t until, int64_t at,
-                                  unsigned max, bool *more, struct pke_fail *fail)
+static enum pke_err tell_expiring(struct ledger *l, struct pke_bytes issuer_id, int64_t now, int64_t until,
+                                  int64_t at, unsigned max, bool *more, struct pke_fail *fail)
 {
     struct place place = {now, 0}, before;
     PKE_CLEANUP(query_done) struct query q = {0};
@@ -332,11 +367,12 @@ static enum pke_err tell_expiring(struct ledger *l, struct pke_bytes issuer_id, 
     return query_run(&q, fail);
 }
 
-enum pke_err ledger_tell_expiring(struct ledger *l, struct pke_bytes issuer_id, int64_t now, int64_t until, int64_t at,
-                                  unsigned max, bool *more, struct pke_fail *fail)
+enum pke_err ledger_tell_expiring(struct ledger *l, struct pke_bytes issuer_id, int64_t now, int64_t until,
+                                  int64_t at, unsigned max, bool *more, struct pke_fail *fail)
 {
     enum pke_err err = change_begin(l, fail);
 
     *more = false;
-    return err == PKE_OK ? change_end(l, tell_expiring(l, issuer_id, now, until, at, max, more, fail), fail) : err;
+    return err == PKE_OK ? change_end(l, tell_expiring(l, issuer_id, now, until, at, max, more, fail), fail)
+                         : err;
 }

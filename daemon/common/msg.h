@@ -45,9 +45,10 @@ enum msg_kind {
     MSG_REFUSAL,      /* net -> issuer: msg_refusal, answered MSG_OK once durable or counted */
     MSG_CATALOGUE,    /* issuer -> net, after LINK and after a switch: msg_catalogue; id 0 */
     MSG_PENDING,      /* issuer -> net, answer to a request that may wait, and to QUERY: msg_pending */
-    MSG_EVENT,        /* issuer -> net, id 0: msg_event; a later one of the same sink and seq takes the place of an earlier */
-    MSG_EVENT_DONE,   /* net -> issuer: msg_event_done, answered MSG_OK */
-    MSG_QUERY,        /* net -> issuer: msg_query, answered MSG_ISSUED, MSG_PENDING or MSG_FAILED */
+    MSG_EVENT, /* issuer -> net, id 0: msg_event; a later one of the same sink and seq takes the place of an
+                  earlier */
+    MSG_EVENT_DONE, /* net -> issuer: msg_event_done, answered MSG_OK */
+    MSG_QUERY,      /* net -> issuer: msg_query, answered MSG_ISSUED, MSG_PENDING or MSG_FAILED */
 
     MSG_SIGN = 64,  /* issuer -> key: msg_sign */
     MSG_SIGNED,     /* key -> issuer: msg_signed */
@@ -311,10 +312,11 @@ struct msg_audit {
 
 extern const struct ipc_field msg_empty_fields[], msg_token_fields[], msg_conf_fields[], msg_link_fields[],
     msg_socket_fields[], msg_state_fields[], msg_failed_fields[], msg_auth_fields[], msg_auth_ask_fields[],
-    msg_auth_answer_fields[], msg_auth_ok_fields[], msg_event_fields[], msg_event_done_fields[], msg_prepare_fields[], msg_prepared_fields[],
-    msg_commit_fields[], msg_issued_fields[], msg_pending_fields[], msg_query_fields[], msg_refusal_fields[],
-    msg_catalogue_fields[], msg_sign_fields[], msg_signed_fields[], msg_key_state_fields[], msg_verb_fields[],
-    msg_verb_reply_fields[], msg_audit_fields[];
+    msg_auth_answer_fields[], msg_auth_ok_fields[], msg_event_fields[], msg_event_done_fields[],
+    msg_prepare_fields[], msg_prepared_fields[], msg_commit_fields[], msg_issued_fields[],
+    msg_pending_fields[], msg_query_fields[], msg_refusal_fields[], msg_catalogue_fields[], msg_sign_fields[],
+    msg_signed_fields[], msg_key_state_fields[], msg_verb_fields[], msg_verb_reply_fields[],
+    msg_audit_fields[];
 
 /** Name of a role: "net". */
 const char *role_name(enum role_id id);

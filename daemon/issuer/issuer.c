@@ -215,12 +215,14 @@ static void issuer_commit(struct role *r, const struct conf *conf, void *candida
     struct issuer *is = r->state;
     bool first = !is->setup;
     size_t identities = identity_map_count(((struct setup *)candidate)->identities);
-    char *detail = pke_asprintf("{\"generation\":\"%s\",\"identities\":%zu}", conf->generation_hex, identities);
+    char *detail =
+        pke_asprintf("{\"generation\":\"%s\",\"identities\":%zu}", conf->generation_hex, identities);
     char number[24];
 
     snprintf(number, sizeof number, "%zu", identities);
     if (conf->global.identity_map)
-        log_event(LOG_NOTICE, "identity map read", "file", conf->global.identity_map, "identities", number, NULL);
+        log_event(LOG_NOTICE, "identity map read", "file", conf->global.identity_map, "identities", number,
+                  NULL);
     setup_unref(is->setup);
     is->setup = candidate;
     is->waiting_some = true; /* of an earlier life, or of a key that is configured now */
@@ -283,6 +285,7 @@ static void issuer_stop(struct role *r)
         return;
     }
     refusal_report(is);
+    outbox_save(is);
     batch_audit(is, "stop", "main", NULL, NULL); /* its commit ends the role once nothing is in flight */
 }
 

@@ -272,7 +272,7 @@ struct issuer {
     struct orphan *orphans;
     uint64_t orphans_at;         /* when to try again, monotonic ms */
     struct crl_state *crl;       /* crl.c */
-    struct outbox *outbox;  /* outbox.c */
+    struct outbox *outbox;       /* outbox.c */
     struct tenant_use *tenants;  /* tenants.c */
     struct rates frontend_rates; /* certificates of each frontend */
 };
