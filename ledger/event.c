@@ -19,6 +19,7 @@ static const struct {
 } kinds[] = {{"issued", "issued"},
              {"failed", "failed"},
              {"abandoned", "failed"},
+             {"refused", "refused"},
              {"waiting", "pending"},
              {"pending", "pending"},
              {"waiting-denied", "denied"},
@@ -88,7 +89,7 @@ static enum pke_err load(struct ledger *l, struct query *q, struct pke_arena *ar
                                .renews = query_col_text(q, 24, arena),
                                .der = query_col_bytes(q, 25, arena)};
     e->kind = kind_of(query_col_text(q, 2, arena), e->renews != NULL);
-    if (strcmp(e->kind, "failed") == 0) {
+    if (strcmp(e->kind, "failed") == 0 || strcmp(e->kind, "refused") == 0) {
         e->fail.err = PKE_INTERNAL;
         copy_text(q, 27, e->fail.reason, sizeof e->fail.reason);
         copy_text(q, 28, e->fail.rule, sizeof e->fail.rule);

@@ -330,10 +330,11 @@
       " c.not_after, (SELECT o.request_id FROM request o WHERE o.id = c.renewed_from), c.der, c.names,"      \
       " r.fail_reason, r.fail_rule, r.fail_text FROM audit a"                                                \
       " LEFT JOIN request r ON r.request_id = a.request_id LEFT JOIN certificate c ON c.request = r.id"      \
-      " WHERE a.seq > ?1 AND a.seq <= ?2 AND a.event IN ('issued','failed','abandoned','waiting','pending'," \
-      "'waiting-denied','denied','approved','revoked','held','hold-released','expiring','issuer-scheduled'," \
-      "'issuer-acknowledged','issuer-switched','issuer-cancelled')"                                          \
-      " AND (?3 IS NULL OR r.id IS NULL OR r.tenant = ?3) ORDER BY a.seq LIMIT ?4")                          \
+      " WHERE a.seq > ?1 AND a.seq <= ?2 AND a.event IN ('issued','failed','abandoned','refused',"           \
+      "'waiting','pending','waiting-denied','denied','approved','revoked','held','hold-released',"           \
+      "'expiring','issuer-scheduled','issuer-acknowledged','issuer-switched','issuer-cancelled')"            \
+      " AND (?3 IS NULL OR r.id IS NULL OR "                                                                 \
+      "r.tenant = ?3) ORDER BY a.seq LIMIT ?4")                                                              \
     X(EVENT_TIME, "SELECT at FROM audit WHERE seq >= ? ORDER BY seq LIMIT 1")                                \
     X(ADD_SINK, "INSERT INTO sink (name, position) SELECT ?1, coalesce(max(seq), 0) FROM audit"              \
                 " WHERE true ON CONFLICT (name) DO NOTHING")                                                 \

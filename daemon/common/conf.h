@@ -189,7 +189,7 @@ struct conf_sink {
     struct pke_strings peer_uids;             /* users whose socket it may be */
     char *secret_file;                        /* HMAC key of what is sent; net has it */
     char *tls_ca, *tls_certificate, *tls_key; /* PEM files */
-    struct pke_strings kinds;                 /* of events, ledger/event.h; empty: all */
+    struct pke_strings kinds;                 /* of events, ledger/event.h; empty: all but refused */
     int64_t timeout;                          /* ms of one delivery */
     uint64_t max_in_flight;                   /* deliveries at a time */
     uint64_t max_attempts;                    /* of one event that the receiver answers with a refusal */

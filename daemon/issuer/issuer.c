@@ -229,8 +229,8 @@ static void issuer_commit(struct role *r, const struct conf *conf, void *candida
     batch_audit(is, first ? "start" : "configuration", "main", NULL, detail);
     free(detail);
     crl_configured(is);
-    rollover_commit(is);
     outbox_configured(is);
+    rollover_commit(is); /* tells main */
 }
 
 static void issuer_abort(struct role *r, void *candidate)

@@ -19,7 +19,7 @@
 void outbox_entry_free(struct entry *e)
 {
     free(e->request_id);
-    free(e->body);
+    wipe_free(e->body); /* of the JSON library */
     free(e->error);
     free(e);
 }
@@ -138,13 +138,20 @@ static void send_some(struct issuer *is, struct sink *s)
 
 /* ---- the window ---- */
 
+/* Whoever can send garbage makes refusals: nobody gets them who did not ask. */
+static bool wants(const struct sink *s, const char *kind)
+{
+    if (s->conf->kinds.n)
+        return pke_strings_has(&s->conf->kinds, kind);
+    return strcmp(kind, "refused") != 0;
+}
+
 static void add_fresh(struct issuer *is, struct sink *s, const struct ledger_event *e)
 {
     struct entry **at = &s->fresh, *n;
     json_t *o;
 
-    if ((s->conf->kinds.n && !pke_strings_has(&s->conf->kinds, e->kind)) ||
-        !outbox_is_for(is, e, s->conf->tenant))
+    if (!wants(s, e->kind) || !outbox_is_for(is, e, s->conf->tenant))
         return;
     n = pke_calloc(1, sizeof *n);
     n->seq = e->seq;
@@ -210,7 +217,7 @@ static void pass_followers(struct sink *s)
 
 void outbox_run(struct issuer *is, struct sink *s)
 {
-    if (!is->ledger || !s->conf)
+    if (!is->ledger || !s->open)
         return;
     pass_followers(s);
     read_some(is, s);
@@ -318,7 +325,7 @@ static bool is_dirty(const struct sink *s)
 void outbox_save(struct issuer *is)
 {
     for (struct sink *s = is->outbox ? is->outbox->sinks : NULL; s; s = s->next) {
-        if (s->saving || !is_dirty(s))
+        if (s->saving || !s->open || !is_dirty(s))
             continue;
         s->saving = true;
         batch_add(is, apply_save, done_save, s);
@@ -378,20 +385,46 @@ void outbox_revived(struct issuer *is, const char *sink)
     outbox_wake(is);
 }
 
-static void add_sink(struct issuer *is, const struct conf_sink *conf)
+static enum pke_err apply_open(struct issuer *is, struct batch_op *op, struct pke_fail *fail)
 {
-    struct sink *s = pke_calloc(1, sizeof *s);
-    struct pke_fail fail;
+    struct sink *s = op->arg;
 
-    s->name = pke_strdup(conf->name);
-    s->conf = conf;
-    if (ledger_sink_open(is->ledger, s->name, &s->position, &fail) != PKE_OK) {
-        log_fail(LOG_CRIT, "event sink could not be recorded", &fail, "sink", s->name, NULL);
+    return ledger_sink_open(is->ledger, s->name, &s->position, fail);
+}
+
+static void done_open(struct issuer *is, struct batch_op *op, enum pke_err err, const struct pke_fail *fail)
+{
+    struct sink *s = op->arg;
+
+    s->saving = false;
+    if (!s->conf) { /* it was taken out of the configuration meanwhile */
         sink_free(s);
         return;
     }
+    if (err != PKE_OK) { /* the next reload tries it again */
+        log_fail(LOG_CRIT, "event sink could not be recorded", fail, "sink", s->name, NULL);
+        return;
+    }
+    s->open = true;
     s->reading = s->position;
     load_late(is, s);
+    outbox_wake(is);
+}
+
+static void open_sink(struct issuer *is, struct sink *s)
+{
+    if (s->open || s->saving)
+        return;
+    s->saving = true;
+    batch_add(is, apply_open, done_open, s);
+}
+
+static void add_sink(struct issuer *is, const struct conf_sink *conf)
+{
+    struct sink *s = pke_calloc(1, sizeof *s);
+
+    s->name = pke_strdup(conf->name);
+    s->conf = conf;
     s->next = is->outbox->sinks;
     is->outbox->sinks = s;
 }
@@ -427,6 +460,9 @@ void outbox_configured(struct issuer *is)
     for (size_t i = 0; i < conf->n_sinks; i++)
         if (!outbox_find(is, conf->sinks[i].name))
             add_sink(is, &conf->sinks[i]);
+    for (struct sink *s = is->outbox->sinks; s; s = s->next)
+        open_sink(is, s);
+    is->outbox->expiring_at = 0; /* the notice may be another one */
     outbox_wake(is);
 }
 
@@ -502,9 +538,26 @@ static json_t *sink_fact(const struct sink *s)
                      jsonval_filled(s->down_since || s->n_late || s->dead ? s->why : NULL));
 }
 
+/* All facts in one line, to see whether something is different. */
+static char *facts_text(const struct outbox *o)
+{
+    json_t *all = json_object();
+    char *text;
+
+    for (const struct sink *s = o->sinks; s; s = s->next)
+        json_object_set_new(all, s->name, sink_fact(s));
+    text = json_dumps(all, JSON_COMPACT);
+    if (!text)
+        pke_oom();
+    json_decref(all);
+    return text;
+}
+
 void outbox_facts(struct issuer *is, struct pke_arena *arena, struct msg_state *m)
 {
-    for (const struct sink *s = is->outbox ? is->outbox->sinks : NULL; s; s = s->next) {
+    if (!is->outbox)
+        return;
+    for (const struct sink *s = is->outbox->sinks; s; s = s->next) {
         json_t *o = sink_fact(s);
         char *text = json_dumps(o, JSON_COMPACT);
 
@@ -518,28 +571,22 @@ void outbox_facts(struct issuer *is, struct pke_arena *arena, struct msg_state *
                 (long long)s->dead);
         }
     }
+    wipe_free(is->outbox->told);
+    is->outbox->told = facts_text(is->outbox);
 }
 
 /* Main is told when something is different, not at every event. */
 static void tell_changes(struct issuer *is, uint64_t now)
 {
-    json_t *all;
     char *text;
 
     if (now < is->outbox->tell_at)
         return;
     is->outbox->tell_at = now + TELL_MS;
-    all = json_object();
-    for (const struct sink *s = is->outbox->sinks; s; s = s->next)
-        json_object_set_new(all, s->name, sink_fact(s));
-    text = json_dumps(all, JSON_COMPACT);
-    if (!is->outbox->told || strcmp(text, is->outbox->told) != 0) {
-        wipe_free(is->outbox->told);
-        is->outbox->told = PKE_TAKE(text);
+    text = facts_text(is->outbox);
+    if (!is->outbox->told || strcmp(text, is->outbox->told) != 0)
         issuer_tell(is);
-    }
     wipe_free(text);
-    json_decref(all);
 }
 
 void outbox_tick(struct issuer *is)

@@ -45,7 +45,8 @@ struct sink {
     int64_t down_since; /* wall ms; 0: it is not down */
     char why[256];
     int64_t dead;
-    bool saving;
+    bool open;   /* position is what the ledger has */
+    bool saving; /* a batch has it: not to be freed */
 };
 
 struct outbox {
