@@ -12,13 +12,15 @@
 #include "ctl/show.h"
 
 #define TARGET_MAX (16u << 10)
-#define CALL_MS    30000
+#define HOLD_S     25 /* the daemon answers when something happens, or after that */
+#define CALL_MS    45000
 #define PAUSE_MS   1000
 
 struct follower {
     const struct ctl_options *o;
     char *cursor; /* NULL: where --since says */
     bool color, lost;
+    bool idle; /* the last answer was empty */
 };
 
 static void pause_a_while(void)
@@ -62,18 +64,18 @@ static enum client_result ask(const struct follower *f, struct client_answer *a)
 
     pke_buf_init(&target, TARGET_MAX);
     ctl_options_target(f->o, f->cursor, &target);
+    pke_buf_printf(&target, "%chold=%ds", memchr(target.p, '?', target.n) ? '&' : '?', HOLD_S);
     call.target = pke_buf_cstr(&target);
     return client_call(&call, a);
 }
 
-/* One page. False: it ends, with *rc. *more: there is another page already. */
-static bool step(struct follower *f, int *rc, bool *more)
+/* One page. False: it ends, with *rc. */
+static bool step(struct follower *f, int *rc)
 {
     struct client_answer a;
     const char *position;
     bool go_on = true;
 
-    *more = false;
     if (ask(f, &a) == CLIENT_UNREACHABLE) {
         tell_lost(f, a.why);
     } else if (a.status >= 500) {
@@ -85,10 +87,10 @@ static bool step(struct follower *f, int *rc, bool *more)
     } else {
         f->lost = false;
         go_on = print_items(f, json_object_get(a.json, "items"));
+        f->idle = json_array_size(json_object_get(a.json, "items")) == 0;
         position = json_string_value(json_object_get(a.json, "position"));
         free(f->cursor);
         f->cursor = position ? pke_strdup(position) : NULL;
-        *more = json_is_string(json_object_get(a.json, "next"));
     }
     json_decref(a.json);
     free(a.text);
@@ -99,12 +101,11 @@ int follow_events(const struct ctl_options *o, bool color)
 {
     struct follower f = {.o = o, .color = color};
     int rc = CTL_OK;
-    bool more;
 
     if (!pke_pairs_get(&o->values, "since") && !pke_pairs_get(&o->values, "cursor"))
         f.cursor = pke_strdup("now");
-    while (step(&f, &rc, &more))
-        if (!more)
+    while (step(&f, &rc))
+        if (f.lost || f.idle) /* empty at once: too many wait already */
             pause_a_while();
     free(f.cursor);
     return rc;

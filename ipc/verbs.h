@@ -122,7 +122,7 @@
       "list enrollment tokens, newest first, without their text")                                            \
     X(TOKEN_REVOKE, "token-revoke", "DELETE", "/v1/tokens/{id}", "token revoke", OFFICER_FE, ISSUER, OBJECT, \
       15, "revoke an enrollment token")                                                                      \
-    X(EVENT_LIST, "event-list", "GET", "/v1/events", "events", VIEWER_FE, ISSUER, LIST, 15,                  \
+    X(EVENT_LIST, "event-list", "GET", "/v1/events", "events", VIEWER_FE, ISSUER, LIST, 45,                  \
       "list what happened, oldest first; with --follow as it happens")                                       \
     X(EVENT_DEAD, "event-dead", "GET", "/v1/event-sinks/{sink}/dead", "events dead", VIEWER_FE, ISSUER,      \
       LIST, 5, "list the events that a sink did not take and that were given up")                            \
@@ -286,6 +286,7 @@
     X(TOKEN_REVOKE, "tenant", QUERY, NAME, false, "only what is this tenant's")                             \
     X(EVENT_LIST, "since", QUERY, TEXT, false, "behind this event, or a time as 2027-03-01T12:00:00Z")      \
     X(EVENT_LIST, "kind", QUERY, NAME, false, "only events of this kind")                                   \
+    X(EVENT_LIST, "hold", QUERY, DURATION, false, "while there is none, wait so long for one, up to 30s")   \
     X(EVENT_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                             \
     X(EVENT_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                               \
     X(EVENT_LIST, "tenant", QUERY, NAME, false, "only what is this tenant's")                               \

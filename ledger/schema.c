@@ -257,7 +257,8 @@ static const char tables_4[] =
 
     /*
      * What stood in a CRL of ours that was newer than this ledger, a copy from before: it stays revoked. The
-     * certificate may be unknown here. A hold that ended keeps its row, with a change, so that deltas tell it.
+     * certificate may be unknown here. A hold that ended keeps its row, with a change, so that deltas tell
+     * it.
      */
     "CREATE TABLE crl_carried ("
     "  issuer_id BLOB NOT NULL, serial BLOB NOT NULL,"

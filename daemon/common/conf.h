@@ -235,7 +235,7 @@ struct conf_endpoint {
     char *enrollment_version;         /* "3.0" .. "7.0", as told to the client at discovery */
     struct pke_strings credentials;   /* enabled kinds: "username" */
     struct pke_strings token_issuers; /* names; of those kinds that are enabled */
-    char *authenticator;              /* authoriser that knows frontend-token and frontend-password; NULL: none */
+    char *authenticator; /* authoriser that knows frontend-token and frontend-password; NULL: none */
     char *template_name;
     char *provisioning;        /* stage enroll */
     char *enroll_endpoint;     /* stage policy: whose URL is advertised */

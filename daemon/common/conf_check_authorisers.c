@@ -31,7 +31,8 @@ static void check_kind(struct conf_impl *ci, size_t i)
         conf_bad(ci, CONF_AUTHORISERS, i, "rules-file", "is needed for the kind static");
 }
 
-void conf_check_webhook(struct conf_impl *ci, enum conf_section_id section, size_t i, const struct conf_webhook *w)
+void conf_check_webhook(struct conf_impl *ci, enum conf_section_id section, size_t i,
+                        const struct conf_webhook *w)
 {
     bool https = w->url && conf_https_url(w->url, true);
     bool local = w->url && w->unix_path && strncmp(w->url, "http://", 7) == 0;

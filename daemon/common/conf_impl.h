@@ -115,7 +115,8 @@ void conf_check_sinks(struct conf_impl *ci);
 struct conf_webhook {
     const char *url, *unix_path, *tls_ca, *tls_certificate, *tls_key;
 };
-void conf_check_webhook(struct conf_impl *ci, enum conf_section_id section, size_t i, const struct conf_webhook *w);
+void conf_check_webhook(struct conf_impl *ci, enum conf_section_id section, size_t i,
+                        const struct conf_webhook *w);
 void conf_check_listener(struct conf_impl *ci, size_t i);
 void conf_check_endpoints(struct conf_impl *ci);
 void conf_check_provisioning(struct conf_impl *ci);

@@ -328,6 +328,19 @@ void call_answer(struct control *c, enum verb_target from, const struct ipc_fram
     pke_arena_free(arena);
 }
 
+void call_stop_listeners(struct control *c)
+{
+    struct call *call, *next;
+    struct pke_fail fail;
+
+    pke_fail_set(&fail, PKE_BUSY, "control-stopping", "control API: roles", "the daemon stops");
+    for (call = LIST_FIRST(&c->calls); call; call = next) {
+        next = LIST_NEXT(call, link);
+        if (call->timer && call->verb->id == VERB_EVENT_LIST)
+            call_finish(call, NULL, &fail);
+    }
+}
+
 void call_peer_gone(struct control *c, enum verb_target from)
 {
     struct call *call, *next;

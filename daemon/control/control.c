@@ -208,6 +208,7 @@ static void op_stop(struct role *r)
     c->role = r;
     stop_listening(c);
     c->stopped = true;
+    call_stop_listeners(c);
     conn_stop_all(c);
     control_check_stopped(c);
 }

@@ -97,6 +97,8 @@ void call_refuse(struct conn *conn, const struct pke_fail *fail, unsigned status
 void call_answer(struct control *c, enum verb_target from, const struct ipc_frame *f);
 /** The role is gone: its calls fail. */
 void call_peer_gone(struct control *c, enum verb_target from);
+/** Calls that only wait for something to happen do not hold up a stop. */
+void call_stop_listeners(struct control *c);
 /** The stop of the role: finished when nothing is in flight. */
 void control_check_stopped(struct control *c);
 

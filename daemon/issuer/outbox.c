@@ -237,13 +237,15 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
         log_fail(LOG_ERR, "events could not be read", &fail, NULL);
     for (struct sink *s = is->outbox->sinks; s; s = s->next)
         outbox_run(is, s);
+    outbox_listeners(is);
 }
 
 void outbox_wake(struct issuer *is)
 {
     struct timeval soon = {0, 1000};
 
-    if (is->outbox && is->outbox->sinks && !event_pending(is->outbox->wake, EV_TIMEOUT, NULL))
+    if (is->outbox && (is->outbox->sinks || is->outbox->listeners) &&
+        !event_pending(is->outbox->wake, EV_TIMEOUT, NULL))
         event_add(is->outbox->wake, &soon);
 }
 

@@ -49,8 +49,11 @@ struct sink {
     bool saving; /* a batch has it: not to be freed */
 };
 
+struct listing;
+
 struct outbox {
     struct sink *sinks;
+    struct listing *listeners; /* outbox_verbs.c: calls that wait for something to happen */
     struct event *wake;
     int64_t looked;       /* newest audit row that was seen, over all receivers */
     uint64_t tell_at;     /* monotonic ms */
@@ -64,6 +67,8 @@ void outbox_run(struct issuer *is, struct sink *s);
 /** @p e was refused or broke alone: it is tried again later, and no other waits for it but of its request. */
 void outbox_set_late(struct sink *s, struct entry *e, const struct pke_fail *why);
 void outbox_entry_free(struct entry *e);
+/** Something may have happened, or it is late: answer who waits. */
+void outbox_listeners(struct issuer *is);
 /** A dead one was revived in the ledger. */
 void outbox_revived(struct issuer *is, const char *sink);
 /** As a receiver gets it; one owner. */

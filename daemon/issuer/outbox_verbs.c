@@ -14,10 +14,12 @@
 #include "ipc/verbs.h"
 #include "ipc/wipealloc.h"
 
-#define RULE       "control API: events"
-#define PAGE_BYTES (256u << 10) /* of JSON in one answer; a frame takes twice that */
-#define STEP       16           /* rows that are read at a time */
-#define MAX_SPANS  4            /* of the log without an event, in one turn */
+#define RULE          "control API: events"
+#define PAGE_BYTES    (256u << 10) /* of JSON in one answer; a frame takes twice that */
+#define STEP          16           /* rows that are read at a time */
+#define HOLD_MAX      30000        /* ms */
+#define LISTENERS_MAX 16
+#define MAX_SPANS     4 /* of the log without an event, in one turn */
 
 static enum pke_err bad(struct pke_fail *fail, const char *reason, const char *text)
 {
@@ -73,22 +75,33 @@ static enum pke_err read_since(struct issuer *is, const struct msg_verb *v, int6
     return ledger_events_since(is->ledger, seconds * 1000, ret, fail);
 }
 
-struct page {
+/* A page that is being read, or that waits for something to be on it. */
+struct listing {
+    struct listing *next;
+    uint64_t control, id; /* the asker: which control, which call */
+    char *kind, *tenant;  /* NULL: any */
+    unsigned limit;
+    int64_t seen;   /* up to here everything is in the page or of no interest */
+    uint64_t until; /* monotonic ms: how long it waits while there is nothing */
     json_t *items;
     size_t bytes;
-    unsigned limit;
-    int64_t seen; /* up to here everything is in the page or of no interest */
     bool full;
 };
 
-static void add_event(struct issuer *is, const struct msg_verb *v, const struct ledger_event *e,
-                      struct page *p)
+static void listing_free(struct listing *p)
 {
-    const char *kind = pke_pairs_get(&v->args, "kind");
+    json_decref(p->items);
+    free(p->kind);
+    free(p->tenant);
+    free(p);
+}
+
+static void add_event(struct issuer *is, const struct ledger_event *e, struct listing *p)
+{
     json_t *o;
     char *text;
 
-    if ((kind && strcmp(kind, e->kind) != 0) || !outbox_is_for(is, e, scope_limit(v)))
+    if ((p->kind && strcmp(p->kind, e->kind) != 0) || !outbox_is_for(is, e, p->tenant))
         return;
     o = outbox_json(is, e);
     text = json_dumps(o, JSON_COMPACT);
@@ -98,18 +111,16 @@ static void add_event(struct issuer *is, const struct msg_verb *v, const struct 
     p->full = json_array_size(p->items) >= p->limit || p->bytes >= PAGE_BYTES;
 }
 
-static enum pke_err read_step(struct issuer *is, const struct msg_verb *v, struct page *p,
-                              struct pke_fail *fail)
+static enum pke_err read_step(struct issuer *is, struct listing *p, struct pke_fail *fail)
 {
     struct pke_arena *arena = pke_arena_new();
     struct ledger_event events[STEP];
     int64_t seen = p->seen;
     size_t n = 0;
-    enum pke_err err =
-        ledger_events(is->ledger, p->seen, scope_limit(v), STEP, arena, events, &n, &seen, fail);
+    enum pke_err err = ledger_events(is->ledger, p->seen, p->tenant, STEP, arena, events, &n, &seen, fail);
 
     for (size_t i = 0; err == PKE_OK && i < n && !p->full; i++) {
-        add_event(is, v, &events[i], p);
+        add_event(is, &events[i], p);
         p->seen = events[i].seq;
     }
     if (err == PKE_OK && !p->full)
@@ -118,31 +129,102 @@ static enum pke_err read_step(struct issuer *is, const struct msg_verb *v, struc
     return err;
 }
 
+static void answer(struct issuer *is, struct listing *p, bool more)
+{
+    char position[24];
+
+    snprintf(position, sizeof position, "%" PRId64, p->seen);
+    if (is->control && p->control == is->control_links)
+        verbs_reply(is->control, p->id,
+                    json_pack("{s:O, s:s?, s:s}", "items", p->items, "next", more ? position : NULL,
+                              "position", position));
+    listing_free(p);
+}
+
+/* Read on. True: it was answered and is gone. */
+static bool go_on(struct issuer *is, struct listing *p, uint64_t now)
+{
+    const int64_t first = p->seen;
+    struct pke_fail fail;
+    int64_t end = 0;
+    enum pke_err err = ledger_events_end(is->ledger, &end, &fail);
+
+    while (err == PKE_OK && p->seen < end && !p->full && p->seen - first < MAX_SPANS * LEDGER_EVENT_SPAN)
+        err = read_step(is, p, &fail);
+    if (err != PKE_OK) {
+        if (is->control && p->control == is->control_links)
+            verbs_refuse(is->control, p->id, &fail);
+        listing_free(p);
+        return true;
+    }
+    if (json_array_size(p->items) == 0 && p->seen >= end && now < p->until)
+        return false;
+    answer(is, p, p->seen < end);
+    return true;
+}
+
+void outbox_listeners(struct issuer *is)
+{
+    uint64_t now = role_monotonic_ms();
+
+    for (struct listing **at = &is->outbox->listeners; *at;) {
+        struct listing *p = *at, *next = p->next;
+
+        if (is->control && p->control == is->control_links) {
+            if (go_on(is, p, now))
+                *at = next;
+            else
+                at = &p->next;
+            continue;
+        }
+        *at = next;
+        listing_free(p);
+    }
+}
+
+static enum pke_err read_hold(const struct msg_verb *v, uint64_t *until, struct pke_fail *fail)
+{
+    const char *text = pke_pairs_get(&v->args, "hold");
+    int64_t ms = 0;
+
+    if (text && (!pke_duration_parse(text, &ms) || ms > HOLD_MAX))
+        return bad(fail, "hold", "hold is a duration up to 30s");
+    *until = ms ? role_monotonic_ms() + (uint64_t)ms : 0;
+    return PKE_OK;
+}
+
 static void event_list(struct issuer *is, uint64_t id, const struct msg_verb *v)
 {
-    const char *kind = pke_pairs_get(&v->args, "kind");
-    struct page p = {.items = json_array(), .limit = limit_of(v)};
+    const char *kind = pke_pairs_get(&v->args, "kind"), *tenant = scope_limit(v);
+    struct listing *p = pke_calloc(1, sizeof *p);
     struct pke_fail fail;
-    int64_t end = 0, first;
-    char position[24];
-    enum pke_err err = read_since(is, v, &p.seen, &fail);
+    unsigned n = 0;
+    enum pke_err err = read_since(is, v, &p->seen, &fail);
 
+    *p = (struct listing){.control = is->control_links,
+                          .id = id,
+                          .kind = kind ? pke_strdup(kind) : NULL,
+                          .tenant = tenant ? pke_strdup(tenant) : NULL,
+                          .limit = limit_of(v),
+                          .seen = p->seen,
+                          .items = json_array()};
     if (err == PKE_OK && kind && !ledger_event_kind(kind))
         err = bad(&fail, "kind", "there is no such kind of event");
     if (err == PKE_OK)
-        err = ledger_events_end(is->ledger, &end, &fail);
-    first = p.seen;
-    while (err == PKE_OK && p.seen < end && !p.full && p.seen - first < MAX_SPANS * LEDGER_EVENT_SPAN)
-        err = read_step(is, v, &p, &fail);
+        err = read_hold(v, &p->until, &fail);
     if (err != PKE_OK) {
-        json_decref(p.items);
         verbs_refuse(is->control, id, &fail);
+        listing_free(p);
         return;
     }
-    snprintf(position, sizeof position, "%" PRId64, p.seen);
-    verbs_reply(is->control, id,
-                json_pack("{s:o, s:s?, s:s}", "items", p.items, "next", p.seen < end ? position : NULL,
-                          "position", position));
+    for (const struct listing *other = is->outbox->listeners; other; other = other->next)
+        n++;
+    if (n >= LISTENERS_MAX) /* calls of control are few, and others need them */
+        p->until = 0;
+    if (go_on(is, p, role_monotonic_ms()))
+        return;
+    p->next = is->outbox->listeners;
+    is->outbox->listeners = p;
 }
 
 /* Whose sink it is: another tenant's is not there. */

@@ -356,6 +356,19 @@ def c77_follow():
     tap.equal(pages, [e["seq"] for e in LAB.ctl("--json", "events", "--all", check=True).json()["items"]], "c77 pages are the whole")
 
 
+def c77_stop_with_a_follower():
+    """Who waits for something to happen does not hold up the stop."""
+    f = Follower()
+    _, der, _ = enroll()
+    tap.ok(wait(lambda: f.has(der)), "a follower from now on")
+    tap.equal(LAB.stop(), 0, "c77 the daemon stops")
+    tap.ok("did not finish in time" not in LAB.log_tail(20), "c77 and waits for no follower")
+    LAB.start()
+    _, der, _ = enroll()
+    tap.ok(wait(lambda: f.has(der)), "c77 the follower goes on")
+    f.kill()
+
+
 def c77_expiring():
     LAB.set_option(("expiring-notice",), "400d")
     n = len(HOOK.requests)
@@ -397,7 +410,7 @@ def main():
         r = sink(max_attempts=2)
         tap.equal(r.status, 0, f"an event sink {r}")
         tap.run(c77_issued, c77_kinds, c77_receiver_dies, c77_daemon_dies, c77_stop_sends_nothing_twice, c77_poison, c77_breaker, c77_order,
-                c77_second_sink, c77_follow, c77_expiring, configuration, quiet)
+                c77_second_sink, c77_follow, c77_stop_with_a_follower, c77_expiring, configuration, quiet)
 
 
 if __name__ == "__main__":

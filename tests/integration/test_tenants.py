@@ -224,6 +224,8 @@ MATRIX = {
     "user-remove": ("user", "remove", "{user}"), "user-revoke": ("user", "revoke", "{user}"),
     "user-release-hold": ("user", "release-hold", "{user}"),
     "token-mint": ("token", "mint", "{user}"), "token-list": ("token", "list"), "token-revoke": ("token", "revoke", "{token}"),
+    "event-list": ("events", "--kind", "issued"), "event-dead": ("events", "dead", "{sink}"),
+    "event-retry": ("events", "retry", "{sink}", "event-1"),
     "simulate": ("simulate", "{user}", "{csr}", "--template", "{template}"),
 }
 MAKES = {"user-add", "token-mint"}  # they name nothing that is there
@@ -266,10 +268,10 @@ def make_objects():
         f.write(mdm.new_csr(mdm.device_id()))
     os.chmod(csr, 0o644)
     blue = Objects(device=device, user=OTHER_USER, serial=cert["serial"], sha256=cert["sha256"], request=cert["request_id"],
-                   token=token["id"], template="blue-device", pending=pending.trace_id)
+                   token=token["id"], template="blue-device", pending=pending.trace_id, sink="blue-sink")
     none = Objects(device=mdm.device_id(), user="nobody-at-all@lab.example", serial="7e" + "0f" * 8, sha256="ab" * 32,
                    request="00000000-0000-4000-8000-000000000001", token="00" * 8, template="no-device",
-                   pending="00000000-0000-4000-8000-000000000002")
+                   pending="00000000-0000-4000-8000-000000000002", sink="no-sink")
     blue.csr = none.csr = csr
     return blue, none
 
@@ -282,7 +284,7 @@ def words_of(token, o):
 def outcome(r, o):
     """What was told, without what the caller said himself."""
     text = o.hide(r.out + r.err)
-    text = re.sub(r'"trace_id": "[^"]*"|trace: \S+|"(not_after|expires_at|until)": "[^"]*"', "", text)
+    text = re.sub(r'"trace_id": "[^"]*"|trace: \S+|"(not_after|expires_at|until|position)": "[^"]*"', "", text)
     return r.status, text
 
 
@@ -413,6 +415,9 @@ def audit_rows():
 def main():
     global LAB  # pylint: disable=global-statement
     with TenantLab() as LAB:
+        sink = {"tenant": "blue", "url": "https://localhost:9/hook", "secret-file": write_text(os.path.join(LAB.etc, "sink.secret"), "s" * 32) or "sink.secret"}
+        for option, value in sink.items():
+            LAB.set_option(("event-sinks", "blue-sink", option), value)
         LAB.start()
         for tenant in TENANTS:
             LAB.user(tenant, USER, f"pw of {tenant}")
