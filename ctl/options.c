@@ -177,7 +177,7 @@ static enum pke_err take_values(struct ctl_options *o, struct pke_fail *fail)
         return usage(fail, "--all is for listings", NULL);
     if (o->pem && o->verb->id != VERB_CERT_SHOW)
         return usage(fail, "--pem is for cert show", NULL);
-    if (o->follow && (o->verb->id != VERB_EVENT_LIST || o->all))
+    if (o->follow && (o->verb->id != VERB_EVENTS || o->all))
         return usage(fail, "--follow is for events, without --all", NULL);
     if (o->password_file && o->verb->id != VERB_USER_ADD)
         return usage(fail, "--password-file is for user add", NULL);

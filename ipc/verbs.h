@@ -122,11 +122,11 @@
       "list enrollment tokens, newest first, without their text")                                            \
     X(TOKEN_REVOKE, "token-revoke", "DELETE", "/v1/tokens/{id}", "token revoke", OFFICER_FE, ISSUER, OBJECT, \
       15, "revoke an enrollment token")                                                                      \
-    X(EVENT_LIST, "event-list", "GET", "/v1/events", "events", VIEWER_FE, ISSUER, LIST, 45,                  \
+    X(EVENTS, "events", "GET", "/v1/events", "events", VIEWER_FE, ISSUER, LIST, 45,                          \
       "list what happened, oldest first; with --follow as it happens")                                       \
-    X(EVENT_DEAD, "event-dead", "GET", "/v1/event-sinks/{sink}/dead", "events dead", VIEWER_FE, ISSUER,      \
+    X(EVENTS_DEAD, "events-dead", "GET", "/v1/event-sinks/{sink}/dead", "events dead", VIEWER_FE, ISSUER,    \
       LIST, 5, "list the events that a sink did not take and that were given up")                            \
-    X(EVENT_RETRY, "event-retry", "POST", "/v1/event-sinks/{sink}/retry", "events retry", OFFICER_FE,        \
+    X(EVENTS_RETRY, "events-retry", "POST", "/v1/event-sinks/{sink}/retry", "events retry", OFFICER_FE,      \
       ISSUER, OBJECT, 15, "send an event again that was given up")                                           \
     X(SIMULATE, "simulate", "POST", "/v1/simulate", "simulate", OFFICER, ISSUER, OBJECT, 15,                 \
       "say what would become of a CSR, and why: nothing is signed or recorded")
@@ -284,19 +284,19 @@
     X(TOKEN_LIST, "tenant", QUERY, NAME, false, "only what is this tenant's")                               \
     X(TOKEN_REVOKE, "id", PATH, HANDLE, true, "id of the token, not its text")                              \
     X(TOKEN_REVOKE, "tenant", QUERY, NAME, false, "only what is this tenant's")                             \
-    X(EVENT_LIST, "since", QUERY, TEXT, false, "behind this event, or a time as 2027-03-01T12:00:00Z")      \
-    X(EVENT_LIST, "kind", QUERY, NAME, false, "only events of this kind")                                   \
-    X(EVENT_LIST, "hold", QUERY, DURATION, false, "while there is none, wait so long for one, up to 30s")   \
-    X(EVENT_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                             \
-    X(EVENT_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                               \
-    X(EVENT_LIST, "tenant", QUERY, NAME, false, "only what is this tenant's")                               \
-    X(EVENT_DEAD, "sink", PATH, NAME, true, "name in the section event-sinks")                              \
-    X(EVENT_DEAD, "limit", QUERY, LIMIT, false, "rows at most")                                             \
-    X(EVENT_DEAD, "cursor", QUERY, CURSOR, false, "go on where a page ended")                               \
-    X(EVENT_DEAD, "tenant", QUERY, NAME, false, "only what is this tenant's")                               \
-    X(EVENT_RETRY, "sink", PATH, NAME, true, "name in the section event-sinks")                             \
-    X(EVENT_RETRY, "event", BODY, TEXT, true, "id of the event, as event-123")                              \
-    X(EVENT_RETRY, "tenant", BODY, NAME, false, "only what is this tenant's")                               \
+    X(EVENTS, "since", QUERY, TEXT, false, "behind this event, or a time as 2027-03-01T12:00:00Z")          \
+    X(EVENTS, "kind", QUERY, NAME, false, "only events of this kind")                                       \
+    X(EVENTS, "hold", QUERY, DURATION, false, "while there is none, wait so long for one, up to 30s")       \
+    X(EVENTS, "limit", QUERY, LIMIT, false, "rows at most")                                                 \
+    X(EVENTS, "cursor", QUERY, CURSOR, false, "go on where a page ended")                                   \
+    X(EVENTS, "tenant", QUERY, NAME, false, "only what is this tenant's")                                   \
+    X(EVENTS_DEAD, "sink", PATH, NAME, true, "name in the section event-sinks")                             \
+    X(EVENTS_DEAD, "limit", QUERY, LIMIT, false, "rows at most")                                            \
+    X(EVENTS_DEAD, "cursor", QUERY, CURSOR, false, "go on where a page ended")                              \
+    X(EVENTS_DEAD, "tenant", QUERY, NAME, false, "only what is this tenant's")                              \
+    X(EVENTS_RETRY, "sink", PATH, NAME, true, "name in the section event-sinks")                            \
+    X(EVENTS_RETRY, "event", BODY, TEXT, true, "id of the event, as event-123")                             \
+    X(EVENTS_RETRY, "tenant", BODY, NAME, false, "only what is this tenant's")                              \
     X(SIMULATE, "principal", BODY, TEXT, true, "who asks")                                                  \
     X(SIMULATE, "csr", BODY, FILE, true, "file of the CSR, DER or PEM, or - for standard input")            \
     X(SIMULATE, "endpoint", BODY, NAME, false, "enrollment endpoint that is asked")                         \

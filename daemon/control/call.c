@@ -336,7 +336,7 @@ void call_stop_listeners(struct control *c)
     pke_fail_set(&fail, PKE_BUSY, "control-stopping", "control API: roles", "the daemon stops");
     for (call = LIST_FIRST(&c->calls); call; call = next) {
         next = LIST_NEXT(call, link);
-        if (call->timer && call->verb->id == VERB_EVENT_LIST)
+        if (call->timer && call->verb->id == VERB_EVENTS)
             call_finish(call, NULL, &fail);
     }
 }

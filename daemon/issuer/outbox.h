@@ -29,7 +29,7 @@ void outbox_done(struct issuer *is, const struct ipc_frame *f);
 void outbox_save(struct issuer *is);
 /** The facts "sink NAME" of @p m, and m->text when somebody has to look. */
 void outbox_facts(struct issuer *is, struct pke_arena *arena, struct msg_state *m);
-/** Verbs event-list, event-dead, event-retry. */
+/** Verbs events, events-dead, events-retry. */
 bool outbox_verbs(struct issuer *is, uint64_t id, const struct msg_verb *v);
 
 #endif

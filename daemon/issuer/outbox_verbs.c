@@ -334,11 +334,11 @@ static void event_retry(struct issuer *is, uint64_t id, const struct msg_verb *v
 
 bool outbox_verbs(struct issuer *is, uint64_t id, const struct msg_verb *v)
 {
-    if (strcmp(v->verb, "event-list") == 0)
+    if (strcmp(v->verb, "events") == 0)
         event_list(is, id, v);
-    else if (strcmp(v->verb, "event-dead") == 0)
+    else if (strcmp(v->verb, "events-dead") == 0)
         event_dead(is, id, v);
-    else if (strcmp(v->verb, "event-retry") == 0)
+    else if (strcmp(v->verb, "events-retry") == 0)
         event_retry(is, id, v);
     else
         return false;

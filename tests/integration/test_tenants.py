@@ -224,8 +224,8 @@ MATRIX = {
     "user-remove": ("user", "remove", "{user}"), "user-revoke": ("user", "revoke", "{user}"),
     "user-release-hold": ("user", "release-hold", "{user}"),
     "token-mint": ("token", "mint", "{user}"), "token-list": ("token", "list"), "token-revoke": ("token", "revoke", "{token}"),
-    "event-list": ("events", "--kind", "issued"), "event-dead": ("events", "dead", "{sink}"),
-    "event-retry": ("events", "retry", "{sink}", "event-1"),
+    "events": ("events", "--kind", "issued"), "events-dead": ("events", "dead", "{sink}"),
+    "events-retry": ("events", "retry", "{sink}", "event-1"),
     "simulate": ("simulate", "{user}", "{csr}", "--template", "{template}"),
 }
 MAKES = {"user-add", "token-mint"}  # they name nothing that is there

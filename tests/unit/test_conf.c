@@ -773,7 +773,7 @@ static void test_every_option_is_described(void **state)
             assert_true(o->type != PKE_OPT_ENUM || o->names);
         }
     }
-    assert_int_equal(n, 11);
+    assert_int_equal(n, 12);
     conf_unref(conf);
     free(text);
 }

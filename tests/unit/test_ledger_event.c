@@ -32,7 +32,6 @@ static void test_what_happened(void **state)
     int64_t seen;
 
     sample(&s, 1);
-    s.in.renewed_from = NULL;
     do_issue(f, &s);
     refuse(f, 2);
     assert_int_equal(events(f, 0, NULL, LEDGER_EVENTS_MAX, e, &seen), 2); /* the intent is none */

@@ -231,7 +231,7 @@ static void test_from_schema_2_to_4(void **state)
         }
         open_both(f);
         assert_string_equal(schema_of(f), made);
-        assert_int_equal(number(f->path, "PRAGMA user_version"), 4);
+        assert_int_equal(number(f->path, "PRAGMA user_version"), 5);
     }
 }
 
