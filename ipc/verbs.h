@@ -128,6 +128,14 @@
       LIST, 5, "list the events that a sink did not take and that were given up")                            \
     X(EVENTS_RETRY, "events-retry", "POST", "/v1/event-sinks/{sink}/retry", "events retry", OFFICER_FE,      \
       ISSUER, OBJECT, 15, "send an event again that was given up")                                           \
+    X(SIGN, "sign", "POST", "/v1/sign", "sign", ADMIN_FE, ISSUER, OBJECT, 30,                                \
+      "certify a CSR for whom the caller says; for a frontend that speaks with the device itself")           \
+    X(SIGN_BATCH, "sign-batch", "POST", "/v1/sign/batch", "sign batch", ADMIN_FE, ISSUER, LIST, 60,          \
+      "certify several CSRs")                                                                                \
+    X(RENEW, "renew", "POST", "/v1/renew", "renew", ADMIN_FE, ISSUER, OBJECT, 30,                            \
+      "renew a certificate by the signed request of its device")                                             \
+    X(TOKEN_CHECK, "token-check", "POST", "/v1/tokens/check", "token check", OFFICER_FE, ISSUER, OBJECT, 5,  \
+      "say what an enrollment token is good for, without using it")                                          \
     X(SIMULATE, "simulate", "POST", "/v1/simulate", "simulate", OFFICER, ISSUER, OBJECT, 15,                 \
       "say what would become of a CSR, and why: nothing is signed or recorded")
 
@@ -297,6 +305,26 @@
     X(EVENTS_RETRY, "sink", PATH, NAME, true, "name in the section event-sinks")                            \
     X(EVENTS_RETRY, "event", BODY, TEXT, true, "id of the event, as event-123")                             \
     X(EVENTS_RETRY, "tenant", BODY, NAME, false, "only what is this tenant's")                              \
+    X(SIGN, "template", BODY, NAME, true, "template, which an endpoint offers to frontends")                \
+    X(SIGN, "principal", BODY, TEXT, true, "who it is for")                                                 \
+    X(SIGN, "device_id", BODY, TEXT, true, "DeviceID of the device")                                        \
+    X(SIGN, "csr", BODY, FILE, true, "file of the CSR, DER or PEM, or - for standard input")                \
+    X(SIGN, "user_id", BODY, TEXT, false, "id of the user that never changes")                              \
+    X(SIGN, "type", BODY, STATE, false, "EnrollmentType: full or device (full)")                            \
+    X(SIGN, "context", BODY, JSON, false, "further ContextItems, an object of texts")                       \
+    X(SIGN, "parameters", BODY, JSON, false, "names and validity, as an authoriser answers them")           \
+    X(SIGN, "idempotency_key", BODY, CURSOR, false, "the same answer to the same key; or the header field") \
+    X(SIGN, "endpoint", BODY, NAME, false, "enrollment endpoint, where several offer the template")         \
+    X(SIGN, "tenant", BODY, NAME, false, "whose it is; needed if there are more than one")                  \
+    X(SIGN_BATCH, "requests", BODY, JSON, true, "list of 1 to 32 objects, each as the body of sign")        \
+    X(SIGN_BATCH, "tenant", BODY, NAME, false, "whose they are; needed if there are more than one")         \
+    X(RENEW, "template", BODY, NAME, true, "template, which an endpoint offers to frontends")               \
+    X(RENEW, "request", BODY, FILE, true, "file of the CMS of the renewal, DER, or - for standard input")   \
+    X(RENEW, "context", BODY, JSON, false, "ContextItems, an object of texts")                              \
+    X(RENEW, "endpoint", BODY, NAME, false, "enrollment endpoint, where several offer the template")        \
+    X(RENEW, "tenant", BODY, NAME, false, "whose it is; needed if there are more than one")                 \
+    X(TOKEN_CHECK, "token", BODY, SECRET, true, "text of the token")                                        \
+    X(TOKEN_CHECK, "tenant", BODY, NAME, false, "whose it is; needed if there are more than one")           \
     X(SIMULATE, "principal", BODY, TEXT, true, "who asks")                                                  \
     X(SIMULATE, "csr", BODY, FILE, true, "file of the CSR, DER or PEM, or - for standard input")            \
     X(SIMULATE, "endpoint", BODY, NAME, false, "enrollment endpoint that is asked")                         \
@@ -325,6 +353,7 @@ enum verb_role {
     VERB_ROLE_FRONTEND = 8, /* bound to tenants: a verb that it may use names one, daemon/control/scope.h */
     VERB_ROLE_VIEWER_FE = VERB_ROLE_VIEWER | VERB_ROLE_FRONTEND,
     VERB_ROLE_OFFICER_FE = VERB_ROLE_OFFICER | VERB_ROLE_FRONTEND,
+    VERB_ROLE_ADMIN_FE = VERB_ROLE_ADMIN | VERB_ROLE_FRONTEND,
 };
 
 enum verb_target { VERB_TARGET_CONTROL, VERB_TARGET_MAIN, VERB_TARGET_ISSUER, VERB_TARGET_AUTH };
@@ -345,12 +374,14 @@ enum verb_arg_type {
     VERB_ARG_FLAG,     /* true or false: in JSON a boolean, of pkienrollctl an option without a value */
     VERB_ARG_CURSOR,   /* 1..256 printable ASCII characters; opaque */
     VERB_ARG_FILE,     /* content of a file, 1..VERB_FILE_MAX bytes, in base64; pkienrollctl takes its name */
+    VERB_ARG_JSON,     /* 2..VERB_JSON_MAX bytes: a JSON object or array */
     VERB_ARG_SECRET, /* 1..1024 bytes UTF-8 without control characters; never in a path, a log or the audit */
 };
 
 #define VERB_LIMIT_DEFAULT 100
 #define VERB_LIMIT_MAX     500
 #define VERB_FILE_MAX      (24u << 10)
+#define VERB_JSON_MAX      (60u << 10)
 
 struct verb {
     enum verb_id id;

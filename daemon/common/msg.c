@@ -152,6 +152,7 @@ const struct ipc_field msg_issued_fields[] = {
     {12, IPC_U64, offsetof(struct msg_issued, number), false},
     {13, IPC_STR, offsetof(struct msg_issued, issuer), true},
     {14, IPC_U64, offsetof(struct msg_issued, more_names), false},
+    {15, IPC_STR, offsetof(struct msg_issued, provider), false},
     {0, IPC_U64, 0, false},
 };
 
@@ -238,6 +239,7 @@ const struct ipc_field msg_verb_fields[] = {
     {3, IPC_BYTES, offsetof(struct msg_verb, secret), false},
     {4, IPC_STR, offsetof(struct msg_verb, actor), true},
     {5, IPC_STR, offsetof(struct msg_verb, frontend), false},
+    {6, IPC_STR, offsetof(struct msg_verb, trace_id), false},
     {0, IPC_U64, 0, false},
 };
 

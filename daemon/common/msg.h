@@ -236,6 +236,7 @@ struct msg_issued {
     uint64_t number;             /* RequestID of one that had waited; 0: none */
     const char *issuer;          /* who signed it: a name of the catalogue */
     uint64_t more_names;         /* 1: the subject is more than its common name */
+    const char *provider;        /* PROVIDER-ID of its enrollment */
 };
 
 struct msg_refusal {
@@ -297,6 +298,7 @@ struct msg_verb {
     struct pke_bytes secret; /* a password, wiped after use */
     const char *actor;       /* "uid=0 role=admin" */
     const char *frontend;    /* name in frontends, whose binding holds; NULL: an operator */
+    const char *trace_id;    /* of the call */
 };
 
 struct msg_verb_reply {

@@ -8,6 +8,7 @@
 #include "base/encode.h"
 #include "base/mem.h"
 #include "daemon/common/log.h"
+#include "daemon/control/certificate_store.h"
 #include "daemon/control/control.h"
 #include "daemon/control/json.h"
 #include "daemon/control/metrics.h"
@@ -160,7 +161,8 @@ static void forward(struct call *call, const struct control_request *req)
                          .args = req->args,
                          .secret = pke_secret_bytes(req->secret),
                          .actor = actor,
-                         .frontend = *call->peer.frontend ? call->peer.frontend : NULL};
+                         .frontend = *call->peer.frontend ? call->peer.frontend : NULL,
+                         .trace_id = call->trace_id};
 
     call->asked = metrics ? VERB_TARGET_MAIN : call->verb->target;
     to = target_chan(call->c, call->asked);
@@ -257,6 +259,8 @@ static json_t *parse_reply(struct call *call, const struct ipc_frame *f, struct 
     }
     if (call->verb->id == VERB_STATUS)
         view_status(call->c, json);
+    if (call->verb->id == VERB_SIGN || call->verb->id == VERB_SIGN_BATCH || call->verb->id == VERB_RENEW)
+        certificate_store_add(json);
     return json;
 }
 

@@ -106,6 +106,8 @@ struct waiter {
     struct waiter *next;
     struct chan *net; /* NULL once net is gone */
     uint64_t frame_id;
+    struct signing *call; /* of the signing API in place of net; NULL once it has its answer */
+    size_t index;
 };
 
 enum request_state {
@@ -169,6 +171,7 @@ struct request {
     struct pke_trail trail;      /* how it was decided */
     const char *explanation;     /* the same as text, once it was refused */
     bool dry;                    /* a simulation: nothing is asked of a key, nothing recorded */
+    struct vouched *vouched;     /* a frontend brought it (sign.h); NULL: net did */
     struct request *next_queued; /* in a key pool's queue */
     uint64_t sign_id;
     uint32_t ticket;   /* the waiting request that this is an attempt of; 0: none */
@@ -361,6 +364,9 @@ bool simulate_verb(struct issuer *is, uint64_t id, const struct msg_verb *v);
 
 /** Set req->identity.attributes: the identity map's, then the credential's. Once req->identity is known. */
 void wishes_identity(struct request *req);
+/** A kind that @p names has takes the place of what was known of that kind. */
+void wishes_take_names(struct request *req, const struct pke_pairs *names, const char *rule,
+                       const char *source);
 /** What the CSR asks for beside its key, against req->decision. */
 enum pke_err wishes_check(struct request *req);
 
@@ -442,6 +448,7 @@ enum pke_err token_usable(const struct ledger_token *t, int64_t now_ms, struct p
 void token_frame(struct issuer *is, const struct ipc_frame *f);
 /** Verbs token-mint and token-revoke. */
 void token_mint(struct issuer *is, uint64_t id, const struct msg_verb *v);
+void token_check(struct issuer *is, uint64_t id, const struct msg_verb *v);
 void token_revoke(struct issuer *is, uint64_t id, const struct msg_verb *v);
 
 /* ---- keys.c
