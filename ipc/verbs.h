@@ -25,6 +25,8 @@
       "show the state of the daemon, its roles, listeners, keys and ledger")                                 \
     X(VERSION, "version", "GET", "/v1/version", "version", VIEWER_FE, CONTROL, OBJECT, 5,                    \
       "show the version of the running daemon")                                                              \
+    X(OPENAPI, "openapi", "GET", "/v1/openapi", "openapi", VIEWER_FE, CONTROL, OBJECT, 5,                    \
+      "print this API as an OpenAPI document")                                                               \
     X(METRICS, "metrics", "GET", "/v1/metrics", "metrics", VIEWER, ISSUER, TEXT, 10,                         \
       "print what is counted, for monitoring, as OpenMetrics text")                                          \
     X(RELOAD, "reload", "POST", "/v1/reload", "reload", ADMIN, MAIN, OBJECT, 60,                             \
@@ -50,6 +52,8 @@
       "list the certificate templates")                                                                      \
     X(TEMPLATE_SHOW, "template-show", "GET", "/v1/templates/{name}", "template show", VIEWER_FE, CONTROL,    \
       OBJECT, 5, "show every option of one certificate template")                                            \
+    X(TEMPLATE_ISSUER, "template-issuer", "GET", "/v1/templates/{name}/issuer", "template issuer",           \
+      VIEWER_FE, ISSUER, OBJECT, 5, "show who signs a template now: certificate, chain, thumbprints")        \
     X(KEY_LIST, "key-list", "GET", "/v1/keys", "key list", VIEWER, ISSUER, LIST, 5,                          \
       "list the CA keys and their health")                                                                   \
     X(KEY_SHOW, "key-show", "GET", "/v1/keys/{name}", "key show", VIEWER, ISSUER, OBJECT, 5,                 \
@@ -162,6 +166,8 @@
     X(TEMPLATE_LIST, "tenant", QUERY, NAME, false, "only what is this tenant's")                            \
     X(TEMPLATE_SHOW, "name", PATH, NAME, true, "template of the configuration")                             \
     X(TEMPLATE_SHOW, "tenant", QUERY, NAME, false, "only what is this tenant's")                            \
+    X(TEMPLATE_ISSUER, "name", PATH, NAME, true, "template of the configuration")                           \
+    X(TEMPLATE_ISSUER, "tenant", QUERY, NAME, false, "only what is this tenant's")                          \
     X(KEY_LIST, "limit", QUERY, LIMIT, false, "rows at most")                                               \
     X(KEY_LIST, "cursor", QUERY, CURSOR, false, "go on where a page ended")                                 \
     X(KEY_SHOW, "name", PATH, NAME, true, "key of the configuration")                                       \

@@ -29,7 +29,7 @@ const struct pke_option conf_endpoint_options[] = {
      .help = "EnrollmentVersion that discovery told the client"},
     {"credentials", PKE_OPT_STRINGS, F(struct pke_strings, credentials), "username", 1, 32,
      .help = "Credential kinds that are accepted: username, one-time-token, jwt, entra-jwt, signed-header, "
-             "client-certificate, frontend-token, frontend-password"},
+             "client-certificate, frontend-token, frontend-password, frontend"},
     {"credential-ca", PKE_OPT_PATH, F(char *, credential_ca), NULL, 1, 4000,
      .help = "PEM file of the CAs whose certificates are credentials (signed-header, client-certificate)"},
     {"credential-crl", PKE_OPT_PATH, F(char *, credential_crl), NULL, 1, 4000,

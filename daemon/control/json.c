@@ -25,16 +25,31 @@ unsigned control_status(enum pke_err err)
     case PKE_LIMIT:
     case PKE_UNSUPPORTED:
         return 400;
+    case PKE_UNAUTHENTICATED: /* the device's credential, not the caller's */
+    case PKE_CSR_BAD:
+    case PKE_KEY_WEAK:
+    case PKE_ENROLLMENT_DATA:
+        return 422;
     case PKE_DENIED:
+    case PKE_POLICY:
+    case PKE_DEVICE_UNSUPPORTED:
+    case PKE_LICENSE:
+    case PKE_CUSTOM:
+    case PKE_TEMPLATE:
+    case PKE_RENEW_INELIGIBLE:
         return 403;
     case PKE_NOT_FOUND:
         return 404;
     case PKE_EXISTS:
+    case PKE_PENDING: /* ask again once an operator has decided */
         return 409;
+    case PKE_QUOTA:
+        return 429;
     case PKE_BUSY:
     case PKE_KEY_DOWN:
     case PKE_KEY_LOCKED:
     case PKE_STORE_DOWN:
+    case PKE_STALE:
     case PKE_DEADLINE:
     case PKE_MAINTENANCE:
         return 503;

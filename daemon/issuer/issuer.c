@@ -275,6 +275,14 @@ void issuer_check_stopped(struct issuer *is)
     role_stopped(is->role);
 }
 
+static void issuer_frame(struct role *r, const struct ipc_frame *f)
+{
+    struct issuer *is = r->state;
+
+    if (f->kind == MSG_DRAIN || f->kind == MSG_RESUME)
+        is->draining = f->kind == MSG_DRAIN;
+}
+
 static void issuer_stop(struct role *r)
 {
     struct issuer *is = r->state;
@@ -297,6 +305,7 @@ int role_issuer(unsigned index)
                                         .commit = issuer_commit,
                                         .abort = issuer_abort,
                                         .link = issuer_link,
+                                        .frame = issuer_frame,
                                         .stop = issuer_stop};
 
     json_set_alloc_funcs(wipe_malloc, wipe_free); /* an answer tells the text of a new token */

@@ -257,6 +257,7 @@ struct issuer {
     /* refusal.c */
     double refusal_tokens;
     uint64_t refusal_at, refusals_suppressed;
+    bool draining;      /* the signing API takes nothing; what net brings is net's to refuse */
     struct event *tick; /* what is due although nobody sent anything */
     int64_t wall_seen;  /* largest wall clock ever recorded, ms */
     /* waiting.c */

@@ -216,12 +216,32 @@ static void start_batch(struct issuer *is, uint64_t id, const struct msg_verb *v
     json_decref(parts);
 }
 
+/* ---- who signs ---- */
+
+static void template_issuer(struct issuer *is, uint64_t id, const struct msg_verb *v)
+{
+    const char *name = pke_pairs_get(&v->args, "name"), *tenant = scope_limit(v);
+    const struct conf_frontend *f = scope_frontend(is, v);
+    const struct issuer_template *t = name ? setup_template(is->setup, name) : NULL;
+    struct pke_fail fail;
+
+    if (t && (!tenant || strcmp(t->policy->tenant, tenant) == 0) &&
+        (!f || pke_strings_has(&f->templates, name))) {
+        verbs_reply(is->control, id, sign_issuer(t));
+        return;
+    }
+    pke_fail_set(&fail, PKE_NOT_FOUND, "template-unknown", RULE, "there is no such template");
+    verbs_refuse(is->control, id, &fail);
+}
+
 bool sign_verbs(struct issuer *is, uint64_t id, const struct msg_verb *v)
 {
     if (strcmp(v->verb, "sign") == 0)
         start_one(is, id, v, "issue");
     else if (strcmp(v->verb, "renew") == 0)
         start_one(is, id, v, "renew");
+    else if (strcmp(v->verb, "template-issuer") == 0)
+        template_issuer(is, id, v);
     else if (strcmp(v->verb, "sign-batch") == 0)
         start_batch(is, id, v);
     else

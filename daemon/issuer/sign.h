@@ -24,7 +24,7 @@ struct vouched {
     int64_t validity;       /* seconds at most; 0: as the template says */
 };
 
-/** Verbs sign, sign-batch, renew. */
+/** Verbs sign, sign-batch, renew, template-issuer. */
 bool sign_verbs(struct issuer *is, uint64_t id, const struct msg_verb *v);
 
 /** The end of the part @p index of a call: MSG_ISSUED or MSG_FAILED and its record. */

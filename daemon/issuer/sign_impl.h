@@ -19,6 +19,9 @@ enum pke_err sign_read(struct request *req, const struct msg_verb *v, const stru
 /** What the frontend gets; one owner. */
 json_t *sign_view(struct issuer *is, const struct msg_issued *m);
 
+/** Who signs the template now: its certificate and chain. */
+json_t *sign_issuer(const struct issuer_template *t);
+
 /** For PKE_CLEANUP: text of the JSON library. */
 void sign_free_json_text(char **text);
 

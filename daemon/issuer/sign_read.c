@@ -141,6 +141,8 @@ enum pke_err sign_read(struct request *req, const struct msg_verb *v, const stru
     req->msg.commit = 1;
     req->msg.deadline = UINT64_MAX; /* request_start() cuts it */
     req->msg.source = pke_arena_printf(req->arena, "frontend %s", v->frontend ? v->frontend : "-");
+    if (req->issuer->draining)
+        return pke_fail_set(&req->fail, PKE_MAINTENANCE, "draining", "drain", "the server is in maintenance");
     err = find_endpoint(req, &args->v);
     if (err == PKE_OK)
         err = read_context(req, pke_pairs_get(&args->v, "context"));

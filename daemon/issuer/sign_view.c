@@ -33,6 +33,17 @@ static json_t *chain_of(const struct issuer_ca *ca)
     return chain;
 }
 
+json_t *sign_issuer(const struct issuer_template *t)
+{
+    struct pke_bytes der = ca_issuer_der(t->ca->ca);
+
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "template", t->policy->name, "issuer",
+                     t->ca->conf->name, "certificate", jsonval_base64(der), "sha1", digest(der, EVP_sha1()),
+                     "sha256", digest(der, EVP_sha256()), "not_before",
+                     jsonval_seconds(ca_issuer_not_before(t->ca->ca)), "not_after",
+                     jsonval_seconds(ca_issuer_not_after(t->ca->ca)), "chain", chain_of(t->ca));
+}
+
 json_t *sign_view(struct issuer *is, const struct msg_issued *m)
 {
     const struct issuer_ca *ca = setup_ca(is->setup, m->issuer);
