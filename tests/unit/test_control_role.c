@@ -124,7 +124,7 @@ static void test_refusals_of_other_roles(void **state)
              {"down", 503, "key-down"},
              {"locked", 503, "key-locked"},
              {"taken", 409, "exists"},
-             {"odd", 500, "csr-bad"}};
+             {"odd", 422, "csr-bad"}};
 
     (void)state;
     for (size_t i = 0; i < PKE_LEN(v); i++) {

@@ -81,7 +81,8 @@ static void test_arguments_fit_their_verbs(void **state)
             assert_ptr_equal(verb_arg_find(v, a->place, pke_bytes_str(a->name)), a);
         }
         assert_int_equal(in_path, strchr(v->path, '{') ? 1 : 0);
-        assert_int_equal(limit, v->shape == VERB_SHAPE_LIST ? 1 : 0);
+        /* a batch answers what it was asked, part by part */
+        assert_int_equal(limit, v->shape == VERB_SHAPE_LIST && strcmp(v->method, "GET") == 0);
     }
 }
 
