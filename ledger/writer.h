@@ -292,8 +292,10 @@
                        " change = (SELECT coalesce(max(change), 0) + 1 FROM revocation) WHERE issuer_id = "  \
                        "?1 AND serial = ?2")                                                                 \
     X(CRL_KNOWN, "SELECT sha256 FROM certificate WHERE issuer_id = ? AND serial = ? AND sha256 IS NOT NULL") \
-    X(ADD_CARRIED, "INSERT INTO crl_carried (issuer_id, serial, not_after, reason, revoked_at)"              \
-                   " VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING")                                             \
+    X(ADD_CARRIED,                                                                                           \
+      "INSERT INTO crl_carried (issuer_id, serial, not_after, reason, revoked_at)"                           \
+      " VALUES (?,?,?,?,?) ON CONFLICT (issuer_id, serial) DO UPDATE SET reason = excluded.reason,"          \
+      " released_at = 0 WHERE crl_carried.reason = 6 AND excluded.reason <> 6")                              \
     X(CRL_NUMBER, "SELECT max(number) FROM crl WHERE issuer_id = ?")                                         \
     X(ADD_CRL, "INSERT INTO crl (issuer_id, number, base, change, entries, this_update, next_update,"        \
                " tells_deltas) VALUES (?,?,?,?,?,?,?,?)")                                                    \

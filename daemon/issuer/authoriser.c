@@ -245,9 +245,10 @@ enum pke_err authoriser_begin(struct request *req, bool *asks)
         return req->fail.err;
     req->question = authoriser_question(req);
     *asks = true;
-    if (req->question.n <= AUTHORISER_QUESTION_MAX)
+    if (req->question.n && req->question.n <= AUTHORISER_QUESTION_MAX)
         return PKE_OK;
-    pke_fail_set(&why, PKE_LIMIT, "authoriser-question", RULE, "the question is larger than allowed");
+    pke_fail_set(&why, PKE_LIMIT, "authoriser-question", RULE,
+                 "the question cannot be written, or is larger than allowed");
     return transient(req, &why);
 }
 

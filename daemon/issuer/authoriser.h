@@ -70,7 +70,7 @@ enum pke_err authoriser_end(struct request *req, const struct msg_commit *m);
  * whichever way it came here. */
 enum pke_err authoriser_passed(struct request *req);
 
-/* question.c */
+/* question.c: empty when it cannot be written */
 struct pke_bytes authoriser_question(struct request *req);
 
 #endif

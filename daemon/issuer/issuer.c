@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The issuer role: configuration, links, start and stop. */
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,6 +166,31 @@ static enum pke_err open_ledger(struct issuer *is, const struct conf *conf, stru
     return PKE_OK;
 }
 
+/* Development versions named an issuer by the SHA-1 of its certificate. Revocations of such rows would reach
+ * no list: better no start than a list that lacks them. */
+static enum pke_err check_issuer_ids(struct issuer *is, const struct setup *s, struct pke_fail *fail)
+{
+    uint8_t sha1[20];
+
+    for (size_t i = 0; i < s->n_cas; i++) {
+        int64_t life = 0;
+        enum pke_err err;
+
+        if (EVP_Digest(ca_issuer_der(s->cas[i].ca).p, ca_issuer_der(s->cas[i].ca).n, sha1, NULL, EVP_sha1(),
+                       NULL) != 1)
+            pke_oom();
+        err = ledger_issuer_life(is->ledger, PKE_BYTES(sha1, sizeof sha1), &life, fail);
+        if (err == PKE_OK && life)
+            err = pke_fail_set(
+                fail, PKE_CONFIG, "ledger-issuer-id", "ledger schema",
+                "the ledger was written by a development version that named issuers otherwise: issuer %s",
+                s->cas[i].conf->name);
+        if (err != PKE_OK)
+            return err;
+    }
+    return PKE_OK;
+}
+
 static enum pke_err issuer_prepare(struct role *r, const struct conf *conf, struct pke_bytes secret,
                                    void **ret, struct pke_fail *fail)
 {
@@ -173,6 +199,8 @@ static enum pke_err issuer_prepare(struct role *r, const struct conf *conf, stru
 
     if (err == PKE_OK)
         err = open_ledger(r->state, conf, fail);
+    if (err == PKE_OK)
+        err = check_issuer_ids(r->state, s, fail);
     if (err == PKE_OK)
         err = rollover_prepare(r->state, s, fail);
     if (err != PKE_OK) {

@@ -269,6 +269,7 @@ struct issuer {
     struct pke_arena *succession_arena;
     bool succession_stale; /* the ledger could not be read after a change */
     bool switching;        /* a switch is on its way into the ledger */
+    bool scheduling;       /* so is a successor */
     char **waits;     /* of each row: why it waits although it is due, as it was logged; NULL: it does not */
     bool unpublished; /* clients-ca.pem could not be written */
     uint64_t warn_at; /* ms: when to look for certificates that expire soon */

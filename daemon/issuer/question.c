@@ -85,19 +85,18 @@ static json_t *presented(const struct request *req)
 struct pke_bytes authoriser_question(struct request *req)
 {
     json_t *q = json_pack(
-        "{s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version", 1,
-        "event", "authorize", "id", req->msg.trace_id, "stage", "enroll", "operation", req->msg.operation,
-        "tenant", req->setup->conf->global.tenant, "endpoint", jsonval_text(req->msg.endpoint), "template",
-        jsonval_text(req->tmpl->policy->name), "source", jsonval_text(req->msg.source), "principal",
-        principal(req), "device", device(req), "context", jsonval_pairs(&req->msg.context, "name", "value"),
-        "csr", csr(req), "proposed", proposed(req), "certificate", presented(req), "renews", renews(req),
-        "attestation", jsonval_text(req->attestation));
-    char *body = json_dumps(q, JSON_COMPACT | JSON_ENSURE_ASCII);
-    struct pke_bytes ret;
+        "{s:i, s:s, s:o, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version", 1,
+        "event", "authorize", "id", jsonval_text(req->msg.trace_id), "stage", "enroll", "operation",
+        jsonval_text(req->msg.operation), "tenant", req->endpoint->tenant, "endpoint",
+        jsonval_text(req->msg.endpoint), "template", jsonval_text(req->tmpl->policy->name), "source",
+        jsonval_text(req->msg.source), "principal", principal(req), "device", device(req), "context",
+        jsonval_pairs(&req->msg.context, "name", "value"), "csr", csr(req), "proposed", proposed(req),
+        "certificate", presented(req), "renews", renews(req), "attestation", jsonval_text(req->attestation));
+    char *body = q ? json_dumps(q, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
+    struct pke_bytes ret = PKE_BYTES(NULL, 0);
 
-    if (!body)
-        pke_oom();
-    ret = pke_arena_bytes(req->arena, pke_bytes_str(body));
+    if (body)
+        ret = pke_arena_bytes(req->arena, pke_bytes_str(body));
     wipe_free(body);
     json_decref(q);
     return ret;

@@ -68,8 +68,9 @@ static void end_part(struct signing *s, size_t index, json_t *answer, const stru
 
 static void fail_part(struct signing *s, size_t index, const struct msg_failed *m)
 {
-    json_t *error = json_pack("{s:s, s:s, s:s, s:s}", "code", pke_err_token(m->fail.err), "reason",
-                              m->fail.reason, "rule", m->fail.rule, "text", m->fail.text);
+    json_t *error = json_pack("{s:s, s:o, s:o, s:o}", "code", pke_err_token(m->fail.err), "reason",
+                              jsonval_text(m->fail.reason), "rule", jsonval_text(m->fail.rule), "text",
+                              jsonval_text(m->fail.text));
 
     if (m->retry_ms)
         json_object_set_new(error, "retry_after_ms", json_integer((json_int_t)m->retry_ms));

@@ -13,7 +13,8 @@ import mdm  # noqa: E402
 import openmetrics  # noqa: E402
 import tap  # noqa: E402
 from cryptography import x509  # noqa: E402
-from cryptography.hazmat.primitives import serialization  # noqa: E402
+from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402
+from hookserver import HookServer  # noqa: E402
 from lab import CTL, USER  # noqa: E402
 from mdmlab import write_text  # noqa: E402
 from tenantlab import HOSTS, TENANTS, TenantLab  # noqa: E402
@@ -372,6 +373,37 @@ def verbs_by_a_frontend():
            "the audit row says which frontend, for which tenant", row[:5])
 
 
+def named_by_an_operator():
+    """A thumbprint names one certificate: an operator says no tenant, for a revocation as for everything else."""
+    device = mdm.device_id()
+    a = LAB.at("blue", OTHER_USER, "pw of blue").enroll(mdm.new_csr(device), device)
+    sha1 = x509.load_der_x509_certificate(a.certificate()).fingerprint(hashes.SHA1()).hex()
+    for words in (("show", sha1), ("revoke", sha1, "--hold"), ("release", sha1), ("revoke", sha1)):
+        r = LAB.ctl("cert", *words)
+        tap.equal(r.status, 0, f"cert {' '.join(words).replace(sha1, 'SHA1')} without a tenant") or tap.diag(r)
+    r = LAB.ctl("--tenant", "red", "cert", "revoke", sha1)
+    tap.equal(r.status, 1, "with another tenant it is not found") or tap.diag(r)
+
+
+def webhook_of_a_tenant():
+    """An authoriser where there are tenants: it is asked, and told whose request it is."""
+    with HookServer(LAB.dir, unix=True) as hook:
+        question, answer = hook.secret_files()
+        for name, value in {"tenant": "blue", "kind": "webhook", "url": hook.url(), "unix": hook.unix, "question-secret-file": question,
+                            "answer-secret-file": answer}.items():
+            LAB.set_option(("authorisers", "blue-hook", name), value)
+        LAB.set_option(("templates", "blue-device", "authoriser"), "blue-hook")
+        LAB.ctl("reload", check=True)
+        pids = LAB.pids("issuer")
+        device = mdm.device_id()
+        a = LAB.at("blue", OTHER_USER, "pw of blue").enroll(mdm.new_csr(device), device)
+        tap.equal((a.status, len(hook.requests)), (200, 1), "the authoriser of a tenant is asked") or tap.diag(a.describe())
+        tap.equal([q.json()["tenant"] for q in hook.requests], ["blue"], "and told whose request it is")
+        tap.equal(LAB.pids("issuer"), pids, "issuer is the same process")
+        LAB.set_option(("templates", "blue-device", "authoriser"), None)
+        LAB.ctl("reload", check=True)
+
+
 # ---- limits, counts, records
 
 
@@ -434,7 +466,7 @@ def main():
             LAB.user("blue", name, "pw of blue")
         tap.run(all_verbs_are_in_the_matrix, host_selects, same_names_are_two, a14_password, a14_one_time_token, a14_jwt,
                 a14_shared_audience, a14_renewal, a14_client_certificate, a14_back_off, verbs_by_an_operator,
-                verbs_by_a_frontend, quotas, metrics, audit_rows)
+                verbs_by_a_frontend, named_by_an_operator, webhook_of_a_tenant, quotas, metrics, audit_rows)
 
 
 if __name__ == "__main__":
