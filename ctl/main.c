@@ -16,6 +16,7 @@
 #include "ctl/client.h"
 #include "ctl/follow.h"
 #include "ctl/help.h"
+#include "ctl/import.h"
 #include "ctl/options.h"
 #include "ctl/password.h"
 #include "ctl/show.h"
@@ -381,6 +382,8 @@ static int run(const struct ctl_options *o)
     char *cursor = NULL;
     int rc;
 
+    if (o->verb->id == VERB_CERT_IMPORT)
+        return import_certificates(o);
     if (o->follow)
         return follow_events(o, use_color(o));
     if (o->all)

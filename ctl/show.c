@@ -408,6 +408,11 @@ static void print_object(const json_t *o, struct style st, FILE *out)
     }
 }
 
+void show_text(const char *s, FILE *out)
+{
+    print_escaped(s ? s : "-", out);
+}
+
 void show_event(const json_t *event, bool color, FILE *out)
 {
     static const char *const parts[] = {"request.principal", "request.device_id", "certificate.serial",

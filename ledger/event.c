@@ -34,8 +34,10 @@ static const struct {
              {"issuer-switched", "issuer-switched"},
              {"issuer-cancelled", "issuer-cancelled"}};
 
-static const char *kind_of(const char *audit, bool renewal)
+static const char *kind_of(const char *audit, bool renewal, const char *operation)
 {
+    if (operation && strcmp(operation, "import") == 0 && strcmp(audit, "issued") == 0)
+        return "imported";
     if (renewal && strcmp(audit, "issued") == 0)
         return "renewed";
     for (size_t i = 0; i < PKE_LEN(kinds); i++)
@@ -46,7 +48,7 @@ static const char *kind_of(const char *audit, bool renewal)
 
 bool ledger_event_kind(const char *kind)
 {
-    bool found = strcmp(kind, "renewed") == 0;
+    bool found = strcmp(kind, "renewed") == 0 || strcmp(kind, "imported") == 0;
 
     for (size_t i = 0; i < PKE_LEN(kinds); i++)
         found = found || strcmp(kinds[i].kind, kind) == 0;
@@ -88,7 +90,7 @@ static enum pke_err load(struct ledger *l, struct query *q, struct pke_arena *ar
                                .not_after = query_col_int(q, 23),
                                .renews = query_col_text(q, 24, arena),
                                .der = query_col_bytes(q, 25, arena)};
-    e->kind = kind_of(query_col_text(q, 2, arena), e->renews != NULL);
+    e->kind = kind_of(query_col_text(q, 2, arena), e->renews != NULL, e->operation);
     if (strcmp(e->kind, "failed") == 0 || strcmp(e->kind, "refused") == 0) {
         e->fail.err = PKE_INTERNAL;
         copy_text(q, 27, e->fail.reason, sizeof e->fail.reason);

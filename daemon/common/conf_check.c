@@ -101,6 +101,9 @@ static void check_template_issuer(struct conf_impl *ci, size_t i)
 
     if (!a)
         return;
+    if (!a->key)
+        conf_bad(ci, CONF_TEMPLATES, i, "issuer", "%s is a legacy issuer: it has no key and signs nothing",
+                 a->name);
     if (t->validity > a->max_validity) {
         pke_duration_format(a->max_validity, limit);
         conf_bad(ci, CONF_TEMPLATES, i, "validity", "is longer than max-validity %s of the issuer %s", limit,

@@ -79,8 +79,8 @@ static void check_path(struct conf_impl *ci, size_t i)
 
 static bool is_credential_kind(const char *name)
 {
-    static const char *const kinds[] = {"username",       "one-time-token",   "jwt",
-                                        "entra-jwt",      "signed-header",    "client-certificate",
+    static const char *const kinds[] = {"username",       "one-time-token",    "jwt",
+                                        "entra-jwt",      "signed-header",     "client-certificate",
                                         "frontend-token", "frontend-password", "frontend"};
 
     for (size_t i = 0; i < PKE_LEN(kinds); i++)

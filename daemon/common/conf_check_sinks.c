@@ -8,11 +8,21 @@
 /* As ledger/event.h names them, which no other role than issuer knows. */
 static bool is_kind(const char *kind)
 {
-    static const char *const kinds[] = {"issued",          "renewed",          "failed",
-                                        "refused",         "pending",          "denied",
-                                        "approved",        "revoked",          "released",
-                                        "expiring",        "issuer-scheduled", "issuer-acknowledged",
-                                        "issuer-switched", "issuer-cancelled"};
+    static const char *const kinds[] = {"issued",
+                                        "renewed",
+                                        "failed",
+                                        "refused",
+                                        "pending",
+                                        "denied",
+                                        "approved",
+                                        "revoked",
+                                        "released",
+                                        "imported",
+                                        "expiring",
+                                        "issuer-scheduled",
+                                        "issuer-acknowledged",
+                                        "issuer-switched",
+                                        "issuer-cancelled"};
 
     for (size_t i = 0; i < PKE_LEN(kinds); i++)
         if (strcmp(kinds[i], kind) == 0)

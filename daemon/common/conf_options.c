@@ -109,8 +109,9 @@ const struct pke_option conf_issuer_options[] = {
      .help = "PEM file of the CA certificate"},
     {"root", PKE_OPT_PATH, F(char *, root), NULL, 1, 4000,
      .help = "PEM file of the self-signed root above it; absent when the certificate is self-signed"},
-    {"key", PKE_OPT_STRING, F(char *, key), NULL, 1, CONF_NAME_MAX, .required = true,
-     .help = "Name of its key in the section keys"},
+    {"key", PKE_OPT_STRING, F(char *, key), NULL, 1, CONF_NAME_MAX,
+     .help = "Name of its key in the section keys; absent: a legacy issuer, whose certificates renew and "
+             "which signs nothing"},
     {"max-validity", PKE_OPT_DURATION, F(int64_t, max_validity), "398d", 3600000, 315360000000,
      .help = "Longest time from notBefore to notAfter that the key may certify"},
     {"max-backdate", PKE_OPT_DURATION, F(int64_t, max_backdate), "1h", 0, 86400000,

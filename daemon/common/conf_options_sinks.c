@@ -22,7 +22,7 @@ const struct pke_option conf_sink_options[] = {
     {"tls-key", PKE_OPT_PATH, F(char *, tls_key), NULL, 1, 4000,
      .help = "PEM file of the key of that certificate"},
     {"kinds", PKE_OPT_STRINGS, F(struct pke_strings, kinds), NULL, 1, 32,
-     .help = "Kinds of events that it is told of (default: all but refused)"},
+     .help = "Kinds of events that it is told of (default: all but refused and imported)"},
     {"timeout", PKE_OPT_DURATION, F(int64_t, timeout), "10s", 100, 60000,
      .help = "How long one delivery may take, the second attempt included"},
     {"max-in-flight", PKE_OPT_UINT, F(uint64_t, max_in_flight), "8", 1, 16, .help = "Deliveries at a time"},

@@ -321,7 +321,7 @@ static void crl_families(struct pke_buf *out, const json_t *crls)
 
 /* ---- issuers */
 
-static const char *const issuer_states[] = {"active", "scheduled", "standby", "retired"};
+static const char *const issuer_states[] = {"active", "scheduled", "standby", "retired", "legacy"};
 
 static void issuer_sample(struct pke_buf *out, const char *name, const json_t *issuer,
                           const char *certificate, json_int_t value)

@@ -138,12 +138,13 @@ static void send_some(struct issuer *is, struct sink *s)
 
 /* ---- the window ---- */
 
-/* Whoever can send garbage makes refusals: nobody gets them who did not ask. */
+/* Whoever can send garbage makes refusals, and an import is told of by who did it: nobody gets them who did
+ * not ask. */
 static bool wants(const struct sink *s, const char *kind)
 {
     if (s->conf->kinds.n)
         return pke_strings_has(&s->conf->kinds, kind);
-    return strcmp(kind, "refused") != 0;
+    return strcmp(kind, "refused") != 0 && strcmp(kind, "imported") != 0;
 }
 
 static void add_fresh(struct issuer *is, struct sink *s, const struct ledger_event *e)

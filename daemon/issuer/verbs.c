@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "daemon/issuer/cert_import.h"
 #include "daemon/issuer/crl.h"
 #include "daemon/issuer/outbox.h"
 #include "daemon/issuer/scope.h"
@@ -97,7 +98,7 @@ static void on_verb(struct issuer *is, const struct ipc_frame *f, struct pke_are
         token_revoke(is, f->id, &v);
     else if (!verbs_key(is, f->id, &v) && !verbs_ledger(is, f->id, &v) && !verbs_revoke(is, f->id, &v) &&
              !simulate_verb(is, f->id, &v) && !verbs_crl(is, f->id, &v) && !verbs_rollover(is, f->id, &v) &&
-             !outbox_verbs(is, f->id, &v) && !sign_verbs(is, f->id, &v))
+             !outbox_verbs(is, f->id, &v) && !sign_verbs(is, f->id, &v) && !import_verb(is, f->id, &v))
         refuse(is->control, f->id, PKE_UNSUPPORTED, "verb", "issuer does not answer this verb");
 }
 

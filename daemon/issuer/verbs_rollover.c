@@ -115,6 +115,9 @@ enum pke_err rollover_fits(struct issuer *is, const char *from, const char *to, 
 
     if (err == PKE_OK)
         err = find(is, to, &new, fail);
+    if (err == PKE_OK && !new->conf->key)
+        err = pke_fail_set(fail, PKE_CONFIG, "rollover-legacy", RULE, "%s is a legacy issuer: it has no key",
+                           to);
     if (err == PKE_OK)
         err = check_times(new, at_ms / 1000, warnings, fail);
     if (err == PKE_OK)

@@ -2,6 +2,7 @@
 """The signing API (checklist 78, 79): the same certificate, checks and records as over SOAP; what a frontend may say and how
 far its word goes; repetition; batches; renewal by the device's own signature; the OpenAPI document."""
 import base64
+import datetime
 import json
 import os
 import subprocess
@@ -200,7 +201,12 @@ def c78_renew():
         return
     tap.equal((a["operation"], a["ent_dmid"], load(a).subject), ("renew", enrolled["ent_dmid"], load(enrolled).subject), "c78 the same device, the recorded names")
     tap.ok(a["serial"] != enrolled["serial"] and '"Root"' not in a["certificate_store"], "c78 another certificate, and no root that is there already")
-    forged = mdm.new_cms(mdm.new_csr("x"), der(enrolled), mdm.new_key())
+    other = mdm.new_key()
+    now = datetime.datetime.now(datetime.timezone.utc)
+    looks_alike = x509.CertificateBuilder().subject_name(load(enrolled).subject).issuer_name(load(enrolled).issuer).public_key(other.public_key()) \
+        .serial_number(load(enrolled).serial_number).not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=90)) \
+        .sign(other, hashes.SHA256())
+    forged = mdm.new_cms(mdm.new_csr("x"), looks_alike.public_bytes(serialization.Encoding.DER), other)
     status, b = curl("POST", "/v1/renew", {"template": "device", "tenant": "red", "request": base64.b64encode(forged).decode()})
     tap.ok(status >= 400, "c78 not by another's signature", b)
     status, b = curl("POST", "/v1/renew", {"template": "device", "tenant": "red", "request": base64.b64encode(mdm.new_csr("x")).decode()})
