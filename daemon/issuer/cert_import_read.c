@@ -181,6 +181,18 @@ static enum pke_err take_names(const struct import_into *into, struct pke_arena 
     return read_names(&tbs, arena, &ret->names, fail);
 }
 
+/* As the ledger has it: the number without the octet that keeps it positive. */
+static enum pke_err read_serial(struct pke_bytes content, struct pke_bytes *ret, struct pke_fail *fail)
+{
+    bool padded = content.n > 1 && content.p[0] == 0;
+
+    *ret = padded ? PKE_BYTES(content.p + 1, content.n - 1) : content;
+    if (content.n && content.n <= 20 && ret->p[0] != 0 && (padded || !(ret->p[0] & 0x80)))
+        return PKE_OK;
+    return pke_fail_set(fail, PKE_POLICY, "import-serial", "RFC 5280 4.1.2.2",
+                        "its serial number is not a positive number of at most 20 octets");
+}
+
 static enum pke_err read_certificate(const struct import_into *into, struct pke_arena *arena,
                                      struct import_part *ret, struct pke_fail *fail)
 {
@@ -191,16 +203,14 @@ static enum pke_err read_certificate(const struct import_into *into, struct pke_
         err = find_issuer(&f, into->setup, &ret->issuer_id, fail);
     if (err == PKE_OK && f.ca)
         err = pke_fail_set(fail, PKE_POLICY, "import-ca", RULE, "it is the certificate of a CA");
-    if (err == PKE_OK && (f.serial.n == 0 || f.serial.n > 20 || f.serial.p[0] == 0 || f.serial.p[0] > 0x7f))
-        err = pke_fail_set(fail, PKE_POLICY, "import-serial", "RFC 5280 4.1.2.2",
-                           "its serial number has no proper form");
+    if (err == PKE_OK)
+        err = read_serial(f.serial, &ret->serial, fail);
     if (err != PKE_OK)
         return err;
     memcpy(ret->sha256, f.sha256, sizeof ret->sha256);
     if (EVP_Digest(f.spki.p, f.spki.n, ret->spki_sha256, NULL, EVP_sha256(), NULL) != 1)
         pke_oom();
     ret->tbs = f.tbs;
-    ret->serial = f.serial;
     ret->subject = f.subject_cn ? f.subject_cn : f.subject_text;
     ret->not_before = f.not_before;
     ret->not_after = f.not_after;

@@ -227,7 +227,7 @@ MATRIX = {
     "token-mint": ("token", "mint", "{user}"), "token-list": ("token", "list"), "token-revoke": ("token", "revoke", "{token}"),
     "events": ("events", "--kind", "issued"), "events-dead": ("events", "dead", "{sink}"),
     "events-retry": ("events", "retry", "{sink}", "event-1"),
-    "openapi": ("openapi",), "template-issuer": ("template", "issuer", "{template}"),
+    "cert-import": ("cert", "import", "{template}", "{list}"), "openapi": ("openapi",), "template-issuer": ("template", "issuer", "{template}"),
     "sign": ("sign", "{template}", "{user}", "{device}", "{csr}"), "renew": ("renew", "{template}", "{csr}"),
     "sign-batch": ("sign", "batch", '[{{"template": "{template}", "principal": "{user}", "device_id": "{device}", "csr": "MAA="}}]'),
     "token-check": ("token", "check", "--token-file", "-"),
@@ -279,6 +279,10 @@ def make_objects():
                    request="00000000-0000-4000-8000-000000000001", token="00" * 8, template="no-device",
                    pending="00000000-0000-4000-8000-000000000002", sink="no-sink")
     blue.csr = none.csr = csr
+    blue.list = none.list = csr + ".jsonl"
+    with open(blue.list, "w", encoding="ascii") as f:
+        f.write('{"certificate": "AAAA", "principal": "x", "device_id": "y"}\n')
+    os.chmod(blue.list, 0o644)
     blue.secret, none.secret = token["token"], token["token"][:-6] + "AAAAAA"
     return blue, none
 
