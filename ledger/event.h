@@ -20,8 +20,8 @@
 struct ledger_event {
     int64_t seq, at;  /* of the audit row; ms */
     const char *kind; /* static: "issued" "renewed" "failed" "refused" "pending" "denied" "approved" "revoked"
-                         "released" "imported" "expiring" "issuer-scheduled" "issuer-acknowledged" "issuer-switched"
-                         "issuer-cancelled" */
+                         "released" "imported" "expiring" "issuer-scheduled" "issuer-acknowledged"
+                         "issuer-switched" "issuer-cancelled" */
     const char *actor, *request_id;
     const char *detail; /* JSON object of the audit row */
     /* of the request */
