@@ -17,6 +17,8 @@ import tap  # noqa: E402
 from bulkca import Ca  # noqa: E402
 from cryptography import x509  # noqa: E402
 from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402
+from cryptography.hazmat.primitives.asymmetric import ec, rsa  # noqa: E402
+from lab import KEYTOOL  # noqa: E402
 from mdmlab import MdmLab, USER, write_text  # noqa: E402
 
 DER = serialization.Encoding.DER
@@ -110,7 +112,6 @@ def revoked_before(lab):
 def refusals(lab):
     stranger = Ca("Somebody else's CA")
     good = old_certificate(lab.old, "GOOD")
-    odd = lab.old.issue("x", key=KEY, organization="", begin=NOW - DAY, end=NOW + DAY)[0] if False else None  # pylint: disable=condition-evals-to-constant
     rows = [(record(old_certificate(stranger, "S"), "S"), "import-issuer"), ({"principal": USER, "device_id": "X", "certificate": "AAAA"}, None),
             ({"principal": USER, "certificate": record(good, "G")["certificate"]}, "import-member"), (record(good, "GOOD", colour="red"), "import-member"),
             (record(good, "GOOD", type="both"), "import-type"), (record(good, "GOOD", ent_dmid="x"), "import-ent-dmid"),
@@ -135,7 +136,6 @@ def refusals(lab):
         tap.equal(lab.ctl("cert", "import", *words).status, code, f"cert import {words[0]}: exit {code}")
     write_text(os.path.join(lab.dir, "broken.jsonl"), "{\n")
     tap.ok("line 1" in lab.ctl("cert", "import", "device", os.path.join(lab.dir, "broken.jsonl")).err, "a broken list is told with its line")
-    return odd
 
 
 def from_csv(lab):
@@ -178,9 +178,67 @@ def resumed(lab, n=400):
     tap.equal(lab.ctl("status").status, 0, "the daemon is well")
 
 
+def old_crl(ca, number, serials):
+    builder = x509.CertificateRevocationListBuilder().issuer_name(ca.name).last_update(NOW - DAY).next_update(NOW + 6 * DAY) \
+        .add_extension(x509.CRLNumber(number), False) \
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca.key.public_key()), False)
+    for serial in serials:
+        builder = builder.add_revoked_certificate(x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(NOW - 5 * DAY)
+                                                  .add_extension(x509.CRLReason(x509.ReasonFlags.key_compromise), False).build())
+    return builder.sign(ca.key, hashes.SHA256()).public_bytes(DER)
+
+
+def key_comes_along():
+    """The old CA's key in the token, said to be not made there; its revocation list goes on with the next number."""
+    for kind in (ec.generate_private_key(ec.SECP256R1()), rsa.generate_private_key(65537, 2048)):
+        with MdmLab(start=False) as lab:
+            ca = Ca("Old MDM CA")
+            ca.key = kind
+            ca.certificate = ca._sign(ca.name, ca.key.public_key(), [  # pylint: disable=protected-access
+                (x509.BasicConstraints(True, None), True), (x509.SubjectKeyIdentifier.from_public_key(ca.key.public_key()), False),
+                (x509.KeyUsage(False, False, False, False, False, True, True, False, False), True)], NOW - 900 * DAY, NOW + 900 * DAY)
+            write_text(os.path.join(lab.etc, "old.pem"), ca.pem())
+            key = os.path.join(lab.dir, "old.key")
+            write_text(key, ca.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode())
+            with open(lab.config, encoding="utf-8") as f:
+                module = next(line.split(":", 1)[1].strip().strip("'") for line in f if "module:" in line)
+            uri = "pkcs11:token=pkienroll-lab;object=old-ca"
+            common = ["--module", module, "--uri", uri, "--pin-file", os.path.join(lab.etc, "pin")]
+            r = lab.run([KEYTOOL, "import-key", *common, "--in", key])
+            tap.ok(r.status == 1 and "CKA_LOCAL" in r.out + r.err, "the token says that the key was not made there", r)
+            r = lab.run([KEYTOOL, "import-key", *common, "--allow-weak", "--in", key])
+            tap.ok(r.status == 1 and "already holds" in r.err, "the same name twice is refused", r)
+            r = lab.run([KEYTOOL, "check", *common, "--allow-weak", "--certificate", os.path.join(lab.etc, "old.pem")])
+            tap.equal(r.status, 0, f"the imported {type(kind).__name__} signs what the certificate verifies") or tap.diag(r)
+            publish = os.path.join(lab.dir, "state", "publish")
+            os.makedirs(publish, exist_ok=True)
+            with open(os.path.join(publish, "old.crl"), "wb") as f:
+                f.write(old_crl(ca, 41, [4711, 4712]))
+            for option, value in {"backend": "pkcs11", "module": module, "uri": f"'{uri}'", "pin-file": "pin", "allow-weak-key": "yes"}.items():
+                lab.set_option(("keys", "old-ca", option), value)
+            lab.set_option(("issuers", "old", "certificate"), "old.pem")
+            lab.set_option(("issuers", "old", "key"), "old-ca")
+            lab.set_option(("templates", "device", "issuer"), "old")
+            lab.start()
+            lab.add_user(USER)
+            with open(os.path.join(publish, "old.crl"), "rb") as f:
+                end, crl = time.monotonic() + 30, x509.load_der_x509_crl(f.read())
+            while crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number <= 41 and time.monotonic() < end:
+                time.sleep(0.05)
+                with open(os.path.join(publish, "old.crl"), "rb") as f:
+                    crl = x509.load_der_x509_crl(f.read())
+            tap.equal(crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number, 42, "the revocation list goes on with the next number")
+            kept = {r.serial_number: r.extensions.get_extension_for_class(x509.CRLReason).value.reason for r in crl}
+            tap.equal(kept, {4711: x509.ReasonFlags.key_compromise, 4712: x509.ReasonFlags.key_compromise}, "what was revoked stays revoked, and why")
+            tap.ok(crl.is_signature_valid(ca.key.public_key()), "signed by the key in the token")
+            a = lab.issue()
+            cert = x509.load_der_x509_certificate(a.certificate()) if a.certificate() else None
+            tap.ok(cert and cert.issuer == ca.name, "and it issues", a.describe())
+
+
 def main():
     with TakeoverLab() as lab:
-        tap.run(*[lambda f=f: f(lab) for f in (legacy_issuer, import_and_renew, revoked_before, refusals, from_csv, resumed)])
+        tap.run(*[lambda f=f: f(lab) for f in (legacy_issuer, import_and_renew, revoked_before, refusals, from_csv, resumed)], key_comes_along)
 
 
 if __name__ == "__main__":
