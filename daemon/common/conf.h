@@ -217,6 +217,7 @@ struct conf_tenant {
 struct conf_frontend {
     const char *name;
     struct pke_strings users, groups; /* names or numbers */
+    struct pke_strings certificates;  /* SHA-256 of those that it shows over TLS */
     struct pke_strings tenants;       /* never empty */
     struct pke_strings templates;     /* of which it may have certificates made; empty: none */
     struct pke_strings upn_suffixes, dns_suffixes, email_suffixes, sid_prefixes, uri_prefixes;
@@ -265,6 +266,8 @@ struct conf_global {
     int64_t clock_backward_limit, clock_forward_limit;
     int64_t expiring_notice; /* ms before its end that an event tells of a certificate; 0: never */
     char *control_socket;
+    char *control_tls_address;                       /* IP:port of the control API for frontends; NULL: off */
+    char *control_tls_certificate, *control_tls_key; /* PEM files */
     struct pke_strings viewer_groups, officer_groups, admin_groups;
 };
 

@@ -249,6 +249,8 @@ enum pke_err conf_check_files(const struct conf *conf, struct conf_errors *error
     look_begin(&k, conf);
     need_folder(&k, CONF_GLOBAL, 0, "state-directory", g->state_directory);
     need_folder_of(&k, CONF_GLOBAL, 0, "control-socket", g->control_socket);
+    need_file(&k, CONF_GLOBAL, 0, "control-tls-certificate", g->control_tls_certificate);
+    need_secret(&k, CONF_GLOBAL, 0, "control-tls-key", g->control_tls_key);
     for (size_t i = 0; i < conf->n_tenants; i++)
         need_users(&k, i, conf->tenants[i].user_file);
     need_file(&k, CONF_GLOBAL, 0, "identity-map", g->identity_map);

@@ -38,6 +38,13 @@ const struct pke_option conf_global_options[] = {
      .help = "How long before its end an event tells that a certificate expires; 0: never"},
     {"control-socket", PKE_OPT_PATH, F(char *, control_socket), NULL, 1, 107, .required = true,
      .reload = PKE_RELOAD_RESTART, .help = "Unix socket of pkienrollctl and other local clients"},
+    {"control-tls-address", PKE_OPT_STRING, F(char *, control_tls_address), NULL, 3, 64,
+     .help = "Address and port of the control API for frontends on other machines, as 192.0.2.7:8443 "
+             "(default: off)"},
+    {"control-tls-certificate", PKE_OPT_PATH, F(char *, control_tls_certificate), NULL, 1, 4000,
+     .help = "PEM file of its certificate with its chain"},
+    {"control-tls-key", PKE_OPT_PATH, F(char *, control_tls_key), NULL, 1, 4000,
+     .help = "PEM file of the key of that certificate"},
     {"viewer-groups", PKE_OPT_STRINGS, F(struct pke_strings, viewer_groups), NULL, 1, 32,
      .help = "Groups that may look at everything on the control socket"},
     {"officer-groups", PKE_OPT_STRINGS, F(struct pke_strings, officer_groups), NULL, 1, 32,
