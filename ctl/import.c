@@ -28,6 +28,7 @@ struct importer {
     size_t bytes;
     unsigned lines[PIECE_MAX];
     json_int_t imported, present, refused;
+    bool denied; /* a whole piece was */
 };
 
 static enum pke_err wrong(struct pke_fail *fail, const char *name, const char *why)
@@ -126,9 +127,18 @@ static void tell_progress(const struct importer *im, bool last)
                 im->imported, im->present, im->refused, last ? "\n" : "");
 }
 
+static void print_json(const struct importer *im, const json_t *j)
+{
+    json_dumpf(j, stdout, im->o->format == CTL_JSON ? JSON_INDENT(2) : JSON_COMPACT);
+    fputc('\n', stdout);
+}
+
 static int take_answer(struct importer *im, const struct client_answer *a)
 {
     if (a->status != 200) {
+        im->denied = true;
+        if (im->o->format != CTL_TEXT)
+            print_json(im, a->json);
         show_error(a->json, a->status, stderr);
         return CTL_REFUSED;
     }
@@ -212,12 +222,12 @@ static int finish(const struct importer *im, int rc)
                   "imported", im->imported, "present", im->present, "refused", im->refused);
 
     tell_progress(im, true);
-    if (im->o->format == CTL_TEXT) {
+    if (im->denied && !im->imported && !im->present && !im->refused)
+        ; /* the error says it all */
+    else if (im->o->format == CTL_TEXT)
         show_object(sums, false, stdout);
-    } else {
-        json_dumpf(sums, stdout, im->o->format == CTL_JSON ? JSON_INDENT(2) : JSON_COMPACT);
-        fputc('\n', stdout);
-    }
+    else
+        print_json(im, sums);
     json_decref(sums);
     return rc == CTL_OK && im->refused ? CTL_REFUSED : rc;
 }
