@@ -59,8 +59,8 @@ def frontend():
     device = mdm.device_id()
     status, a = curl("/v1/sign", mine, {"template": "device", "principal": USER, "device_id": device, "csr": base64.b64encode(mdm.new_csr(device)).decode()})
     tap.equal(status, 200, "signs") or tap.diag(a)
-    actor = ledgerdb.rows(LAB.ledger, "SELECT actor FROM audit WHERE event = 'control' AND detail LIKE '%\"sign\"%' ORDER BY seq DESC LIMIT 1")
-    tap.equal(actor, [(f"tls={pin[:32]} role=frontend frontend=mdm",)], "the audit row has its fingerprint")
+    actor = ledgerdb.wait(LAB.ledger, "SELECT actor FROM audit WHERE event = 'control' AND detail LIKE '%\"sign\"%' ORDER BY seq DESC LIMIT 1")
+    tap.equal(actor, (f"tls={pin[:32]} role=frontend frontend=mdm",), "the audit row has its fingerprint")
     status, a = curl("/v1/sign", mine, {"template": "device", "principal": "ceo@corp.example", "device_id": "X", "csr": base64.b64encode(mdm.new_csr("X")).decode()})
     tap.equal(status, 403, "within its bounds") or tap.diag(a)
     for path, body in (("/v1/status", None), ("/v1/keys", None), ("/v1/reload", {}), ("/v1/users", None), ("/v1/metrics", None), ("/v1/issuers", None)):
