@@ -22,9 +22,10 @@
 #define PKE_SAN_DNS   "dns"
 #define PKE_SAN_EMAIL "email" /* rfc822Name */
 #define PKE_SAN_URI   "uri"
-#define PKE_SAN_UPN   "upn"  /* otherName 1.3.6.1.4.1.311.20.2.3, UTF8String */
-#define PKE_SAN_GUID  "guid" /* otherName 1.3.6.1.4.1.311.25.1, a directory's objectGUID, as 8-4-4-4-12 text \
-                              */
+#define PKE_SAN_UPN   "upn" /* otherName 1.3.6.1.4.1.311.20.2.3, UTF8String */
+#define PKE_SAN_GUID                                                                       \
+    "guid" /* otherName 1.3.6.1.4.1.311.25.1, a directory's objectGUID, as 8-4-4-4-12 text \
+            */
 
 /** A Windows account: extension 1.3.6.1.4.1.311.25.2, and the URI that stands for it; "S-1-5-21-..." */
 #define PKE_NAME_SID       "sid"

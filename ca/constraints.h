@@ -9,7 +9,8 @@
  * address, one host, or ".x" all hosts below. URI: the host likewise; a URI without a host name is refused
  * where there is any constraint on URIs. directoryName: the subject begins with these RDNs (letter case and
  * repeated spaces of ASCII do not count). A common name with a dot that could be a host is held against those
- * of dNSName where no alternative name is one, as verifiers do. otherName with a UPN: "@x" and "x" the domain, "x" also all below,
+ * of dNSName where no alternative name is one, as verifiers do. otherName with a UPN: "@x" and "x" the
+ * domain, "x" also all below,
  * ".x" all below, one whole UPN itself. iPAddress: understood, and never issued.
  */
 #ifndef CA_CONSTRAINTS_H

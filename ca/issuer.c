@@ -129,6 +129,9 @@ static enum pke_err find_algorithm(struct ca_issuer *ca, enum ca_scheme scheme, 
     };
 
     ca->key = X509_get_pubkey(ca->certificate);
+    if (scheme == CA_SCHEME_LEGACY)
+        return ca->key ? PKE_OK
+                       : refuse(fail, "issuer-key-type", "RFC 5280 4.1.2.7", "the CA's key cannot be read");
     ca->signature = ca->key ? ca_signature_of_key(ca->key, scheme) : NULL;
     return ca->signature ? PKE_OK
                          : refuse(fail, "issuer-key-type", "RFC 4055, RFC 5758, RFC 8410", wanted[scheme]);
@@ -152,9 +155,12 @@ static enum pke_err fill(struct ca_issuer *ca, enum ca_scheme scheme, struct pke
     unsigned char *p = NULL;
     int n;
 
-    if (!id || ASN1_STRING_length(id) == 0 || ASN1_STRING_length(id) > 64)
+    bool named = id && ASN1_STRING_length(id) > 0 && ASN1_STRING_length(id) <= 64;
+
+    if (!named && scheme != CA_SCHEME_LEGACY)
         return refuse(fail, "issuer-key-id", "RFC 5280 4.2.1.2", "the CA has no subject key identifier");
-    ca->key_id = PKE_BYTES(ASN1_STRING_get0_data(id), (size_t)ASN1_STRING_length(id));
+    if (named)
+        ca->key_id = PKE_BYTES(ASN1_STRING_get0_data(id), (size_t)ASN1_STRING_length(id));
     if (find_algorithm(ca, scheme, fail) || read_constraints(ca->certificate, &ca->constraints, fail))
         return PKE_CONFIG;
     if (X509_NAME_entry_count(X509_get_subject_name(ca->certificate)) == 0)

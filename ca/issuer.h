@@ -21,7 +21,9 @@ struct ca_issuer;
  * ecdsa-with-SHA256, P-384 ecdsa-with-SHA384. RSA-PSS (with an rsaEncryption key: SHA-256, MGF1 with SHA-256,
  * 32 octets of salt, RFC 4055 3.1) and Ed25519 (RFC 8410 3) are asked for: not every client knows them.
  */
-enum ca_scheme { CA_SCHEME_DEFAULT, CA_SCHEME_RSA_PSS, CA_SCHEME_ED25519 };
+/* CA_SCHEME_LEGACY: nothing is signed; its key and identifiers are as they are. Only ca_issuer_load() takes
+ * it. */
+enum ca_scheme { CA_SCHEME_DEFAULT, CA_SCHEME_RSA_PSS, CA_SCHEME_ED25519, CA_SCHEME_LEGACY };
 
 /** DER AlgorithmIdentifier that @p key signs with; empty when it is no key for that scheme. Static. */
 struct pke_bytes ca_algorithm_of_key(EVP_PKEY *key, enum ca_scheme scheme);

@@ -87,6 +87,8 @@ static void print_details(const struct verb *v, FILE *out)
     }
     if (v->shape == VERB_SHAPE_LIST)
         fputs("  --all: go on until the end\n", out);
+    if (v->id == VERB_EVENTS)
+        fputs("  --follow: go on with what happens, over restarts of the daemon\n", out);
     if (v->id == VERB_CERT_SHOW)
         fputs("  --pem: only the certificate, in PEM\n", out);
 }

@@ -14,7 +14,9 @@
 #include "base/secret.h"
 #include "config.h"
 #include "ctl/client.h"
+#include "ctl/follow.h"
 #include "ctl/help.h"
+#include "ctl/import.h"
 #include "ctl/options.h"
 #include "ctl/password.h"
 #include "ctl/show.h"
@@ -283,6 +285,21 @@ static enum pke_err add_file(json_t *j, const struct verb_arg *a, const char *pa
     return PKE_OK;
 }
 
+/* JSON as it stands, or the name of a file of it. */
+static enum pke_err add_json(json_t *j, const struct verb_arg *a, const char *value, struct pke_fail *fail)
+{
+    json_error_t error;
+    json_t *v = *value == '{' || *value == '[' ? json_loads(value, JSON_REJECT_DUPLICATES, &error)
+                : strcmp(value, "-") == 0      ? json_loadf(stdin, JSON_REJECT_DUPLICATES, &error)
+                                               : json_load_file(value, JSON_REJECT_DUPLICATES, &error);
+
+    if (!v)
+        return pke_fail_set(fail, PKE_CONFIG, "usage", "pkienrollctl(8)", "%s: %s (line %d)", a->name,
+                            error.text, error.line);
+    json_object_set_new(j, a->name, v);
+    return PKE_OK;
+}
+
 /* {"name": ..., "password": ...}. The text is wiped by the caller, the tree by its allocator. */
 static enum pke_err build_body(const struct ctl_options *o, const struct pke_secret *secret,
                                const char *cursor, struct pke_buf *out, struct pke_fail *fail)
@@ -298,6 +315,8 @@ static enum pke_err build_body(const struct ctl_options *o, const struct pke_sec
             continue;
         if (a->type == VERB_ARG_FILE && (value = body_value(o, a->name, cursor)))
             err = add_file(j, a, value, fail);
+        else if (a->type == VERB_ARG_JSON && (value = body_value(o, a->name, cursor)))
+            err = add_json(j, a, value, fail);
         else if (a->type == VERB_ARG_FLAG && body_value(o, a->name, cursor))
             json_object_set_new(j, a->name, json_true());
         else if (a->type != VERB_ARG_SECRET && (value = body_value(o, a->name, cursor)))
@@ -347,6 +366,14 @@ static int all_changes(const struct ctl_options *o)
     return rc;
 }
 
+static bool has_secret(const struct verb *v)
+{
+    for (const struct verb_arg *a = NULL; (a = verb_arg_next(v, a));)
+        if (a->type == VERB_ARG_SECRET)
+            return true;
+    return false;
+}
+
 static int run(const struct ctl_options *o)
 {
     struct pke_secret *secret = NULL;
@@ -355,9 +382,14 @@ static int run(const struct ctl_options *o)
     char *cursor = NULL;
     int rc;
 
+    if (o->verb->id == VERB_CERT_IMPORT)
+        return import_certificates(o);
+    if (o->follow)
+        return follow_events(o, use_color(o));
     if (o->all)
         return all_pages(o);
-    if (o->verb->id == VERB_USER_ADD && password_get(o->password_file, &secret, &fail) != PKE_OK)
+    if (has_secret(o->verb) &&
+        password_get(o->token_file ? o->token_file : o->password_file, &secret, &fail) != PKE_OK)
         return say(&fail, CTL_USAGE);
     if (o->wait_ms && strcmp(o->verb->method, "GET") != 0)
         wait_for_daemon(o);

@@ -20,7 +20,9 @@ enum {
     OPT_COMMANDS,
     OPT_ALL,
     OPT_PEM,
+    OPT_FOLLOW,
     OPT_PASSWORD_FILE,
+    OPT_TOKEN_FILE,
     OPT_ARGUMENT = 512, /* + index into names */
 };
 
@@ -38,7 +40,9 @@ static const struct option fixed_options[] = {
     {"commands", no_argument, NULL, OPT_COMMANDS},
     {"all", no_argument, NULL, OPT_ALL},
     {"pem", no_argument, NULL, OPT_PEM},
+    {"follow", no_argument, NULL, OPT_FOLLOW},
     {"password-file", required_argument, NULL, OPT_PASSWORD_FILE},
+    {"token-file", required_argument, NULL, OPT_TOKEN_FILE},
 };
 
 /* "dry_run" is --dry-run. */
@@ -131,6 +135,12 @@ static enum pke_err set_one(int opt, const char *const *names, struct pke_arena 
     case OPT_PEM:
         ret->pem = true;
         return PKE_OK;
+    case OPT_FOLLOW:
+        ret->follow = true;
+        return PKE_OK;
+    case OPT_TOKEN_FILE:
+        ret->token_file = optarg;
+        return PKE_OK;
     case OPT_PASSWORD_FILE:
         ret->password_file = optarg;
         return PKE_OK;
@@ -165,15 +175,19 @@ static enum pke_err take_values(struct ctl_options *o, struct pke_fail *fail)
         const struct verb_arg *a = find_option(o->verb, p->name);
         if (!a)
             return pke_fail_set(fail, PKE_CONFIG, "usage", RULE, "%s takes no --%s", o->verb->words, p->name);
-        if ((err = verb_arg_check(a, pke_bytes_str(p->value), fail)))
+        if (a->type != VERB_ARG_JSON && (err = verb_arg_check(a, pke_bytes_str(p->value), fail)))
             return err;
     }
     if (o->all && o->verb->shape != VERB_SHAPE_LIST)
         return usage(fail, "--all is for listings", NULL);
     if (o->pem && o->verb->id != VERB_CERT_SHOW)
         return usage(fail, "--pem is for cert show", NULL);
+    if (o->follow && (o->verb->id != VERB_EVENTS || o->all))
+        return usage(fail, "--follow is for events, without --all", NULL);
     if (o->password_file && o->verb->id != VERB_USER_ADD)
         return usage(fail, "--password-file is for user add", NULL);
+    if (o->token_file && o->verb->id != VERB_TOKEN_CHECK)
+        return usage(fail, "--token-file is for token check", NULL);
     return PKE_OK;
 }
 
@@ -188,7 +202,8 @@ static enum pke_err take_words(struct ctl_options *o, size_t used, struct pke_ar
         if (used == o->n_words)
             return pke_fail_set(fail, PKE_CONFIG, "usage", RULE, "%s: <%s> is missing: %s", o->verb->words,
                                 a->name, a->help);
-        if (a->type != VERB_ARG_FILE && (err = verb_arg_check(a, pke_bytes_str(o->words[used]), fail)))
+        if (a->type != VERB_ARG_FILE && a->type != VERB_ARG_JSON &&
+            (err = verb_arg_check(a, pke_bytes_str(o->words[used]), fail)))
             return err;
         pke_pairs_add(&o->args, arena, a->name, o->words[used++]);
     }

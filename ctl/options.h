@@ -32,8 +32,8 @@ struct ctl_options {
     enum ctl_color color;
     int64_t timeout_ms; /* 0: as long as the verb may take */
     int64_t wait_ms;    /* 0: do not */
-    bool all, pem;
-    const char *password_file;
+    bool all, pem, follow;
+    const char *password_file, *token_file;
     struct pke_pairs values; /* --limit, --cursor, --lifetime ...: optional arguments of the verb, as given */
     char **words;            /* what is not an option */
     size_t n_words;

@@ -79,6 +79,18 @@ static const struct column columns[] = {
     {VERB_TOKEN_LIST, "COUNT", "count"},
     {VERB_TOKEN_LIST, "EXPIRES", "expires_at"},
     {VERB_TOKEN_LIST, "BY", "created_by"},
+    {VERB_EVENTS, "ID", "id"},
+    {VERB_EVENTS, "AT", "at"},
+    {VERB_EVENTS, "KIND", "kind"},
+    {VERB_EVENTS, "PRINCIPAL", "request.principal"},
+    {VERB_EVENTS, "DEVICE", "request.device_id"},
+    {VERB_EVENTS, "SERIAL", "certificate.serial"},
+    {VERB_EVENTS, "REASON", "failure.reason"},
+    {VERB_EVENTS_DEAD, "ID", "id"},
+    {VERB_EVENTS_DEAD, "REQUEST", "request_id"},
+    {VERB_EVENTS_DEAD, "ATTEMPTS", "attempts"},
+    {VERB_EVENTS_DEAD, "GIVEN UP", "given_up_at"},
+    {VERB_EVENTS_DEAD, "ERROR", "error"},
 };
 
 static const json_t *member(const json_t *o, const char *key)
@@ -394,6 +406,31 @@ static void print_object(const json_t *o, struct style st, FILE *out)
         if (is_block(key, v))
             print_block(key, v, st, out);
     }
+}
+
+void show_text(const char *s, FILE *out)
+{
+    print_escaped(s ? s : "-", out);
+}
+
+void show_event(const json_t *event, bool color, FILE *out)
+{
+    static const char *const parts[] = {"request.principal", "request.device_id", "certificate.serial",
+                                        "detail.from",       "detail.to",         "failure.text"};
+    const char *kind = json_string_value(json_object_get(event, "kind"));
+
+    print_escaped(json_string_value(json_object_get(event, "at")), out);
+    fputs(color ? "  \033[1m" : "  ", out);
+    print_escaped(kind ? kind : "-", out);
+    fputs(color ? "\033[0m" : "", out);
+    for (size_t i = 0; i < PKE_LEN(parts); i++) {
+        const char *s = json_string_value(member(event, parts[i]));
+        if (!s)
+            continue;
+        fputs("  ", out);
+        print_escaped(s, out);
+    }
+    fputc('\n', out);
 }
 
 void show_object(const json_t *o, bool color, FILE *out)

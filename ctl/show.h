@@ -15,6 +15,12 @@
 /** A listing with the columns of its verb. @p items is an array of objects. */
 void show_list(const struct verb *v, const json_t *items, bool color, FILE *out);
 
+/** Escaped for a terminal; NULL gives "-". */
+void show_text(const char *s, FILE *out);
+
+/** An event in one line. */
+void show_event(const json_t *event, bool color, FILE *out);
+
 /** One object: scalars first, then nested objects and arrays, each under its name. */
 void show_object(const json_t *o, bool color, FILE *out);
 

@@ -264,6 +264,10 @@ enum pke_err verb_arg_check(const struct verb_arg *a, struct pke_bytes v, struct
         if (!valid_file(v))
             want = "1 to 24576 bytes, in base64";
         break;
+    case VERB_ARG_JSON: /* its reader parses it; here only that it can be one */
+        if (v.n < 2 || v.n > VERB_JSON_MAX || !pke_utf8_valid(v) || (v.p[0] != '{' && v.p[0] != '['))
+            want = "a JSON object or list";
+        break;
     case VERB_ARG_SECRET:
         if (!valid_text(v, 1024))
             want = "1 to 1024 bytes UTF-8 without control characters";

@@ -67,7 +67,8 @@ static enum pke_err read_type(const json_t *header, struct jws_facts *facts, str
     const json_t *typ = json_object_get(header, "typ");
 
     if (typ && json_string_length(typ) == 0)
-        return refused(fail, "jws-type", "RFC 7515 4.1.9", "the type of the token is not a text of some length");
+        return refused(fail, "jws-type", "RFC 7515 4.1.9",
+                       "the type of the token is not a text of some length");
     snprintf(facts->typ, sizeof facts->typ, "%s", typ ? json_string_value(typ) : "");
     return PKE_OK;
 }

@@ -41,6 +41,15 @@ int ks_generate(const struct ks_config *config, enum ks_key_algorithm algorithm,
     return no_ceremony(error);
 }
 
+int ks_import_key(const struct ks_config *config, EVP_PKEY *key, struct ks_error *error)
+{
+    *error = (struct ks_error){.cls = KS_OK};
+    if (config->backend == KS_PKCS11)
+        return p11_import_key(config, key, error);
+    return ks_fail(error, KS_PERMANENT, "key-import", "CA key backends",
+                   "keys are imported into PKCS#11 tokens only: a TPM is for keys that were made in it");
+}
+
 int ks_change_auth(const struct ks_config *config, const struct pke_secret *new_pin, struct ks_error *error)
 {
     *error = (struct ks_error){.cls = KS_OK};

@@ -37,6 +37,14 @@ int ks_generate(const struct ks_config *config, enum ks_key_algorithm algorithm,
                 struct ks_error *error);
 
 /**
+ * Put a key pair that was made elsewhere into the device: sensitive and not extractable from then on, and
+ * said to be not made there (CKA_LOCAL) for as long as it is. PKCS#11 only: RSA and EC keys that a CA may
+ * have; label and CKA_ID as for ks_generate(). A TPM is refused.
+ * @return 0, or -1 with @p error.
+ */
+int ks_import_key(const struct ks_config *config, EVP_PKEY *key, struct ks_error *error);
+
+/**
  * C_SetPIN of the user, or TPM2_ObjectChangeAuth of the key: a key file is replaced atomically, when the
  * new one has signed. Refused for a persistent handle: it would have to be evicted before the new object can
  * have its place, and a power cut between would lose the key.

@@ -12,6 +12,7 @@ int p11_init_token(const struct ks_config *config, const char *label, const char
                    const struct pke_secret *so_pin, const struct pke_secret *pin, struct ks_error *error);
 
 int p11_generate(const struct ks_config *config, enum ks_key_algorithm algorithm, struct ks_error *error);
+int p11_import_key(const struct ks_config *config, EVP_PKEY *key, struct ks_error *error);
 
 int p11_change_auth(const struct ks_config *config, const struct pke_secret *new_pin, struct ks_error *error);
 

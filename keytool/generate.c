@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <openssl/err.h>
+#include <openssl/pem.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -73,6 +75,37 @@ int tool_generate(const struct tool_options *o)
     }
     return tool_usage("unknown algorithm \"%s\": rsa-2048, rsa-3072, rsa-4096, p256, p384 or ed25519",
                       o->algorithm);
+}
+
+/* No passphrase is asked for: who decrypts a key does so where he sees what he does. */
+static int no_passphrase(char *buf, int size, int writing, void *arg)
+{
+    (void)buf;
+    (void)size;
+    (void)writing;
+    (void)arg;
+    return -1;
+}
+
+int tool_import_key(const struct tool_options *o)
+{
+    struct ks_error error;
+    BIO *in = BIO_new_file(o->in, "r");
+    EVP_PKEY *key = in ? PEM_read_bio_PrivateKey(in, NULL, no_passphrase, NULL) : NULL;
+    int rc;
+
+    BIO_free(in);
+    ERR_clear_error();
+    if (!key)
+        return tool_usage("%s: no private key of PEM without a passphrase (openssl pkey -in FILE -out FILE)",
+                          o->in);
+    rc = ks_import_key(&o->config, key, &error);
+    EVP_PKEY_free(key);
+    if (rc != 0)
+        return tool_refuse(&error.fail);
+    tool_say("the key was not made in the token, and the token says so: whoever has had %s may have it still",
+             o->in);
+    return show_key(o, "imported");
 }
 
 int tool_show(const struct tool_options *o)

@@ -17,6 +17,8 @@ const struct tool_command tool_commands[] = {
     {"init-token", TOOL_INIT_TOKEN, tool_init_token, "make a token or TPM ready for keys"},
     {"generate", TOOL_GENERATE, tool_generate,
      "make a key pair inside the device: it cannot leave, sign only"},
+    {"import-key", TOOL_IMPORT_KEY, tool_import_key,
+     "put a key that was made elsewhere into a PKCS#11 token, which says so for ever"},
     {"show", TOOL_SHOW, tool_show, "print algorithm and attributes of a key"},
     {"check", TOOL_CHECK, tool_check, "is the key fit for use, and does it belong to the certificate?"},
     {"self-sign", TOOL_SELF_SIGN, tool_self_sign, "make the self-signed certificate of a root CA"},
@@ -35,7 +37,7 @@ const struct tool_command tool_commands[] = {
 
 #define N_COMMANDS (PKE_LEN(tool_commands) - 1)
 
-#define EVERY  0xfffu
+#define EVERY  0x1fffu
 #define DEVICE (EVERY & ~(unsigned)TOOL_ATTEST_VERIFY)
 #define KEYED  (DEVICE & ~(unsigned)TOOL_INIT_TOKEN)
 #define WRITERS \
@@ -95,6 +97,7 @@ static const struct row {
      "PKCS#11: file with the security officer's PIN"},
     {"algorithm", "ALG", TOOL_GENERATE, TOOL_GENERATE, AT_STRING(algorithm),
      "rsa-2048, rsa-3072, rsa-4096, p256, p384 or ed25519"},
+    {"in", "FILE", TOOL_IMPORT_KEY, TOOL_IMPORT_KEY, AT_STRING(in), "PEM file of the private key"},
     {"creation", "FILE", TOOL_GENERATE | TOOL_ATTEST, 0, AT_STRING(creation),
      "TPM: what attest needs to prove that the key was made there"},
     {"subject", "DN", SIGNERS | TOOL_CSR, TOOL_SELF_SIGN | TOOL_CSR, AT_STRING(subject),

@@ -18,7 +18,7 @@ struct tool_options {
     bool backend_given, tpm_given;
     const char *pin_file, *pin_credential, *new_pin_file, *so_pin_file;
     const char *label, *serial;
-    const char *algorithm, *creation;
+    const char *algorithm, *creation, *in;
     const char *subject, *constraints;
     long days, path_len; /* 0, -1: not given */
     const char *out;
@@ -43,6 +43,7 @@ enum {
     TOOL_ATTEST = 1 << 9,
     TOOL_ATTEST_VERIFY = 1 << 10,
     TOOL_CHANGE_AUTH = 1 << 11,
+    TOOL_IMPORT_KEY = 1 << 12,
 };
 
 struct tool_command {

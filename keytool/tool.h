@@ -15,6 +15,7 @@ enum tool_exit { TOOL_OK = 0, TOOL_REFUSED = 1, TOOL_USAGE = 2 };
 /* The commands. Each returns an enum tool_exit; what it did and found goes through report.h. */
 int tool_init_token(const struct tool_options *o);
 int tool_generate(const struct tool_options *o);
+int tool_import_key(const struct tool_options *o);
 int tool_show(const struct tool_options *o);
 int tool_check(const struct tool_options *o);
 int tool_self_sign(const struct tool_options *o);

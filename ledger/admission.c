@@ -114,7 +114,8 @@ static enum pke_err ask(struct ledger *l, const struct ledger_request *req, cons
         return err;
     q = query_start(&l->store, WRITER_ADD_ADMISSION);
     query_text(&q, req->request_id);
-    return query_run(&q, fail);
+    err = query_run(&q, fail);
+    return err == PKE_OK ? audit(l, "pending", req->principal, req->request_id, req->at, fail) : err;
 }
 
 static enum pke_err attempt(struct ledger *l, const struct ledger_request *req, const struct pke_fail *why,

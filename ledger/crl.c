@@ -182,17 +182,31 @@ static enum pke_err find_known(struct ledger *l, struct pke_bytes issuer_id,
     return PKE_OK;
 }
 
+/* A hold is not what a later list says is for good. */
 static enum pke_err keep_unknown(struct ledger *l, struct pke_bytes issuer_id,
-                                 const struct ledger_revocation *row, struct pke_fail *fail)
+                                 const struct ledger_revocation *row, int64_t at, struct pke_fail *fail)
 {
     PKE_CLEANUP(query_done) struct query q = query_start(&l->store, WRITER_ADD_CARRIED);
+    struct audit_row audit = {.at = at,
+                              .event = "carried",
+                              .actor = "published CRL",
+                              .serial = PKE_BYTES(row->serial, row->serial_n)};
+    struct pke_buf detail;
+    enum pke_err err;
 
     query_blob(&q, issuer_id);
     query_blob(&q, PKE_BYTES(row->serial, row->serial_n));
     query_int(&q, row->not_after);
     query_int(&q, row->reason);
     query_int(&q, row->revoked_at);
-    return query_run(&q, fail);
+    err = query_run(&q, fail);
+    if (err != PKE_OK || sqlite3_changes(l->store.db) == 0)
+        return err;
+    audit_json_init(&detail);
+    audit_json(&detail, "reason", ledger_reason_text(row->reason));
+    err = audit_append_detail(l, &audit, &detail, fail);
+    pke_buf_done(&detail);
+    return err;
 }
 
 enum pke_err ledger_crl_carry(struct ledger *l, struct pke_bytes issuer_id,
@@ -213,7 +227,7 @@ enum pke_err ledger_crl_carry(struct ledger *l, struct pke_bytes issuer_id,
     if (err != PKE_NOT_FOUND)
         return err;
     err = change_begin(l, fail);
-    return err == PKE_OK ? change_end(l, keep_unknown(l, issuer_id, row, fail), fail) : err;
+    return err == PKE_OK ? change_end(l, keep_unknown(l, issuer_id, row, at, fail), fail) : err;
 }
 
 /* ---- the end of a hold that was carried */

@@ -21,7 +21,7 @@
 #include "ledger/ticket.h"
 #include "ledger/token.h"
 
-#define LEDGER_SCHEMA   4 /* doc/ledger.md */
+#define LEDGER_SCHEMA   5 /* doc/ledger.md */
 #define LEDGER_KEY_SIZE 32
 
 struct ledger;

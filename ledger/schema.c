@@ -257,7 +257,8 @@ static const char tables_4[] =
 
     /*
      * What stood in a CRL of ours that was newer than this ledger, a copy from before: it stays revoked. The
-     * certificate may be unknown here. A hold that ended keeps its row, with a change, so that deltas tell it.
+     * certificate may be unknown here. A hold that ended keeps its row, with a change, so that deltas tell
+     * it.
      */
     "CREATE TABLE crl_carried ("
     "  issuer_id BLOB NOT NULL, serial BLOB NOT NULL,"
@@ -282,7 +283,22 @@ static const char tables_4[] =
     /* is anything of this issuer still valid? */
     "CREATE INDEX certificate_issuer_life ON certificate (issuer_id, not_after);";
 
-static const char *const steps[LEDGER_SCHEMA] = {tables_1, tables_2, tables_3, tables_4};
+/* Schema 5: who of the administrator's programs has been told how far (doc/events.md). */
+static const char tables_5[] =
+    /* all events up to position are done with: taken, dead, or in sink_event */
+    "CREATE TABLE sink (name TEXT PRIMARY KEY, position INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    /* what a receiver did not take while later ones passed it; dead_at: given up */
+    "CREATE TABLE sink_event ("
+    "  sink TEXT NOT NULL REFERENCES sink (name), seq INTEGER NOT NULL, request_id TEXT,"
+    "  attempts INTEGER NOT NULL, next_at INTEGER NOT NULL, dead_at INTEGER NOT NULL DEFAULT 0, error TEXT,"
+    "  PRIMARY KEY (sink, seq)"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE INDEX sink_event_dead ON sink_event (sink, seq) WHERE dead_at > 0;"
+    /* up to which certificate of an issuer, by its end, it was told that it expires */
+    "CREATE TABLE expiry (issuer_id BLOB PRIMARY KEY, not_after INTEGER NOT NULL, request INTEGER NOT NULL)"
+    " STRICT, WITHOUT ROWID;";
+
+static const char *const steps[LEDGER_SCHEMA] = {tables_1, tables_2, tables_3, tables_4, tables_5};
 
 enum pke_err schema_version(struct store *s, int64_t *version, struct pke_fail *fail)
 {

@@ -292,8 +292,10 @@
                        " change = (SELECT coalesce(max(change), 0) + 1 FROM revocation) WHERE issuer_id = "  \
                        "?1 AND serial = ?2")                                                                 \
     X(CRL_KNOWN, "SELECT sha256 FROM certificate WHERE issuer_id = ? AND serial = ? AND sha256 IS NOT NULL") \
-    X(ADD_CARRIED, "INSERT INTO crl_carried (issuer_id, serial, not_after, reason, revoked_at)"              \
-                   " VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING")                                             \
+    X(ADD_CARRIED,                                                                                           \
+      "INSERT INTO crl_carried (issuer_id, serial, not_after, reason, revoked_at)"                           \
+      " VALUES (?,?,?,?,?) ON CONFLICT (issuer_id, serial) DO UPDATE SET reason = excluded.reason,"          \
+      " released_at = 0 WHERE crl_carried.reason = 6 AND excluded.reason <> 6")                              \
     X(CRL_NUMBER, "SELECT max(number) FROM crl WHERE issuer_id = ?")                                         \
     X(ADD_CRL, "INSERT INTO crl (issuer_id, number, base, change, entries, this_update, next_update,"        \
                " tells_deltas) VALUES (?,?,?,?,?,?,?,?)")                                                    \
@@ -319,6 +321,43 @@
                        " WHERE from_issuer = ?1 AND cancelled_at = 0")                                      \
     X(ISSUER_LIFE, "SELECT not_after FROM certificate WHERE issuer_id = ? ORDER BY not_after DESC LIMIT 1") \
     X(ISSUERS_ALIVE, "SELECT issuer_id FROM certificate GROUP BY issuer_id HAVING max(not_after) > ?")
+
+/* The outbox: event.c. Kinds of rows as there. */
+#define WRITER_EVENTS(X)                                                                                     \
+    X(EVENTS_END, "SELECT max(seq) FROM audit")                                                              \
+    X(EVENTS_AFTER,                                                                                          \
+      "SELECT a.seq, a.at, a.event, a.actor, a.request_id, a.detail, r.tenant, r.principal, r.user_id,"      \
+      " r.credential, r.endpoint, r.template_name, r.operation, r.device_id, r.enrollment_type,"             \
+      " r.provider, c.ent_dmid, c.subject, c.serial, c.issuer_id, c.sha1, c.sha256, c.not_before,"           \
+      " c.not_after, (SELECT o.request_id FROM request o WHERE o.id = c.renewed_from), c.der, c.names,"      \
+      " r.fail_reason, r.fail_rule, r.fail_text FROM audit a"                                                \
+      " LEFT JOIN request r ON r.request_id = a.request_id LEFT JOIN certificate c ON c.request = r.id"      \
+      " WHERE a.seq > ?1 AND a.seq <= ?2 AND a.event IN ('issued','failed','abandoned','refused',"           \
+      "'waiting','pending','waiting-denied','denied','approved','revoked','held','hold-released',"           \
+      "'expiring','issuer-scheduled','issuer-acknowledged','issuer-switched','issuer-cancelled')"            \
+      " AND (?3 IS NULL OR r.id IS NULL OR "                                                                 \
+      "r.tenant = ?3) ORDER BY a.seq LIMIT ?4")                                                              \
+    X(EVENT_TIME, "SELECT at FROM audit WHERE seq >= ? ORDER BY seq LIMIT 1")                                \
+    X(ADD_SINK, "INSERT INTO sink (name, position) SELECT ?1, coalesce(max(seq), 0) FROM audit"              \
+                " WHERE true ON CONFLICT (name) DO NOTHING")                                                 \
+    X(SINK_POSITION, "SELECT position FROM sink WHERE name = ?")                                             \
+    X(MOVE_SINK, "UPDATE sink SET position = ?2 WHERE name = ?1")                                            \
+    X(LIST_LATE, "SELECT seq, request_id, attempts, next_at, dead_at, error FROM sink_event"                 \
+                 " WHERE sink = ?1 AND (dead_at > 0) = ?2 AND seq > ?3 ORDER BY seq LIMIT ?4")               \
+    X(KEEP_LATE, "INSERT INTO sink_event (sink, seq, request_id, attempts, next_at, dead_at, error)"         \
+                 " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (sink, seq) DO UPDATE SET attempts = ?4," \
+                 " next_at = ?5, dead_at = ?6, error = ?7")                                                  \
+    X(SINK_DONE, "DELETE FROM sink_event WHERE sink = ?1 AND seq = ?2")                                      \
+    X(COUNT_DEAD, "SELECT count(*) FROM sink_event WHERE sink = ? AND dead_at > 0")                          \
+    X(REVIVE, "UPDATE sink_event SET dead_at = 0, attempts = 0, next_at = 0"                                 \
+              " WHERE sink = ?1 AND seq = ?2 AND dead_at > 0")                                               \
+    X(EXPIRY_PLACE, "SELECT not_after, request FROM expiry WHERE issuer_id = ?")                             \
+    X(MOVE_EXPIRY, "INSERT INTO expiry (issuer_id, not_after, request) VALUES (?1, ?2, ?3)"                  \
+                   " ON CONFLICT (issuer_id) DO UPDATE SET not_after = ?2, request = ?3")                    \
+    X(EXPIRING, "SELECT c.not_after, c.request, r.request_id, r.tenant, c.serial,"                           \
+                " c.superseded_at = 0 AND c.revoked_at = 0 AND c.sha256 IS NOT NULL FROM certificate c"      \
+                " JOIN request r ON r.id = c.request WHERE c.issuer_id = ?1 AND (c.not_after, c.request) >"  \
+                " (?2, ?3) AND c.not_after <= ?4 ORDER BY c.not_after, c.request LIMIT ?5")
 
 #define WRITER_STATEMENTS(X)                                                                                 \
     X(BEGIN, "BEGIN IMMEDIATE")                                                                              \
@@ -393,7 +432,8 @@
     WRITER_ADMISSIONS(X)                                                                                     \
     WRITER_TICKETS(X)                                                                                        \
     WRITER_CRLS(X)                                                                                           \
-    WRITER_ROLLOVERS(X)
+    WRITER_ROLLOVERS(X)                                                                                      \
+    WRITER_EVENTS(X)
 
 enum writer_statement {
 #define X(name, sql) WRITER_##name,

@@ -267,6 +267,11 @@ const struct conf_authoriser *conf_find_authoriser(const struct conf *conf, cons
     return conf_find(conf, CONF_AUTHORISERS, name);
 }
 
+const struct conf_sink *conf_find_sink(const struct conf *conf, const char *name)
+{
+    return conf_find(conf, CONF_SINKS, name);
+}
+
 const struct conf_tenant *conf_find_tenant(const struct conf *conf, const char *name)
 {
     return conf_find(conf, CONF_TENANTS, name);

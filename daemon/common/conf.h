@@ -180,6 +180,21 @@ struct conf_authoriser {
     uint64_t max_in_flight;
 };
 
+/** event-sinks.NAME: a program of the administrator that is told what happened (doc/events.md). */
+struct conf_sink {
+    const char *name;
+    char *tenant;
+    char *url;                                /* https, or http with unix_path */
+    char *unix_path;                          /* unix socket of the receiver */
+    struct pke_strings peer_uids;             /* users whose socket it may be */
+    char *secret_file;                        /* HMAC key of what is sent; net has it */
+    char *tls_ca, *tls_certificate, *tls_key; /* PEM files */
+    struct pke_strings kinds;                 /* of events, ledger/event.h; empty: all but refused */
+    int64_t timeout;                          /* ms of one delivery */
+    uint64_t max_in_flight;                   /* deliveries at a time */
+    uint64_t max_attempts;                    /* of one event that the receiver answers with a refusal */
+};
+
 /**
  * tenants.NAME: who shares this daemon and sees nothing of the others. An endpoint belongs to one; everything
  * that a request needs of the configuration belongs to the same, and so do its rows in the ledger. Where the
@@ -202,6 +217,7 @@ struct conf_tenant {
 struct conf_frontend {
     const char *name;
     struct pke_strings users, groups; /* names or numbers */
+    struct pke_strings certificates;  /* SHA-256 of those that it shows over TLS */
     struct pke_strings tenants;       /* never empty */
     struct pke_strings templates;     /* of which it may have certificates made; empty: none */
     struct pke_strings upn_suffixes, dns_suffixes, email_suffixes, sid_prefixes, uri_prefixes;
@@ -220,7 +236,7 @@ struct conf_endpoint {
     char *enrollment_version;         /* "3.0" .. "7.0", as told to the client at discovery */
     struct pke_strings credentials;   /* enabled kinds: "username" */
     struct pke_strings token_issuers; /* names; of those kinds that are enabled */
-    char *authenticator;              /* authoriser that knows frontend-token and frontend-password; NULL: none */
+    char *authenticator; /* authoriser that knows frontend-token and frontend-password; NULL: none */
     char *template_name;
     char *provisioning;        /* stage enroll */
     char *enroll_endpoint;     /* stage policy: whose URL is advertised */
@@ -248,7 +264,10 @@ struct conf_global {
     uint64_t auth_workers;
     int64_t request_deadline;
     int64_t clock_backward_limit, clock_forward_limit;
+    int64_t expiring_notice; /* ms before its end that an event tells of a certificate; 0: never */
     char *control_socket;
+    char *control_tls_address;                       /* IP:port of the control API for frontends; NULL: off */
+    char *control_tls_certificate, *control_tls_key; /* PEM files */
     struct pke_strings viewer_groups, officer_groups, admin_groups;
 };
 
@@ -270,6 +289,8 @@ struct conf {
     size_t n_token_issuers;
     struct conf_authoriser *authorisers;
     size_t n_authorisers;
+    struct conf_sink *sinks;
+    size_t n_sinks;
     struct conf_tenant *tenants;
     size_t n_tenants; /* at least 1 */
     struct conf_frontend *frontends;
@@ -348,6 +369,7 @@ const struct conf_endpoint *conf_find_endpoint(const struct conf *conf, const ch
 const struct conf_provisioning *conf_find_provisioning(const struct conf *conf, const char *name);
 const struct conf_token_issuer *conf_find_token_issuer(const struct conf *conf, const char *name);
 const struct conf_authoriser *conf_find_authoriser(const struct conf *conf, const char *name);
+const struct conf_sink *conf_find_sink(const struct conf *conf, const char *name);
 const struct conf_tenant *conf_find_tenant(const struct conf *conf, const char *name);
 const struct conf_frontend *conf_find_frontend(const struct conf *conf, const char *name);
 

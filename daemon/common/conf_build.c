@@ -255,6 +255,8 @@ void conf_resolve(struct conf_impl *ci)
         c->issuers[i].key_ref = conf_find_key(c, c->issuers[i].key);
         if (c->issuers[i].key && !c->issuers[i].key_ref)
             conf_bad(ci, CONF_ISSUERS, i, "key", "there is no key %s", c->issuers[i].key);
+        if (!c->issuers[i].key)
+            c->issuers[i].crl_lifetime = 0; /* nobody could sign them */
     }
     for (size_t i = 0; i < c->n_templates; i++) {
         struct policy_template *t = &c->templates[i];

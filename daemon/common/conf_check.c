@@ -101,6 +101,9 @@ static void check_template_issuer(struct conf_impl *ci, size_t i)
 
     if (!a)
         return;
+    if (!a->key)
+        conf_bad(ci, CONF_TEMPLATES, i, "issuer", "%s is a legacy issuer: it has no key and signs nothing",
+                 a->name);
     if (t->validity > a->max_validity) {
         pke_duration_format(a->max_validity, limit);
         conf_bad(ci, CONF_TEMPLATES, i, "validity", "is longer than max-validity %s of the issuer %s", limit,
@@ -175,4 +178,5 @@ void conf_check(struct conf_impl *ci)
     for (size_t i = 0; i < ci->conf.n_listeners; i++)
         conf_check_listener(ci, i);
     conf_check_authorisers(ci);
+    conf_check_sinks(ci);
 }

@@ -31,22 +31,29 @@ static void check_kind(struct conf_impl *ci, size_t i)
         conf_bad(ci, CONF_AUTHORISERS, i, "rules-file", "is needed for the kind static");
 }
 
+void conf_check_webhook(struct conf_impl *ci, enum conf_section_id section, size_t i,
+                        const struct conf_webhook *w)
+{
+    bool https = w->url && conf_https_url(w->url, true);
+    bool local = w->url && w->unix_path && strncmp(w->url, "http://", 7) == 0;
+
+    if (w->url && !https && !local)
+        conf_bad(ci, section, i, "url", "expects https://HOST/PATH, or http://HOST/PATH with unix");
+    if ((w->tls_ca || w->tls_certificate) && local)
+        conf_bad(ci, section, i, w->tls_ca ? "tls-ca" : "tls-certificate", "has no effect with http");
+    if (!w->tls_certificate != !w->tls_key)
+        conf_bad(ci, section, i, w->tls_key ? "tls-certificate" : "tls-key",
+                 "tls-certificate and tls-key are given together");
+}
+
 static void check_url(struct conf_impl *ci, size_t i)
 {
     const struct conf_authoriser *a = &ci->conf.authorisers[i];
-    bool https = a->url && conf_https_url(a->url, true);
-    bool local = a->url && a->unix_path && strncmp(a->url, "http://", 7) == 0;
+    struct conf_webhook w = {a->url, a->unix_path, a->tls_ca, a->tls_certificate, a->tls_key};
 
     if (!a->url)
         conf_bad(ci, CONF_AUTHORISERS, i, "url", "is needed for the kind webhook");
-    else if (!https && !local)
-        conf_bad(ci, CONF_AUTHORISERS, i, "url", "expects https://HOST/PATH, or http://HOST/PATH with unix");
-    if ((a->tls_ca || a->tls_certificate) && local)
-        conf_bad(ci, CONF_AUTHORISERS, i, a->tls_ca ? "tls-ca" : "tls-certificate",
-                 "has no effect with http");
-    if (!a->tls_certificate != !a->tls_key)
-        conf_bad(ci, CONF_AUTHORISERS, i, a->tls_key ? "tls-certificate" : "tls-key",
-                 "tls-certificate and tls-key are given together");
+    conf_check_webhook(ci, CONF_AUTHORISERS, i, &w);
 }
 
 /* A15: an answer counts by its signature, or by who the kernel says is at the other end. */

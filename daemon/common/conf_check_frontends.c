@@ -12,8 +12,12 @@ static void check_peers(struct conf_impl *ci, size_t i)
 {
     const struct conf_frontend *f = &ci->conf.frontends[i];
 
-    if (f->users.n + f->groups.n == 0)
-        conf_bad(ci, CONF_FRONTENDS, i, "users", "users or groups is needed: who is it?");
+    if (f->users.n + f->groups.n + f->certificates.n == 0)
+        conf_bad(ci, CONF_FRONTENDS, i, "users", "users, groups or certificates is needed: who is it?");
+    for (size_t k = 0; k < f->certificates.n; k++)
+        if (strspn(f->certificates.v[k], "0123456789abcdef") != 64)
+            conf_bad_item(ci, CONF_FRONTENDS, i, "certificates", f->certificates.v[k],
+                          "expects SHA-256 fingerprints, 64 lower-case hexadecimal digits");
     for (size_t o = 0; o < i; o++) {
         const struct conf_frontend *other = &ci->conf.frontends[o];
 
@@ -21,6 +25,10 @@ static void check_peers(struct conf_impl *ci, size_t i)
             if (pke_strings_has(&other->users, f->users.v[k]))
                 conf_bad_item(ci, CONF_FRONTENDS, i, "users", f->users.v[k], "%s is the frontend %s already",
                               f->users.v[k], other->name);
+        for (size_t k = 0; k < f->certificates.n; k++)
+            if (pke_strings_has(&other->certificates, f->certificates.v[k]))
+                conf_bad_item(ci, CONF_FRONTENDS, i, "certificates", f->certificates.v[k],
+                              "the certificate is that of the frontend %s already", other->name);
         for (size_t k = 0; k < f->groups.n; k++)
             if (pke_strings_has(&other->groups, f->groups.v[k]))
                 conf_bad_item(ci, CONF_FRONTENDS, i, "groups", f->groups.v[k],
@@ -79,8 +87,29 @@ static void check_names(struct conf_impl *ci, size_t i)
                               lists[l].expected);
 }
 
+/* All or nothing; whether it can be bound is seen when it is. */
+static void check_tls(struct conf_impl *ci)
+{
+    const struct conf_global *g = &ci->conf.global;
+    const char *colon = g->control_tls_address ? strrchr(g->control_tls_address, ':') : NULL;
+
+    if (!g->control_tls_address && (g->control_tls_certificate || g->control_tls_key))
+        conf_bad(ci, CONF_GLOBAL, 0,
+                 g->control_tls_certificate ? "control-tls-certificate" : "control-tls-key",
+                 "belongs to control-tls-address");
+    if (!g->control_tls_address)
+        return;
+    if (!colon || strspn(colon + 1, "0123456789") != strlen(colon + 1) || !colon[1])
+        conf_bad(ci, CONF_GLOBAL, 0, "control-tls-address",
+                 "expects an IP address and a port, as 192.0.2.7:8443");
+    if (!g->control_tls_certificate || !g->control_tls_key)
+        conf_bad(ci, CONF_GLOBAL, 0, "control-tls-address",
+                 "needs control-tls-certificate and control-tls-key");
+}
+
 void conf_check_frontends(struct conf_impl *ci)
 {
+    check_tls(ci);
     for (size_t i = 0; i < ci->conf.n_frontends; i++) {
         check_peers(ci, i);
         check_bound(ci, i);

@@ -79,9 +79,9 @@ static void check_path(struct conf_impl *ci, size_t i)
 
 static bool is_credential_kind(const char *name)
 {
-    static const char *const kinds[] = {"username",       "one-time-token",   "jwt",
-                                        "entra-jwt",      "signed-header",    "client-certificate",
-                                        "frontend-token", "frontend-password"};
+    static const char *const kinds[] = {"username",       "one-time-token",    "jwt",
+                                        "entra-jwt",      "signed-header",     "client-certificate",
+                                        "frontend-token", "frontend-password", "frontend"};
 
     for (size_t i = 0; i < PKE_LEN(kinds); i++)
         if (strcmp(kinds[i], name) == 0)
@@ -99,7 +99,7 @@ static void check_credentials(struct conf_impl *ci, size_t i)
         if (!is_credential_kind(e->credentials.v[k]))
             conf_bad_item(ci, CONF_ENDPOINTS, i, "credentials", e->credentials.v[k],
                           "%s is not a known credential kind: username, one-time-token, jwt, entra-jwt, "
-                          "signed-header, client-certificate, frontend-token, frontend-password",
+                          "signed-header, client-certificate, frontend-token, frontend-password, frontend",
                           e->credentials.v[k]);
 }
 

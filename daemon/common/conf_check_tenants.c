@@ -17,6 +17,7 @@ static const struct {
              {CONF_PROVISIONING, offsetof(struct conf_provisioning, tenant)},
              {CONF_TOKEN_ISSUERS, offsetof(struct conf_token_issuer, tenant)},
              {CONF_AUTHORISERS, offsetof(struct conf_authoriser, tenant)},
+             {CONF_SINKS, offsetof(struct conf_sink, tenant)},
              {CONF_ENDPOINTS, offsetof(struct conf_endpoint, tenant)}};
 
 static char **tenant_of(struct conf_impl *ci, size_t k, size_t i)

@@ -59,6 +59,7 @@ enum conf_section_id {
     CONF_ENDPOINTS,
     CONF_TENANTS,
     CONF_FRONTENDS,
+    CONF_SINKS,
     CONF__SECTIONS
 };
 
@@ -81,7 +82,8 @@ struct conf_impl {
 
 extern const struct pke_option conf_global_options[], conf_key_options[], conf_issuer_options[],
     conf_listener_options[], conf_endpoint_options[], conf_provisioning_options[],
-    conf_token_issuer_options[], conf_authoriser_options[], conf_tenant_options[], conf_frontend_options[];
+    conf_token_issuer_options[], conf_authoriser_options[], conf_tenant_options[], conf_frontend_options[],
+    conf_sink_options[];
 
 /** Start and end a run: the end appends the sorted lines to @p errors. */
 void conf_report_init(struct conf_report *r, const char *file, struct pke_arena *arena);
@@ -108,6 +110,13 @@ void conf_check(struct conf_impl *ci);
 void conf_check_issuer_bounds(struct conf_impl *ci, size_t i);
 void conf_check_template_bounds(struct conf_impl *ci, size_t i);
 void conf_check_authorisers(struct conf_impl *ci);
+void conf_check_sinks(struct conf_impl *ci);
+/** What a program of the administrator that is called over HTTP needs. */
+struct conf_webhook {
+    const char *url, *unix_path, *tls_ca, *tls_certificate, *tls_key;
+};
+void conf_check_webhook(struct conf_impl *ci, enum conf_section_id section, size_t i,
+                        const struct conf_webhook *w);
 void conf_check_listener(struct conf_impl *ci, size_t i);
 void conf_check_endpoints(struct conf_impl *ci);
 void conf_check_provisioning(struct conf_impl *ci);

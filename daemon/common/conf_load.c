@@ -195,6 +195,12 @@ static void check_named_files(struct look *k)
         need_secret(k, CONF_AUTHORISERS, i, "question-secret-file", c->authorisers[i].question_secret_file);
         need_secret(k, CONF_AUTHORISERS, i, "answer-secret-file", c->authorisers[i].answer_secret_file);
     }
+    for (size_t i = 0; i < c->n_sinks; i++) {
+        need_file(k, CONF_SINKS, i, "tls-ca", c->sinks[i].tls_ca);
+        need_file(k, CONF_SINKS, i, "tls-certificate", c->sinks[i].tls_certificate);
+        need_secret(k, CONF_SINKS, i, "tls-key", c->sinks[i].tls_key);
+        need_secret(k, CONF_SINKS, i, "secret-file", c->sinks[i].secret_file);
+    }
     for (size_t i = 0; i < c->n_provisionings; i++) {
         need_secret(k, CONF_PROVISIONING, i, "client-secret-file", c->provisionings[i].client_secret_file);
         need_secret(k, CONF_PROVISIONING, i, "server-secret-file", c->provisionings[i].server_secret_file);
@@ -243,6 +249,8 @@ enum pke_err conf_check_files(const struct conf *conf, struct conf_errors *error
     look_begin(&k, conf);
     need_folder(&k, CONF_GLOBAL, 0, "state-directory", g->state_directory);
     need_folder_of(&k, CONF_GLOBAL, 0, "control-socket", g->control_socket);
+    need_file(&k, CONF_GLOBAL, 0, "control-tls-certificate", g->control_tls_certificate);
+    need_secret(&k, CONF_GLOBAL, 0, "control-tls-key", g->control_tls_key);
     for (size_t i = 0; i < conf->n_tenants; i++)
         need_users(&k, i, conf->tenants[i].user_file);
     need_file(&k, CONF_GLOBAL, 0, "identity-map", g->identity_map);

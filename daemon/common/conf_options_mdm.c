@@ -29,7 +29,7 @@ const struct pke_option conf_endpoint_options[] = {
      .help = "EnrollmentVersion that discovery told the client"},
     {"credentials", PKE_OPT_STRINGS, F(struct pke_strings, credentials), "username", 1, 32,
      .help = "Credential kinds that are accepted: username, one-time-token, jwt, entra-jwt, signed-header, "
-             "client-certificate, frontend-token, frontend-password"},
+             "client-certificate, frontend-token, frontend-password, frontend"},
     {"credential-ca", PKE_OPT_PATH, F(char *, credential_ca), NULL, 1, 4000,
      .help = "PEM file of the CAs whose certificates are credentials (signed-header, client-certificate)"},
     {"credential-crl", PKE_OPT_PATH, F(char *, credential_crl), NULL, 1, 4000,
@@ -150,6 +150,7 @@ const struct conf_section conf_sections[] = {
     {"endpoints", true, conf_endpoint_options, "paths and what is served there"},
     {"tenants", true, conf_tenant_options, "who shares the daemon and sees nothing of the others"},
     {"frontends", true, conf_frontend_options, "who may use the control socket for which tenants"},
+    {"event-sinks", true, conf_sink_options, "who is told what happened"},
     {NULL, false, NULL, NULL},
 };
 
@@ -169,4 +170,5 @@ const struct conf_layout conf_layouts[CONF__SECTIONS] = {
     [CONF_ENDPOINTS] = LAYOUT(endpoints, n_endpoints, struct conf_endpoint),
     [CONF_TENANTS] = LAYOUT(tenants, n_tenants, struct conf_tenant),
     [CONF_FRONTENDS] = LAYOUT(frontends, n_frontends, struct conf_frontend),
+    [CONF_SINKS] = LAYOUT(sinks, n_sinks, struct conf_sink),
 };

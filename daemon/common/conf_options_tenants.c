@@ -30,6 +30,8 @@ const struct pke_option conf_frontend_options[] = {
      .help = "Users, by name or number, whose processes are this frontend"},
     {"groups", PKE_OPT_STRINGS, F(struct pke_strings, groups), NULL, 1, 32,
      .help = "Groups, by name or number, whose processes are this frontend"},
+    {"certificates", PKE_OPT_STRINGS, F(struct pke_strings, certificates), NULL, 64, 64,
+     .help = "SHA-256 of the certificates that it shows at control-tls-address"},
     {"tenants", PKE_OPT_STRINGS, F(struct pke_strings, tenants), NULL, 1, CONF_NAME_MAX,
      .help = "Tenants that it sees and acts for; default the only one"},
     {"templates", PKE_OPT_STRINGS, F(struct pke_strings, templates), NULL, 1, CONF_NAME_MAX,

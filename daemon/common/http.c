@@ -12,8 +12,8 @@
 #define CHUNK_DIGITS 8
 #define KEEP_CAP     (4u << 10) /* an idle connection keeps at most this much of each buffer */
 
-const struct http_limits http_client_limits = {16u << 10, 256u << 10, HTTP_MAX_HEADERS};
-const struct http_limits http_control_limits = {16u << 10, 64u << 10, HTTP_MAX_HEADERS};
+const struct http_limits http_client_limits = {16u << 10, 256u << 10, HTTP_MAX_HEADERS, false};
+const struct http_limits http_control_limits = {16u << 10, 64u << 10, HTTP_MAX_HEADERS, true};
 
 enum state {
     ST_START,    /* nothing of a request yet; one empty line is forgiven (RFC 9112 2.2) */

@@ -25,10 +25,11 @@ struct http_limits {
     size_t head;    /* request line and header lines, bytes */
     size_t body;    /* decoded body, bytes */
     size_t headers; /* lines */
+    bool no_length; /* a POST without Content-Length has no body (RFC 9112 6.3); else it is 411 */
 };
 
 extern const struct http_limits http_client_limits;  /* 16 KiB, 256 KiB, 64 */
-extern const struct http_limits http_control_limits; /* 16 KiB, 64 KiB, 64 */
+extern const struct http_limits http_control_limits; /* 16 KiB, 64 KiB, 64, no_length */
 
 enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_OTHER };
 

@@ -172,7 +172,7 @@ static bool read_length(struct pke_bytes v, size_t *ret)
     return v.n > 0;
 }
 
-static bool check_framing(struct http_request *req, struct http_refusal *no)
+static bool check_framing(struct http_request *req, const struct http_limits *limits, struct http_refusal *no)
 {
     unsigned lengths = 0, codings = 0;
     bool foreign = false;
@@ -202,7 +202,7 @@ static bool check_framing(struct http_request *req, struct http_refusal *no)
     req->chunked = codings == 1;
     if ((req->method == HTTP_GET || req->method == HTTP_HEAD) && (req->chunked || req->content_length))
         return refuse(no, 400, "a body on GET or HEAD (RFC 9110 9.3.1)");
-    if (req->method == HTTP_POST && !codings && !lengths)
+    if (req->method == HTTP_POST && !codings && !lengths && !limits->no_length)
         return refuse(no, 411, "POST without Content-Length or chunks (RFC 9110 15.5.12)");
     return true;
 }
@@ -240,7 +240,7 @@ static bool check_expect(struct http_request *req, struct http_refusal *no)
 bool http_head_finish(struct http_request *req, const struct http_limits *limits, struct http_refusal *no)
 {
     read_connection(req);
-    if (!check_host(req, no) || !check_framing(req, no) || !check_expect(req, no))
+    if (!check_host(req, no) || !check_framing(req, limits, no) || !check_expect(req, no))
         return false;
     if (req->content_length > limits->body)
         return refuse(no, 413, "the body is larger than allowed (RFC 9110 15.5.14)");

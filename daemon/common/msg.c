@@ -72,6 +72,23 @@ const struct ipc_field msg_auth_answer_fields[] = {
     {0, IPC_U64, 0, false},
 };
 
+const struct ipc_field msg_event_fields[] = {
+    {1, IPC_STR, offsetof(struct msg_event, sink), true},
+    {2, IPC_U64, offsetof(struct msg_event, seq), true},
+    {3, IPC_STR, offsetof(struct msg_event, id), true},
+    {4, IPC_BYTES, offsetof(struct msg_event, body), true},
+    {0, IPC_U64, 0, false},
+};
+
+const struct ipc_field msg_event_done_fields[] = {
+    {1, IPC_STR, offsetof(struct msg_event_done, sink), true},
+    {2, IPC_U64, offsetof(struct msg_event_done, seq), true},
+    {3, IPC_U64, offsetof(struct msg_event_done, status), false},
+    {4, IPC_U64, offsetof(struct msg_event_done, retry_after_s), false},
+    {5, IPC_FAIL, offsetof(struct msg_event_done, fail), false},
+    {0, IPC_U64, 0, false},
+};
+
 const struct ipc_field msg_auth_ok_fields[] = {
     {1, IPC_BYTES, offsetof(struct msg_auth_ok, assertion), false},
     {2, IPC_STR, offsetof(struct msg_auth_ok, principal), true},
@@ -135,6 +152,7 @@ const struct ipc_field msg_issued_fields[] = {
     {12, IPC_U64, offsetof(struct msg_issued, number), false},
     {13, IPC_STR, offsetof(struct msg_issued, issuer), true},
     {14, IPC_U64, offsetof(struct msg_issued, more_names), false},
+    {15, IPC_STR, offsetof(struct msg_issued, provider), false},
     {0, IPC_U64, 0, false},
 };
 
@@ -221,6 +239,7 @@ const struct ipc_field msg_verb_fields[] = {
     {3, IPC_BYTES, offsetof(struct msg_verb, secret), false},
     {4, IPC_STR, offsetof(struct msg_verb, actor), true},
     {5, IPC_STR, offsetof(struct msg_verb, frontend), false},
+    {6, IPC_STR, offsetof(struct msg_verb, trace_id), false},
     {0, IPC_U64, 0, false},
 };
 

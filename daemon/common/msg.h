@@ -45,7 +45,10 @@ enum msg_kind {
     MSG_REFUSAL,      /* net -> issuer: msg_refusal, answered MSG_OK once durable or counted */
     MSG_CATALOGUE,    /* issuer -> net, after LINK and after a switch: msg_catalogue; id 0 */
     MSG_PENDING,      /* issuer -> net, answer to a request that may wait, and to QUERY: msg_pending */
-    MSG_QUERY,        /* net -> issuer: msg_query, answered MSG_ISSUED, MSG_PENDING or MSG_FAILED */
+    MSG_EVENT, /* issuer -> net, id 0: msg_event; a later one of the same sink and seq takes the place of an
+                  earlier */
+    MSG_EVENT_DONE, /* net -> issuer: msg_event_done, answered MSG_OK */
+    MSG_QUERY,      /* net -> issuer: msg_query, answered MSG_ISSUED, MSG_PENDING or MSG_FAILED */
 
     MSG_SIGN = 64,  /* issuer -> key: msg_sign */
     MSG_SIGNED,     /* key -> issuer: msg_signed */
@@ -126,6 +129,22 @@ struct msg_auth_answer {
     const char
         *signature;    /* X-Pkienroll-Signature; NULL: a unix socket of peer-uids, which net has looked at */
     uint64_t deadline; /* CLOCK_MONOTONIC ms */
+};
+
+/** An event on its way to a receiver. */
+struct msg_event {
+    const char *sink;      /* name in the section event-sinks */
+    uint64_t seq;          /* of the event; with the sink what MSG_EVENT_DONE tells about */
+    const char *id;        /* X-Pkienroll-Id: the same at every attempt */
+    struct pke_bytes body; /* JSON */
+};
+
+struct msg_event_done {
+    const char *sink;
+    uint64_t seq;
+    uint64_t status;        /* of HTTP; 0: no answer came */
+    uint64_t retry_after_s; /* Retry-After; 0: none */
+    struct pke_fail fail;   /* why not */
 };
 
 struct msg_auth_ok {
@@ -217,6 +236,7 @@ struct msg_issued {
     uint64_t number;             /* RequestID of one that had waited; 0: none */
     const char *issuer;          /* who signed it: a name of the catalogue */
     uint64_t more_names;         /* 1: the subject is more than its common name */
+    const char *provider;        /* PROVIDER-ID of its enrollment */
 };
 
 struct msg_refusal {
@@ -278,6 +298,7 @@ struct msg_verb {
     struct pke_bytes secret; /* a password, wiped after use */
     const char *actor;       /* "uid=0 role=admin" */
     const char *frontend;    /* name in frontends, whose binding holds; NULL: an operator */
+    const char *trace_id;    /* of the call */
 };
 
 struct msg_verb_reply {
@@ -293,10 +314,11 @@ struct msg_audit {
 
 extern const struct ipc_field msg_empty_fields[], msg_token_fields[], msg_conf_fields[], msg_link_fields[],
     msg_socket_fields[], msg_state_fields[], msg_failed_fields[], msg_auth_fields[], msg_auth_ask_fields[],
-    msg_auth_answer_fields[], msg_auth_ok_fields[], msg_prepare_fields[], msg_prepared_fields[],
-    msg_commit_fields[], msg_issued_fields[], msg_pending_fields[], msg_query_fields[], msg_refusal_fields[],
-    msg_catalogue_fields[], msg_sign_fields[], msg_signed_fields[], msg_key_state_fields[], msg_verb_fields[],
-    msg_verb_reply_fields[], msg_audit_fields[];
+    msg_auth_answer_fields[], msg_auth_ok_fields[], msg_event_fields[], msg_event_done_fields[],
+    msg_prepare_fields[], msg_prepared_fields[], msg_commit_fields[], msg_issued_fields[],
+    msg_pending_fields[], msg_query_fields[], msg_refusal_fields[], msg_catalogue_fields[], msg_sign_fields[],
+    msg_signed_fields[], msg_key_state_fields[], msg_verb_fields[], msg_verb_reply_fields[],
+    msg_audit_fields[];
 
 /** Name of a role: "net". */
 const char *role_name(enum role_id id);

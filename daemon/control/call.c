@@ -8,6 +8,7 @@
 #include "base/encode.h"
 #include "base/mem.h"
 #include "daemon/common/log.h"
+#include "daemon/control/certificate_store.h"
 #include "daemon/control/control.h"
 #include "daemon/control/json.h"
 #include "daemon/control/metrics.h"
@@ -160,7 +161,8 @@ static void forward(struct call *call, const struct control_request *req)
                          .args = req->args,
                          .secret = pke_secret_bytes(req->secret),
                          .actor = actor,
-                         .frontend = *call->peer.frontend ? call->peer.frontend : NULL};
+                         .frontend = *call->peer.frontend ? call->peer.frontend : NULL,
+                         .trace_id = call->trace_id};
 
     call->asked = metrics ? VERB_TARGET_MAIN : call->verb->target;
     to = target_chan(call->c, call->asked);
@@ -257,6 +259,8 @@ static json_t *parse_reply(struct call *call, const struct ipc_frame *f, struct 
     }
     if (call->verb->id == VERB_STATUS)
         view_status(call->c, json);
+    if (call->verb->id == VERB_SIGN || call->verb->id == VERB_SIGN_BATCH || call->verb->id == VERB_RENEW)
+        certificate_store_add(json);
     return json;
 }
 
@@ -326,6 +330,19 @@ void call_answer(struct control *c, enum verb_target from, const struct ipc_fram
         call_finish(call, json, json ? NULL : &fail);
     json_decref(json);
     pke_arena_free(arena);
+}
+
+void call_stop_listeners(struct control *c)
+{
+    struct call *call, *next;
+    struct pke_fail fail;
+
+    pke_fail_set(&fail, PKE_BUSY, "control-stopping", "control API: roles", "the daemon stops");
+    for (call = LIST_FIRST(&c->calls); call; call = next) {
+        next = LIST_NEXT(call, link);
+        if (call->timer && call->verb->id == VERB_EVENTS)
+            call_finish(call, NULL, &fail);
+    }
 }
 
 void call_peer_gone(struct control *c, enum verb_target from)

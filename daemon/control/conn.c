@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/listener.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,7 @@ void conn_free(struct conn *conn)
         conn->call->conn = NULL;
     LIST_REMOVE(conn, link);
     c->n_conns--;
+    c->n_tls -= conn->tls;
     event_free(conn->timer);
     bufferevent_free(conn->bev);
     http_reader_wipe(conn->reader);
@@ -187,6 +189,10 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
     struct conn *conn = arg;
 
     (void)bev;
+    if (what & BEV_EVENT_CONNECTED) { /* of TLS: now it is known who it is */
+        tls_listener_peer(bufferevent_openssl_get_ssl(conn->bev), conn->c->frontends, &conn->peer);
+        return;
+    }
     if ((what & BEV_EVENT_EOF) && (conn->call || output_left(conn))) {
         bufferevent_disable(conn->bev, EV_READ);
         conn->keep_alive = false;
@@ -203,9 +209,28 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
     conn_free(arg);
 }
 
+static struct conn *conn_new(struct control *c, struct bufferevent *bev)
+{
+    struct conn *conn = pke_calloc(1, sizeof *conn);
+
+    conn->c = c;
+    conn->reader = http_reader_new(&http_control_limits);
+    conn->bev = bev;
+    conn->timer = evtimer_new(c->role->base, on_timeout, conn);
+    if (!conn->bev || !conn->timer)
+        pke_oom();
+    LIST_INSERT_HEAD(&c->conns, conn, link);
+    if (++c->n_conns >= CONTROL_MAX_CONNS)
+        evconnlistener_disable(c->listener);
+    bufferevent_setcb(conn->bev, on_read, on_written, on_event, conn);
+    bufferevent_setwatermark(conn->bev, EV_READ, 0, INPUT_MAX);
+    bufferevent_enable(conn->bev, EV_READ | EV_WRITE);
+    arm(conn);
+    return conn;
+}
+
 void conn_open(struct control *c, int fd)
 {
-    struct conn *conn;
     struct peer peer;
     struct pke_fail fail;
 
@@ -218,21 +243,25 @@ void conn_open(struct control *c, int fd)
         close(fd);
         return;
     }
-    conn = pke_calloc(1, sizeof *conn);
-    conn->c = c;
-    conn->peer = peer;
-    conn->reader = http_reader_new(&http_control_limits);
-    conn->bev = bufferevent_socket_new(c->role->base, fd, BEV_OPT_CLOSE_ON_FREE);
-    conn->timer = evtimer_new(c->role->base, on_timeout, conn);
-    if (!conn->bev || !conn->timer)
+    conn_new(c, bufferevent_socket_new(c->role->base, fd, BEV_OPT_CLOSE_ON_FREE))->peer = peer;
+}
+
+void conn_open_tls(struct control *c, int fd)
+{
+    struct conn *conn;
+    SSL *ssl;
+
+    if (!c->tls.ctx || c->n_tls >= TLS_CONNS_MAX || c->n_conns >= CONTROL_MAX_CONNS - CONTROL_ADMIN_RESERVE) {
+        close(fd);
+        return;
+    }
+    ssl = SSL_new(c->tls.ctx);
+    if (!ssl)
         pke_oom();
-    LIST_INSERT_HEAD(&c->conns, conn, link);
-    if (++c->n_conns >= CONTROL_MAX_CONNS)
-        evconnlistener_disable(c->listener);
-    bufferevent_setcb(conn->bev, on_read, on_written, on_event, conn);
-    bufferevent_setwatermark(conn->bev, EV_READ, 0, INPUT_MAX);
-    bufferevent_enable(conn->bev, EV_READ | EV_WRITE);
-    arm(conn);
+    conn = conn_new(c, bufferevent_openssl_socket_new(c->role->base, fd, ssl, BUFFEREVENT_SSL_ACCEPTING,
+                                                      BEV_OPT_CLOSE_ON_FREE));
+    conn->tls = true;
+    c->n_tls++;
 }
 
 void conn_stop_all(struct control *c)

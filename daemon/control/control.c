@@ -17,6 +17,7 @@ struct candidate {
     struct control_socket socket; /* fd -1: the path stays, and so does the socket */
     struct peer_groups groups;
     struct frontends *frontends;
+    struct tls_listener tls;
 };
 
 static void resume_accept(evutil_socket_t fd, short what, void *arg)
@@ -27,6 +28,8 @@ static void resume_accept(evutil_socket_t fd, short what, void *arg)
     (void)what;
     if (c->listener && c->n_conns < CONTROL_MAX_CONNS)
         evconnlistener_enable(c->listener);
+    if (c->tls_listener)
+        evconnlistener_enable(c->tls_listener);
 }
 
 /* Out of descriptors or memory: accepting again at once would spin. */
@@ -46,6 +49,45 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
     (void)addr;
     (void)len;
     conn_open(arg, fd);
+}
+
+static void on_accept_tls(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *addr, int len,
+                          void *arg)
+{
+    (void)l;
+    (void)addr;
+    (void)len;
+    conn_open_tls(arg, fd);
+}
+
+static void stop_tls(struct control *c)
+{
+    if (c->tls_listener)
+        evconnlistener_free(c->tls_listener);
+    c->tls_listener = NULL;
+    tls_listener_close(&c->tls);
+}
+
+/* Another address, another certificate, or off. Connections that are open stay. */
+static void take_tls(struct control *c, struct tls_listener *next)
+{
+    if (next->fd < 0 && next->ctx) { /* it listens there already */
+        next->fd = c->tls.fd;
+        c->tls.fd = -1;
+        tls_listener_close(&c->tls);
+        c->tls = *next;
+        return;
+    }
+    stop_tls(c);
+    c->tls = *next;
+    if (c->tls.fd < 0)
+        return;
+    c->tls_listener =
+        evconnlistener_new(c->role->base, on_accept_tls, c, LEV_OPT_CLOSE_ON_EXEC, 0, c->tls.fd);
+    if (!c->tls_listener)
+        pke_oom();
+    evconnlistener_set_error_cb(c->tls_listener, on_accept_error);
+    log_event(LOG_NOTICE, "control API for frontends", "address", c->tls.address, NULL);
 }
 
 static void stop_listening(struct control *c)
@@ -79,7 +121,7 @@ static enum pke_err op_prepare(struct role *r, const struct conf *conf, struct p
 
     (void)secret;
     c->role = r;
-    next->socket.fd = -1;
+    next->socket.fd = next->tls.fd = -1;
     if (!err)
         err = frontends_resolve(conf, geteuid(), &next->frontends, fail);
     if (!err && !path)
@@ -87,6 +129,8 @@ static enum pke_err op_prepare(struct role *r, const struct conf *conf, struct p
                            "control-socket is not set");
     if (!err && (!c->socket.path || strcmp(c->socket.path, path) != 0))
         err = control_socket_open(path, &next->socket, fail);
+    if (!err && (err = tls_listener_open(&conf->global, &c->tls, &next->tls, fail)))
+        control_socket_close(&next->socket);
     if (err) {
         frontends_free(next->frontends);
         free(next);
@@ -110,6 +154,7 @@ static void op_commit(struct role *r, const struct conf *conf, void *candidate)
         pke_oom();
     if (next->socket.fd >= 0)
         start_listening(c, &next->socket);
+    take_tls(c, &next->tls);
     free(next);
     ledger_reader_close(c->ledger); /* the ledger may be another one: opened on demand */
     c->ledger = NULL;
@@ -122,6 +167,7 @@ static void op_abort(struct role *r, void *candidate)
 
     (void)r;
     control_socket_close(&next->socket);
+    tls_listener_close(&next->tls);
     frontends_free(next->frontends);
     free(next);
 }
@@ -207,7 +253,9 @@ static void op_stop(struct role *r)
 
     c->role = r;
     stop_listening(c);
+    stop_tls(c);
     c->stopped = true;
+    call_stop_listeners(c);
     conn_stop_all(c);
     control_check_stopped(c);
 }
@@ -223,7 +271,7 @@ int role_control(unsigned index)
         .frame = op_frame,
         .stop = op_stop,
     };
-    struct control c = {.socket = {.fd = -1}};
+    struct control c = {.socket = {.fd = -1}, .tls = {.fd = -1}};
     int rc;
 
     control_json_setup();

@@ -19,6 +19,7 @@
 #include "daemon/control/peer.h"
 #include "daemon/control/request.h"
 #include "daemon/control/socket.h"
+#include "daemon/control/tls_listener.h"
 #include "ledger/read.h"
 
 #define CONTROL_MAX_CONNS     64   /* connections at a time */
@@ -52,6 +53,7 @@ struct conn {
     struct call *call; /* in flight, at most one: requests are answered in order */
     bool keep_alive;   /* of the request being answered */
     bool closing;      /* close when the output is written */
+    bool tls;
 };
 
 LIST_HEAD(conn_list, conn);
@@ -60,6 +62,9 @@ LIST_HEAD(call_list, call);
 struct control {
     struct role *role;
     struct control_socket socket;
+    struct tls_listener tls; /* for frontends on other machines; usually off */
+    struct evconnlistener *tls_listener;
+    unsigned n_tls;
     struct peer_groups groups;
     struct frontends *frontends;
     struct rates rates; /* calls of each frontend */
@@ -78,6 +83,8 @@ struct control {
 
 /** Serve an accepted socket; takes over @p fd. */
 void conn_open(struct control *c, int fd);
+/** The same of the TLS listener: whose it is, is known after the handshake. */
+void conn_open_tls(struct control *c, int fd);
 /** Close and release; a call in flight goes on without it. */
 void conn_free(struct conn *conn);
 /** Queue the answer of the connection's call and go on with the next request. */
@@ -97,6 +104,8 @@ void call_refuse(struct conn *conn, const struct pke_fail *fail, unsigned status
 void call_answer(struct control *c, enum verb_target from, const struct ipc_frame *f);
 /** The role is gone: its calls fail. */
 void call_peer_gone(struct control *c, enum verb_target from);
+/** Calls that only wait for something to happen do not hold up a stop. */
+void call_stop_listeners(struct control *c);
 /** The stop of the role: finished when nothing is in flight. */
 void control_check_stopped(struct control *c);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/control/frontends.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,8 @@ struct frontend {
     struct uids uids;
     gid_t *gids;
     size_t n_gids;
+    char (*pins)[65]; /* SHA-256 of its certificates */
+    size_t n_pins;
 };
 
 struct frontends {
@@ -27,6 +30,9 @@ static enum pke_err resolve(const struct conf_frontend *conf, uid_t own_uid, str
 {
     ret->name = pke_strdup(conf->name);
     ret->gids = pke_calloc(conf->groups.n + 1, sizeof *ret->gids);
+    ret->pins = pke_calloc(conf->certificates.n + 1, sizeof *ret->pins);
+    for (; ret->n_pins < conf->certificates.n; ret->n_pins++)
+        snprintf(ret->pins[ret->n_pins], sizeof *ret->pins, "%s", conf->certificates.v[ret->n_pins]);
     if (uids_resolve(&conf->users, "frontends users", &ret->uids, fail) != PKE_OK)
         return fail->err;
     if (uids_has(&ret->uids, 0) || uids_has(&ret->uids, own_uid))
@@ -61,8 +67,18 @@ void frontends_free(struct frontends *f)
     for (size_t i = 0; f && i < f->n; i++) {
         free(f->v[i].name);
         free(f->v[i].gids);
+        free(f->v[i].pins);
     }
     free(f);
+}
+
+const char *frontends_of_certificate(const struct frontends *f, const char *sha256_hex)
+{
+    for (size_t i = 0; f && i < f->n; i++)
+        for (size_t k = 0; k < f->v[i].n_pins; k++)
+            if (strcmp(f->v[i].pins[k], sha256_hex) == 0)
+                return f->v[i].name;
+    return NULL;
 }
 
 static bool is_it(const struct frontend *f, uid_t uid, const gid_t *gids, size_t n)

@@ -27,4 +27,8 @@ void frontends_free(struct frontends *f); /* accepts NULL */
  */
 const char *frontends_find(const struct frontends *f, uid_t uid, const gid_t *gids, size_t n, bool *several);
 
+/** The name of the frontend that shows the certificate of this SHA-256, lower-case hex; NULL: none. Borrowed.
+ */
+const char *frontends_of_certificate(const struct frontends *f, const char *sha256_hex);
+
 #endif

@@ -25,16 +25,31 @@ unsigned control_status(enum pke_err err)
     case PKE_LIMIT:
     case PKE_UNSUPPORTED:
         return 400;
+    case PKE_UNAUTHENTICATED: /* the device's credential, not the caller's */
+    case PKE_CSR_BAD:
+    case PKE_KEY_WEAK:
+    case PKE_ENROLLMENT_DATA:
+        return 422;
     case PKE_DENIED:
+    case PKE_POLICY:
+    case PKE_DEVICE_UNSUPPORTED:
+    case PKE_LICENSE:
+    case PKE_CUSTOM:
+    case PKE_TEMPLATE:
+    case PKE_RENEW_INELIGIBLE:
         return 403;
     case PKE_NOT_FOUND:
         return 404;
     case PKE_EXISTS:
+    case PKE_PENDING: /* ask again once an operator has decided */
         return 409;
+    case PKE_QUOTA:
+        return 429;
     case PKE_BUSY:
     case PKE_KEY_DOWN:
     case PKE_KEY_LOCKED:
     case PKE_STORE_DOWN:
+    case PKE_STALE:
     case PKE_DEADLINE:
     case PKE_MAINTENANCE:
         return 503;
@@ -128,6 +143,8 @@ json_t *control_list(json_t *items, const char *next)
     return o;
 }
 
+#define DETAIL_MAX 1024 /* bytes of one value in an audit row */
+
 static bool is_file(const struct verb *verb, const char *name)
 {
     const struct verb_arg *a = verb_arg_find(verb, VERB_PLACE_BODY, pke_bytes_str(name));
@@ -135,16 +152,18 @@ static bool is_file(const struct verb *verb, const char *name)
     return a && a->type == VERB_ARG_FILE;
 }
 
-/* What a file held: its hash tells which one it was. */
-static void put_digest(json_t *o, const char *name, const char *base64)
+/* What was too long to be told: its hash says which one it was; of a file, of its content. */
+static void put_digest(json_t *o, const char *name, const char *value, bool file)
 {
     PKE_CLEANUP(pke_buf_done) struct pke_buf raw;
+    struct pke_bytes b = pke_bytes_str(value);
     uint8_t sha256[32];
     char text[80] = "sha256:";
 
     pke_buf_init(&raw, VERB_FILE_MAX);
-    (void)pke_base64_decode(pke_bytes_str(base64), PKE_B64_STRICT, &raw);
-    EVP_Digest(raw.p, raw.n, sha256, NULL, EVP_sha256(), NULL);
+    if (file && pke_base64_decode(b, PKE_B64_STRICT, &raw) == PKE_OK)
+        b = pke_buf_bytes(&raw);
+    EVP_Digest(b.p, b.n, sha256, NULL, EVP_sha256(), NULL);
     pke_hex(PKE_BYTES(sha256, sizeof sha256), false, text + strlen(text));
     control_put(o, name, text);
 }
@@ -155,8 +174,8 @@ char *control_detail(const struct verb *verb, const struct pke_pairs *args)
     char *text, *ret;
 
     for (size_t i = 0; i < args->n; i++)
-        if (is_file(verb, args->v[i].name))
-            put_digest(o, args->v[i].name, args->v[i].value);
+        if (is_file(verb, args->v[i].name) || strlen(args->v[i].value) > DETAIL_MAX)
+            put_digest(o, args->v[i].name, args->v[i].value, is_file(verb, args->v[i].name));
         else
             control_put(o, args->v[i].name, args->v[i].value);
     text = json_dumps(o, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENSURE_ASCII);

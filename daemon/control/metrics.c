@@ -9,89 +9,13 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "daemon/control/metrics_text.h"
 
-#define PREFIX "pkienrolld_"
 #define MICROS 1e6
-#define LABELS 2048
 
 static const char *const daemon_states[] = {"starting", "ready", "degraded", "draining", "stopping"};
 static const char *const key_states[] = {"starting", "ready",  "recovering", "locked",
                                          "failed",   "paused", "gone"};
-
-/* Before the samples of a family, which stand together. */
-static void family(struct pke_buf *out, const char *name, const char *type, const char *unit,
-                   const char *help)
-{
-    pke_buf_printf(out, "# TYPE " PREFIX "%s %s\n", name, type);
-    if (unit)
-        pke_buf_printf(out, "# UNIT " PREFIX "%s %s\n", name, unit);
-    pke_buf_printf(out, "# HELP " PREFIX "%s %s\n", name, help);
-}
-
-/* One label; quotes, backslashes and line feeds are escaped. */
-static void label(struct pke_buf *to, const char *name, const char *value)
-{
-    pke_buf_printf(to, "%s%s=\"", to->n ? "," : "", name);
-    for (const char *p = value ? value : ""; *p; p++) {
-        if (*p == '\n')
-            pke_buf_add_str(to, "\\n");
-        else if (*p == '"' || *p == '\\')
-            pke_buf_printf(to, "\\%c", *p);
-        else
-            pke_buf_add_u8(to, (uint8_t)*p);
-    }
-    pke_buf_add_u8(to, '"');
-}
-
-static const char *text_of(const json_t *o, const char *name)
-{
-    const char *s = json_string_value(json_object_get(o, name));
-
-    return s ? s : "";
-}
-
-static void number_label(struct pke_buf *to, const char *name, const json_t *o)
-{
-    char text[24];
-
-    snprintf(text, sizeof text, "%" JSON_INTEGER_FORMAT, json_integer_value(json_object_get(o, name)));
-    label(to, name, text);
-}
-
-static void sample_name(struct pke_buf *out, const char *name, const struct pke_buf *labels)
-{
-    pke_buf_printf(out, PREFIX "%s", name);
-    if (labels && labels->n)
-        pke_buf_printf(out, "{%.*s}", (int)labels->n, (const char *)labels->p);
-}
-
-static void sample(struct pke_buf *out, const char *name, const struct pke_buf *labels, json_int_t value)
-{
-    sample_name(out, name, labels);
-    pke_buf_printf(out, " %" JSON_INTEGER_FORMAT "\n", value);
-}
-
-static void sample_real(struct pke_buf *out, const char *name, const struct pke_buf *labels, double value)
-{
-    sample_name(out, name, labels);
-    pke_buf_printf(out, " %.9g\n", value);
-}
-
-/* A gauge of 1 for the state that is, and of 0 for those that could be. */
-static void states(struct pke_buf *out, const char *name, const struct pke_buf *labels,
-                   const char *const *all, size_t n, const char *now)
-{
-    for (size_t i = 0; i < n; i++) {
-        struct pke_buf with;
-
-        pke_buf_init(&with, LABELS);
-        if (labels)
-            pke_buf_add_bytes(&with, pke_buf_bytes(labels));
-        label(&with, "state", all[i]);
-        sample(out, name, &with, strcmp(all[i], now) == 0);
-        pke_buf_done(&with);
-    }
-}
 
 /* ---- main */
 
@@ -104,13 +28,13 @@ static void role_samples(struct pke_buf *out, const json_t *roles, const char *n
     {
         struct pke_buf labels;
 
-        pke_buf_init(&labels, LABELS);
-        label(&labels, "role", text_of(r, "role"));
-        label(&labels, "name", text_of(r, "name"));
-        number_label(&labels, "index", r);
-        sample(out, name, &labels,
-               restarts ? json_integer_value(json_object_get(r, "restarts"))
-                        : strcmp(text_of(r, "state"), "waiting") != 0);
+        pke_buf_init(&labels, METRICS_LABELS);
+        metrics_label(&labels, "role", metrics_text_of(r, "role"));
+        metrics_label(&labels, "name", metrics_text_of(r, "name"));
+        metrics_number_label(&labels, "index", r);
+        metrics_sample(out, name, &labels,
+                       restarts ? json_integer_value(json_object_get(r, "restarts"))
+                                : strcmp(metrics_text_of(r, "state"), "waiting") != 0);
         pke_buf_done(&labels);
     }
 }
@@ -124,100 +48,11 @@ static void token_samples(struct pke_buf *out, json_t *issuers, const char *name
     {
         struct pke_buf labels;
 
-        pke_buf_init(&labels, LABELS);
-        label(&labels, "token_issuer", issuer);
-        sample(out, name, &labels, json_integer_value(json_object_get(o, member)));
+        pke_buf_init(&labels, METRICS_LABELS);
+        metrics_label(&labels, "token_issuer", issuer);
+        metrics_sample(out, name, &labels, json_integer_value(json_object_get(o, member)));
         pke_buf_done(&labels);
     }
-}
-
-/* ---- calls to programs of the administrator */
-
-static const char *const call_ends[] = {"answered", "status", "late",     "queue",    "down",
-                                        "tls",      "peer",   "too_long", "malformed"};
-
-typedef void call_samples(struct pke_buf *out, const struct pke_buf *labels, json_t *counts,
-                          const char *member);
-
-/* @p each for every target, with its labels. */
-static void each_target(struct pke_buf *out, json_t *callouts, call_samples *each, const char *member)
-{
-    const char *section, *name;
-    json_t *targets, *counts;
-
-    json_object_foreach(callouts, section, targets)
-    {
-        json_object_foreach(targets, name, counts)
-        {
-            struct pke_buf labels;
-
-            pke_buf_init(&labels, LABELS);
-            label(&labels, "section", section);
-            label(&labels, "name", name);
-            each(out, &labels, counts, member);
-            pke_buf_done(&labels);
-        }
-    }
-}
-
-static void call_results(struct pke_buf *out, const struct pke_buf *labels, json_t *counts,
-                         const char *member)
-{
-    (void)member;
-    for (size_t i = 0; i < PKE_LEN(call_ends); i++) {
-        struct pke_buf with;
-
-        pke_buf_init(&with, LABELS);
-        pke_buf_add_bytes(&with, pke_buf_bytes(labels));
-        label(&with, "result", call_ends[i]);
-        sample(out, "callouts_total", &with, json_integer_value(json_object_get(counts, call_ends[i])));
-        pke_buf_done(&with);
-    }
-}
-
-static void call_number(struct pke_buf *out, const struct pke_buf *labels, json_t *counts, const char *member)
-{
-    PKE_CLEANUP(pke_free_p) char *name = pke_asprintf("callout_%s", member);
-
-    sample(out, name, labels, json_integer_value(json_object_get(counts, member)));
-}
-
-static void call_retries(struct pke_buf *out, const struct pke_buf *labels, json_t *counts,
-                         const char *member)
-{
-    sample(out, "callout_retries_total", labels, json_integer_value(json_object_get(counts, member)));
-}
-
-/* A sum and a count without quantiles: what an average is made of. */
-static void call_seconds(struct pke_buf *out, const struct pke_buf *labels, json_t *counts,
-                         const char *member)
-{
-    json_int_t n = 0;
-
-    for (size_t i = 0; i < PKE_LEN(call_ends); i++)
-        if (strcmp(call_ends[i], "queue") != 0)
-            n += json_integer_value(json_object_get(counts, call_ends[i]));
-    sample(out, "callout_seconds_count", labels, n);
-    sample_real(out, "callout_seconds_sum", labels,
-                (double)json_integer_value(json_object_get(counts, member)) / 1e3);
-}
-
-static void call_families(struct pke_buf *out, const json_t *status)
-{
-    json_t *callouts = json_object_get(status, "callouts");
-
-    if (json_object_size(callouts) == 0)
-        return;
-    family(out, "callouts", "counter", NULL, "Calls to authorisers and event sinks by how they ended.");
-    each_target(out, callouts, call_results, NULL);
-    family(out, "callout_retries", "counter", NULL, "Second attempts of calls.");
-    each_target(out, callouts, call_retries, "retries");
-    family(out, "callout_in_flight", "gauge", NULL, "Calls under way.");
-    each_target(out, callouts, call_number, "in_flight");
-    family(out, "callout_waiting", "gauge", NULL, "Calls that wait for their turn.");
-    each_target(out, callouts, call_number, "waiting");
-    family(out, "callout_seconds", "summary", "seconds", "Time of one call.");
-    each_target(out, callouts, call_seconds, "sum_ms");
 }
 
 static void daemon_families(struct pke_buf *out, const json_t *status)
@@ -225,26 +60,31 @@ static void daemon_families(struct pke_buf *out, const json_t *status)
     json_t *roles = json_object_get(status, "roles"), *issuers = json_object_get(status, "token_issuers");
     struct pke_buf labels;
 
-    pke_buf_init(&labels, LABELS);
-    label(&labels, "version", text_of(status, "version"));
-    family(out, "build", "info", NULL, "The running program.");
-    sample(out, "build_info", &labels, 1);
+    pke_buf_init(&labels, METRICS_LABELS);
+    metrics_label(&labels, "version", metrics_text_of(status, "version"));
+    metrics_family(out, "build", "info", NULL, "The running program.");
+    metrics_sample(out, "build_info", &labels, 1);
     pke_buf_done(&labels);
-    family(out, "uptime_seconds", "gauge", "seconds", "Time since the daemon started.");
-    sample(out, "uptime_seconds", NULL, json_integer_value(json_object_get(status, "uptime_seconds")));
-    family(out, "state", "gauge", NULL, "State of the daemon: 1 for the one it is in.");
-    states(out, "state", NULL, daemon_states, PKE_LEN(daemon_states), text_of(status, "state"));
-    family(out, "role_up", "gauge", NULL, "Whether the process of a role runs.");
+    metrics_family(out, "uptime_seconds", "gauge", "seconds", "Time since the daemon started.");
+    metrics_sample(out, "uptime_seconds", NULL,
+                   json_integer_value(json_object_get(status, "uptime_seconds")));
+    metrics_family(out, "state", "gauge", NULL, "State of the daemon: 1 for the one it is in.");
+    metrics_states(out, "state", NULL, daemon_states, PKE_LEN(daemon_states),
+                   metrics_text_of(status, "state"));
+    metrics_family(out, "role_up", "gauge", NULL, "Whether the process of a role runs.");
     role_samples(out, roles, "role_up", false);
-    family(out, "role_restarts", "counter", NULL, "Times that the process of a role was started again.");
+    metrics_family(out, "role_restarts", "counter", NULL,
+                   "Times that the process of a role was started again.");
     role_samples(out, roles, "role_restarts_total", true);
-    family(out, "tokens_accepted", "counter", NULL, "Bearer tokens of an issuer that were accepted.");
+    metrics_family(out, "tokens_accepted", "counter", NULL, "Bearer tokens of an issuer that were accepted.");
     token_samples(out, issuers, "tokens_accepted_total", "accepted");
-    family(out, "tokens_refused", "counter", NULL, "Bearer tokens of an issuer that were refused.");
+    metrics_family(out, "tokens_refused", "counter", NULL, "Bearer tokens of an issuer that were refused.");
     token_samples(out, issuers, "tokens_refused_total", "refused");
-    family(out, "tokens_unknown_key", "counter", NULL, "Bearer tokens of a key that the file does not have.");
+    metrics_family(out, "tokens_unknown_key", "counter", NULL,
+                   "Bearer tokens of a key that the file does not have.");
     token_samples(out, issuers, "tokens_unknown_key_total", "unknown_kids");
-    call_families(out, status);
+    metrics_calls(out, status);
+    metrics_sinks(out, status);
 }
 
 /* ---- ledger */
@@ -257,23 +97,23 @@ static void ledger_families(struct pke_buf *out, const struct ledger_counts *c)
     } results[] = {
         {"issued", c->issued}, {"failed", c->failed}, {"refused", c->refused}, {"abandoned", c->abandoned}};
 
-    family(out, "requests", "counter", NULL, "Requests in the ledger by what became of them.");
+    metrics_family(out, "requests", "counter", NULL, "Requests in the ledger by what became of them.");
     for (size_t i = 0; i < PKE_LEN(results); i++) {
         struct pke_buf labels;
 
-        pke_buf_init(&labels, LABELS);
-        label(&labels, "result", results[i].result);
-        sample(out, "requests_total", &labels, (json_int_t)results[i].n);
+        pke_buf_init(&labels, METRICS_LABELS);
+        metrics_label(&labels, "result", results[i].result);
+        metrics_sample(out, "requests_total", &labels, (json_int_t)results[i].n);
         pke_buf_done(&labels);
     }
-    family(out, "requests_open", "gauge", NULL, "Requests between intent and result.");
-    sample(out, "requests_open", NULL, (json_int_t)c->intent);
-    family(out, "certificates_revoked", "gauge", NULL, "Certificates that are revoked for good.");
-    sample(out, "certificates_revoked", NULL, (json_int_t)c->revoked);
-    family(out, "certificates_held", "gauge", NULL, "Certificates that are on hold.");
-    sample(out, "certificates_held", NULL, (json_int_t)c->held);
-    family(out, "audit_rows", "counter", NULL, "Rows of the audit chain.");
-    sample(out, "audit_rows_total", NULL, (json_int_t)c->audit);
+    metrics_family(out, "requests_open", "gauge", NULL, "Requests between intent and result.");
+    metrics_sample(out, "requests_open", NULL, (json_int_t)c->intent);
+    metrics_family(out, "certificates_revoked", "gauge", NULL, "Certificates that are revoked for good.");
+    metrics_sample(out, "certificates_revoked", NULL, (json_int_t)c->revoked);
+    metrics_family(out, "certificates_held", "gauge", NULL, "Certificates that are on hold.");
+    metrics_sample(out, "certificates_held", NULL, (json_int_t)c->held);
+    metrics_family(out, "audit_rows", "counter", NULL, "Rows of the audit chain.");
+    metrics_sample(out, "audit_rows_total", NULL, (json_int_t)c->audit);
 }
 
 /* ---- keys */
@@ -295,9 +135,9 @@ static void each_instance(struct pke_buf *out, const json_t *keys, key_samples *
         {
             struct pke_buf labels;
 
-            pke_buf_init(&labels, LABELS);
-            label(&labels, "key", text_of(key, "name"));
-            label(&labels, "instance", number);
+            pke_buf_init(&labels, METRICS_LABELS);
+            metrics_label(&labels, "key", metrics_text_of(key, "name"));
+            metrics_label(&labels, "instance", number);
             each(out, &labels, instance, arg);
             pke_buf_done(&labels);
         }
@@ -307,7 +147,7 @@ static void each_instance(struct pke_buf *out, const json_t *keys, key_samples *
 static void one_state(struct pke_buf *out, const struct pke_buf *labels, const json_t *o, const void *arg)
 {
     (void)arg;
-    states(out, "key_state", labels, key_states, PKE_LEN(key_states), text_of(o, "state"));
+    metrics_states(out, "key_state", labels, key_states, PKE_LEN(key_states), metrics_text_of(o, "state"));
 }
 
 struct named {
@@ -318,14 +158,15 @@ static void one_number(struct pke_buf *out, const struct pke_buf *labels, const 
 {
     const struct named *n = arg;
 
-    sample(out, n->sample, labels, json_integer_value(json_object_get(o, n->member)));
+    metrics_sample(out, n->sample, labels, json_integer_value(json_object_get(o, n->member)));
 }
 
 static void one_duration(struct pke_buf *out, const struct pke_buf *labels, const json_t *o, const void *arg)
 {
     const struct named *n = arg;
 
-    sample_real(out, n->sample, labels, (double)json_integer_value(json_object_get(o, n->member)) / MICROS);
+    metrics_sample_real(out, n->sample, labels,
+                        (double)json_integer_value(json_object_get(o, n->member)) / MICROS);
 }
 
 static void one_time(struct pke_buf *out, const struct pke_buf *labels, const json_t *o, const void *arg)
@@ -334,7 +175,7 @@ static void one_time(struct pke_buf *out, const struct pke_buf *labels, const js
 
     (void)arg;
     if (ms) /* no signature yet is no time */
-        sample_real(out, "key_last_good_timestamp_seconds", labels, (double)(ms / 1000));
+        metrics_sample_real(out, "key_last_good_timestamp_seconds", labels, (double)(ms / 1000));
 }
 
 static void one_failures(struct pke_buf *out, const struct pke_buf *labels, const json_t *o, const void *arg)
@@ -347,10 +188,10 @@ static void one_failures(struct pke_buf *out, const struct pke_buf *labels, cons
     {
         struct pke_buf with;
 
-        pke_buf_init(&with, LABELS);
+        pke_buf_init(&with, METRICS_LABELS);
         pke_buf_add_bytes(&with, pke_buf_bytes(labels));
-        label(&with, "class", name);
-        sample(out, "key_failures_total", &with, json_integer_value(n));
+        metrics_label(&with, "class", name);
+        metrics_sample(out, "key_failures_total", &with, json_integer_value(n));
         pke_buf_done(&with);
     }
 }
@@ -369,15 +210,15 @@ static void one_histogram(struct pke_buf *out, const struct pke_buf *labels, con
         snprintf(le, sizeof le, "%g", (double)json_integer_value(json_array_get(bounds, i)) / MICROS);
         if (!strpbrk(le, ".e")) /* a bound is written as a float, always in the same way */
             strcat(le, ".0");
-        pke_buf_init(&with, LABELS);
+        pke_buf_init(&with, METRICS_LABELS);
         pke_buf_add_bytes(&with, pke_buf_bytes(labels));
-        label(&with, "le", i < json_array_size(bounds) ? le : "+Inf");
-        sample(out, "key_signature_seconds_bucket", &with, total);
+        metrics_label(&with, "le", i < json_array_size(bounds) ? le : "+Inf");
+        metrics_sample(out, "key_signature_seconds_bucket", &with, total);
         pke_buf_done(&with);
     }
-    sample(out, "key_signature_seconds_count", labels, total);
-    sample_real(out, "key_signature_seconds_sum", labels,
-                (double)json_integer_value(json_object_get(o, "sum_micros")) / MICROS);
+    metrics_sample(out, "key_signature_seconds_count", labels, total);
+    metrics_sample_real(out, "key_signature_seconds_sum", labels,
+                        (double)json_integer_value(json_object_get(o, "sum_micros")) / MICROS);
 }
 
 static void queue_samples(struct pke_buf *out, const json_t *keys)
@@ -385,14 +226,14 @@ static void queue_samples(struct pke_buf *out, const json_t *keys)
     const json_t *key;
     size_t i;
 
-    family(out, "key_queue", "gauge", NULL, "Requests that wait for a key.");
+    metrics_family(out, "key_queue", "gauge", NULL, "Requests that wait for a key.");
     json_array_foreach(json_object_get(keys, "keys"), i, key)
     {
         struct pke_buf labels;
 
-        pke_buf_init(&labels, LABELS);
-        label(&labels, "key", text_of(key, "name"));
-        sample(out, "key_queue", &labels, json_integer_value(json_object_get(key, "queued")));
+        pke_buf_init(&labels, METRICS_LABELS);
+        metrics_label(&labels, "key", metrics_text_of(key, "name"));
+        metrics_sample(out, "key_queue", &labels, json_integer_value(json_object_get(key, "queued")));
         pke_buf_done(&labels);
     }
 }
@@ -404,21 +245,26 @@ static void key_families(struct pke_buf *out, const json_t *keys)
                               checks = {"key_health_checks_total", "health_checks"},
                               average = {"key_signature_ewma_seconds", "ewma_micros"};
 
-    family(out, "key_state", "gauge", NULL, "State of a process of a CA key: 1 for the one it is in.");
+    metrics_family(out, "key_state", "gauge", NULL,
+                   "State of a process of a CA key: 1 for the one it is in.");
     each_instance(out, keys, one_state, NULL);
-    family(out, "key_signatures", "counter", NULL, "Certificates that were signed.");
+    metrics_family(out, "key_signatures", "counter", NULL, "Certificates that were signed.");
     each_instance(out, keys, one_number, &signatures);
-    family(out, "key_failures", "counter", NULL, "Failures by class, those that a retry mended included.");
+    metrics_family(out, "key_failures", "counter", NULL,
+                   "Failures by class, those that a retry mended included.");
     each_instance(out, keys, one_failures, NULL);
-    family(out, "key_recoveries", "counter", NULL, "Times that a lost session or device came back.");
+    metrics_family(out, "key_recoveries", "counter", NULL, "Times that a lost session or device came back.");
     each_instance(out, keys, one_number, &recoveries);
-    family(out, "key_health_checks", "counter", NULL, "Signatures over a test text while nobody asked.");
+    metrics_family(out, "key_health_checks", "counter", NULL,
+                   "Signatures over a test text while nobody asked.");
     each_instance(out, keys, one_number, &checks);
-    family(out, "key_signature_seconds", "histogram", "seconds", "Time of one signature.");
+    metrics_family(out, "key_signature_seconds", "histogram", "seconds", "Time of one signature.");
     each_instance(out, keys, one_histogram, json_object_get(keys, "bounds"));
-    family(out, "key_signature_ewma_seconds", "gauge", "seconds", "Moving average of the time of one.");
+    metrics_family(out, "key_signature_ewma_seconds", "gauge", "seconds",
+                   "Moving average of the time of one.");
     each_instance(out, keys, one_duration, &average);
-    family(out, "key_last_good_timestamp_seconds", "gauge", "seconds", "Time of the last good signature.");
+    metrics_family(out, "key_last_good_timestamp_seconds", "gauge", "seconds",
+                   "Time of the last good signature.");
     each_instance(out, keys, one_time, NULL);
     queue_samples(out, keys);
 }
@@ -434,9 +280,9 @@ static void crl_samples(struct pke_buf *out, const json_t *crls, const char *nam
     {
         struct pke_buf labels;
 
-        pke_buf_init(&labels, LABELS);
-        label(&labels, "issuer", text_of(crl, "issuer"));
-        sample(out, name, &labels, json_integer_value(json_object_get(crl, member)));
+        pke_buf_init(&labels, METRICS_LABELS);
+        metrics_label(&labels, "issuer", metrics_text_of(crl, "issuer"));
+        metrics_sample(out, name, &labels, json_integer_value(json_object_get(crl, member)));
         pke_buf_done(&labels);
     }
 }
@@ -449,42 +295,44 @@ static void crl_families(struct pke_buf *out, const json_t *crls)
     const json_t *crl;
     size_t i;
 
-    family(out, "crl_state", "gauge", NULL, "State of an issuer's CRL: 1 for the one it is in.");
+    metrics_family(out, "crl_state", "gauge", NULL, "State of an issuer's CRL: 1 for the one it is in.");
     json_array_foreach(crls, i, crl)
     {
         struct pke_buf labels;
 
-        pke_buf_init(&labels, LABELS);
-        label(&labels, "issuer", text_of(crl, "issuer"));
-        states(out, "crl_state", &labels, crl_states, PKE_LEN(crl_states), text_of(crl, "state"));
+        pke_buf_init(&labels, METRICS_LABELS);
+        metrics_label(&labels, "issuer", metrics_text_of(crl, "issuer"));
+        metrics_states(out, "crl_state", &labels, crl_states, PKE_LEN(crl_states),
+                       metrics_text_of(crl, "state"));
         pke_buf_done(&labels);
     }
-    family(out, "crl_number", "gauge", NULL, "Number of the last full CRL; 0: there is none yet.");
+    metrics_family(out, "crl_number", "gauge", NULL, "Number of the last full CRL; 0: there is none yet.");
     crl_samples(out, crls, "crl_number", "number");
-    family(out, "crl_entries", "gauge", NULL, "Entries of the last full CRL.");
+    metrics_family(out, "crl_entries", "gauge", NULL, "Entries of the last full CRL.");
     crl_samples(out, crls, "crl_entries", "entries");
-    family(out, "crl_this_update_timestamp_seconds", "gauge", "seconds", "Date of the last full CRL.");
+    metrics_family(out, "crl_this_update_timestamp_seconds", "gauge", "seconds",
+                   "Date of the last full CRL.");
     crl_samples(out, crls, "crl_this_update_timestamp_seconds", "this_update");
-    family(out, "crl_next_update_timestamp_seconds", "gauge", "seconds", "Until when it is good.");
+    metrics_family(out, "crl_next_update_timestamp_seconds", "gauge", "seconds", "Until when it is good.");
     crl_samples(out, crls, "crl_next_update_timestamp_seconds", "next_update");
-    family(out, "crl_failures", "gauge", NULL, "Attempts to publish one that failed since the last.");
+    metrics_family(out, "crl_failures", "gauge", NULL, "Attempts to publish one that failed since the last.");
     crl_samples(out, crls, "crl_failures", "failures");
 }
 
 /* ---- issuers */
 
-static const char *const issuer_states[] = {"active", "scheduled", "standby", "retired"};
+static const char *const issuer_states[] = {"active", "scheduled", "standby", "retired", "legacy"};
 
 static void issuer_sample(struct pke_buf *out, const char *name, const json_t *issuer,
                           const char *certificate, json_int_t value)
 {
     struct pke_buf labels;
 
-    pke_buf_init(&labels, LABELS);
-    label(&labels, "issuer", text_of(issuer, "name"));
+    pke_buf_init(&labels, METRICS_LABELS);
+    metrics_label(&labels, "issuer", metrics_text_of(issuer, "name"));
     if (certificate)
-        label(&labels, "certificate", certificate);
-    sample(out, name, &labels, value);
+        metrics_label(&labels, "certificate", certificate);
+    metrics_sample(out, name, &labels, value);
     pke_buf_done(&labels);
 }
 
@@ -492,7 +340,7 @@ static bool is_waiting(const json_t *issuer)
 {
     const json_t *row = json_object_get(issuer, "rollover");
 
-    return strcmp(text_of(row, "from"), text_of(issuer, "name")) == 0 &&
+    return strcmp(metrics_text_of(row, "from"), metrics_text_of(issuer, "name")) == 0 &&
            json_is_string(json_object_get(row, "waits"));
 }
 
@@ -501,18 +349,19 @@ static void issuer_families(struct pke_buf *out, const json_t *issuers)
     const json_t *one;
     size_t i;
 
-    family(out, "issuer_state", "gauge", NULL, "State of an issuer: 1 for the one it is in.");
+    metrics_family(out, "issuer_state", "gauge", NULL, "State of an issuer: 1 for the one it is in.");
     json_array_foreach(issuers, i, one)
     {
         struct pke_buf labels;
 
-        pke_buf_init(&labels, LABELS);
-        label(&labels, "issuer", text_of(one, "name"));
-        states(out, "issuer_state", &labels, issuer_states, PKE_LEN(issuer_states), text_of(one, "state"));
+        pke_buf_init(&labels, METRICS_LABELS);
+        metrics_label(&labels, "issuer", metrics_text_of(one, "name"));
+        metrics_states(out, "issuer_state", &labels, issuer_states, PKE_LEN(issuer_states),
+                       metrics_text_of(one, "state"));
         pke_buf_done(&labels);
     }
-    family(out, "issuer_not_after_seconds", "gauge", "seconds",
-           "When the certificate of an issuer or its root ends.");
+    metrics_family(out, "issuer_not_after_seconds", "gauge", "seconds",
+                   "When the certificate of an issuer or its root ends.");
     json_array_foreach(issuers, i, one)
     {
         issuer_sample(out, "issuer_not_after_seconds", one, "issuer",
@@ -520,7 +369,8 @@ static void issuer_families(struct pke_buf *out, const json_t *issuers)
         issuer_sample(out, "issuer_not_after_seconds", one, "root",
                       json_integer_value(json_object_get(one, "root_not_after_seconds")));
     }
-    family(out, "rollover_waiting", "gauge", NULL, "Whether the switch of an issuer is due and waits.");
+    metrics_family(out, "rollover_waiting", "gauge", NULL,
+                   "Whether the switch of an issuer is due and waits.");
     json_array_foreach(issuers, i, one) issuer_sample(out, "rollover_waiting", one, NULL, is_waiting(one));
 }
 
@@ -532,18 +382,18 @@ static void tenant_families(struct pke_buf *out, const json_t *tenants)
     const json_t *one;
     size_t i;
 
-    family(out, "tenant_requests", "counter", NULL,
-           "Enrollment requests of a tenant by what became of them.");
+    metrics_family(out, "tenant_requests", "counter", NULL,
+                   "Enrollment requests of a tenant by what became of them.");
     json_array_foreach(tenants, i, one)
     {
         for (size_t r = 0; r < PKE_LEN(results); r++) {
             struct pke_buf labels;
 
-            pke_buf_init(&labels, LABELS);
-            label(&labels, "tenant", text_of(one, "tenant"));
-            label(&labels, "result", results[r]);
-            sample(out, "tenant_requests_total", &labels,
-                   json_integer_value(json_object_get(one, results[r])));
+            pke_buf_init(&labels, METRICS_LABELS);
+            metrics_label(&labels, "tenant", metrics_text_of(one, "tenant"));
+            metrics_label(&labels, "result", results[r]);
+            metrics_sample(out, "tenant_requests_total", &labels,
+                           json_integer_value(json_object_get(one, results[r])));
             pke_buf_done(&labels);
         }
     }
@@ -554,8 +404,8 @@ enum pke_err metrics_write(const json_t *status, const json_t *keys, const struc
 {
     if (status)
         daemon_families(out, status);
-    family(out, "issuer_up", "gauge", NULL, "Whether the issuer answered this call.");
-    sample(out, "issuer_up", NULL, keys != NULL);
+    metrics_family(out, "issuer_up", "gauge", NULL, "Whether the issuer answered this call.");
+    metrics_sample(out, "issuer_up", NULL, keys != NULL);
     if (keys)
         key_families(out, keys);
     if (keys)
@@ -564,8 +414,8 @@ enum pke_err metrics_write(const json_t *status, const json_t *keys, const struc
         issuer_families(out, json_object_get(keys, "issuers"));
     if (keys)
         tenant_families(out, json_object_get(keys, "tenants"));
-    family(out, "ledger_up", "gauge", NULL, "Whether the ledger could be read for this call.");
-    sample(out, "ledger_up", NULL, counts != NULL);
+    metrics_family(out, "ledger_up", "gauge", NULL, "Whether the ledger could be read for this call.");
+    metrics_sample(out, "ledger_up", NULL, counts != NULL);
     if (counts)
         ledger_families(out, counts);
     pke_buf_add_str(out, "# EOF\n");

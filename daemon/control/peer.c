@@ -157,6 +157,11 @@ enum pke_err peer_read(int fd, const struct peer_groups *groups, const struct fr
 
 void peer_actor(const struct peer *p, char *out, size_t size)
 {
+    if (*p->certificate) {
+        snprintf(out, size, "tls=%.32s role=%s%s%s", p->certificate, verb_role_name(p->roles),
+                 *p->frontend ? " frontend=" : "", p->frontend);
+        return;
+    }
     snprintf(out, size, "uid=%lu gid=%lu role=%s%s%s", (unsigned long)p->uid, (unsigned long)p->gid,
              verb_role_name(p->roles), *p->frontend ? " frontend=" : "", p->frontend);
 }

@@ -14,8 +14,9 @@
 struct peer {
     uid_t uid;
     gid_t gid;
-    unsigned roles;    /* set of enum verb_role, expanded; 0: nobody */
-    char frontend[64]; /* name in frontends, whose binding holds; "": an operator or nobody */
+    unsigned roles;       /* set of enum verb_role, expanded; 0: nobody */
+    char certificate[65]; /* SHA-256 of what it showed over TLS, hex; "": the local socket */
+    char frontend[64];    /* name in frontends, whose binding holds; "": an operator or nobody */
 };
 
 #define PEER_MAX_GROUPS 64 /* group ids of one role in the configuration */

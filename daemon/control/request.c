@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "daemon/control/json.h"
+#include "ipc/wipealloc.h"
 
 #define RULE      "control API: requests"
 #define MAX_VALUE 2048 /* decoded bytes of one argument; the types are stricter */
@@ -79,6 +80,37 @@ static enum pke_err query_args(struct pke_bytes query, struct pke_arena *arena, 
     return PKE_OK;
 }
 
+static bool has_type(const struct verb_arg *a, const json_t *value)
+{
+    if (a->type == VERB_ARG_JSON)
+        return json_is_object(value) || json_is_array(value);
+    return a->type == VERB_ARG_FLAG ? json_is_boolean(value) : json_is_string(value);
+}
+
+static enum pke_err add_json(const struct verb_arg *a, const json_t *value, struct pke_arena *arena,
+                             struct control_request *ret, struct pke_fail *fail)
+{
+    char *text = json_dumps(value, JSON_COMPACT);
+    enum pke_err err;
+
+    if (!text)
+        pke_oom();
+    err = add_arg(a, pke_bytes_str(text), arena, ret, fail);
+    wipe_free(text);
+    return err;
+}
+
+/* RFC-to-be, as everybody uses it: a header field in place of a member of the body. */
+static enum pke_err header_args(const struct http_request *http, struct pke_arena *arena,
+                                struct control_request *ret, struct pke_fail *fail)
+{
+    const struct verb_arg *a = verb_arg_find(ret->verb, VERB_PLACE_BODY, pke_bytes_str("idempotency_key"));
+    struct pke_bytes value;
+
+    return a && http_header_get(http, "Idempotency-Key", &value) ? add_arg(a, value, arena, ret, fail)
+                                                                 : PKE_OK;
+}
+
 static enum pke_err body_args(json_t *body, struct pke_arena *arena, struct control_request *ret,
                               struct pke_fail *fail)
 {
@@ -94,11 +126,15 @@ static enum pke_err body_args(json_t *body, struct pke_arena *arena, struct cont
         if (!a)
             return pke_fail_set(fail, PKE_MALFORMED, "control-unknown-field", RULE,
                                 "%s takes no such field in its body", ret->verb->token);
-        if (a->type == VERB_ARG_FLAG ? !json_is_boolean(value) : !json_is_string(value))
+        if (!has_type(a, value))
             return pke_fail_set(fail, PKE_MALFORMED, "control-field-type", RULE, "%s: expected a %s", a->name,
-                                a->type == VERB_ARG_FLAG ? "boolean" : "string");
+                                a->type == VERB_ARG_FLAG   ? "boolean"
+                                : a->type == VERB_ARG_JSON ? "object or list"
+                                                           : "string");
         if (a->type == VERB_ARG_FLAG)
             err = add_arg(a, pke_bytes_str(json_is_true(value) ? "true" : "false"), arena, ret, fail);
+        else if (a->type == VERB_ARG_JSON)
+            err = add_json(a, value, arena, ret, fail);
         else
             err =
                 add_arg(a, PKE_BYTES(json_string_value(value), json_string_length(value)), arena, ret, fail);
@@ -131,7 +167,8 @@ enum pke_err control_request_args(const struct http_request *http, struct pke_by
     for (const struct verb_arg *a = NULL; (a = verb_arg_next(ret->verb, a));)
         if (a->place == VERB_PLACE_PATH && (err = add_encoded(a, path_value, arena, ret, fail)))
             return err;
-    if ((err = query_args(http->query, arena, ret, fail)) || (err = parse_body(body, arena, ret, fail)))
+    if ((err = query_args(http->query, arena, ret, fail)) || (err = header_args(http, arena, ret, fail)) ||
+        (err = parse_body(body, arena, ret, fail)))
         return err;
     for (const struct verb_arg *a = NULL; (a = verb_arg_next(ret->verb, a));) {
         bool have =

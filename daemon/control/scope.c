@@ -11,6 +11,12 @@ static enum pke_err unknown_tenant(struct pke_fail *fail)
     return pke_fail_set(fail, PKE_NOT_FOUND, "tenant-unknown", RULE, "there is no such tenant");
 }
 
+/* The same whoever asks. */
+static bool is_about_the_api(const struct verb *v)
+{
+    return v->id == VERB_VERSION || v->id == VERB_OPENAPI;
+}
+
 /* Nothing about the daemon as a whole: what is not about one tenant is for operators. */
 static enum pke_err check_verb(const struct verb *v, struct pke_fail *fail)
 {
@@ -18,7 +24,7 @@ static enum pke_err check_verb(const struct verb *v, struct pke_fail *fail)
 
     for (const struct verb_arg *a = NULL; (a = verb_arg_next(v, a));)
         about_tenant = about_tenant || strcmp(a->name, "tenant") == 0;
-    if ((v->role & VERB_ROLE_FRONTEND) && (about_tenant || v->id == VERB_VERSION))
+    if ((v->role & VERB_ROLE_FRONTEND) && (about_tenant || is_about_the_api(v)))
         return PKE_OK;
     return pke_fail_set(fail, PKE_DENIED, "control-role", RULE, "%s is not for frontends", v->token);
 }
@@ -68,7 +74,7 @@ enum pke_err scope_apply(const struct conf *conf, const struct peer *peer, struc
     if (err == PKE_OK && rates_take(rates, f->name, f->requests_per_minute, MINUTE_MS, now_ms))
         err = pke_fail_set(fail, PKE_BUSY, "frontend-busy", "frontends requests-per-minute",
                            "the frontend has made too many calls");
-    if (err == PKE_OK && req->verb->id != VERB_VERSION)
+    if (err == PKE_OK && !is_about_the_api(req->verb))
         err = bind_tenant(conf, f, arena, &req->args, fail);
     return err == PKE_OK ? check_template(conf, f, req, fail) : err;
 }

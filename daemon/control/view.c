@@ -8,6 +8,7 @@
 #include "daemon/control/context_view.h"
 #include "daemon/control/control.h"
 #include "daemon/control/json.h"
+#include "daemon/control/openapi.h"
 
 static void put_fail(json_t *o, const struct pke_fail *f)
 {
@@ -337,6 +338,9 @@ enum pke_err view_answer(struct control *c, const struct verb *verb, const struc
     switch (verb->id) {
     case VERB_VERSION:
         *ret = version();
+        return PKE_OK;
+    case VERB_OPENAPI:
+        *ret = openapi_document();
         return PKE_OK;
     case VERB_TEMPLATE_LIST:
         return template_list(c->role->conf, args, ret, fail);

@@ -165,32 +165,6 @@ static enum pke_err not_named(struct request *req, const char *what)
     return transient(req, &why);
 }
 
-/* A kind that the answer has takes the place of what was known of that kind. */
-static void take_names(struct request *req, const struct authoriser_answer *a)
-{
-    struct pke_pairs known = {0}, *mapped = pke_arena_alloc(req->arena, sizeof *mapped);
-
-    *mapped = (struct pke_pairs){0};
-    for (size_t i = 0; i < req->known_names.n; i++)
-        if (!pke_pairs_get(&a->names, req->known_names.v[i].name))
-            pke_pairs_add(&known, req->arena, req->known_names.v[i].name, req->known_names.v[i].value);
-    for (size_t i = 0; req->identity.mapped && i < req->identity.mapped->n; i++)
-        if (!pke_pairs_get(&a->names, req->identity.mapped->v[i].name))
-            pke_pairs_add(mapped, req->arena, req->identity.mapped->v[i].name,
-                          req->identity.mapped->v[i].value);
-    for (size_t i = 0; i < a->names.n; i++) {
-        pke_pairs_add(&known, req->arena, a->names.v[i].name, a->names.v[i].value);
-        pke_pairs_add(mapped, req->arena, a->names.v[i].name, a->names.v[i].value);
-        explain(req, PKE_TRAIL_NOTED, a->names.v[i].name, "template: authoriser-may", "authoriser", "%s",
-                a->names.v[i].value);
-    }
-    req->known_names = known;
-    req->identity.attributes = &req->known_names;
-    req->identity.mapped = mapped;
-    if (pke_pairs_get(&a->names, PKE_SAN_UPN))
-        req->identity.upn = pke_pairs_get(&req->known_names, PKE_SAN_UPN);
-}
-
 static enum pke_err allow(struct request *req, const struct authoriser_answer *a)
 {
     const struct policy_template *t = req->tmpl->policy;
@@ -206,7 +180,7 @@ static enum pke_err allow(struct request *req, const struct authoriser_answer *a
         return not_named(req, "names of a renewal");
     explain(req, PKE_TRAIL_PASSED, "authoriser", RULE, NULL, "%s: allow", t->authoriser);
     if (a->names.n)
-        take_names(req, a);
+        wishes_take_names(req, &a->names, "template: authoriser-may", "authoriser");
     req->validity = a->validity;
     req->authorised = true;
     return PKE_OK;
@@ -263,13 +237,18 @@ enum pke_err authoriser_begin(struct request *req, bool *asks)
         return PKE_OK;
     if (c->kind == CONF_AUTHORISER_STATIC) /* at the gate, authoriser_passed() */
         return PKE_OK;
+    if (req->vouched)
+        return pke_fail_set(
+            &req->fail, PKE_DENIED, "authoriser-not-asked", RULE,
+            "the template asks an authoriser, which the signing API does not: it needs a template without");
     if (check_propose(req) != PKE_OK)
         return req->fail.err;
     req->question = authoriser_question(req);
     *asks = true;
-    if (req->question.n <= AUTHORISER_QUESTION_MAX)
+    if (req->question.n && req->question.n <= AUTHORISER_QUESTION_MAX)
         return PKE_OK;
-    pke_fail_set(&why, PKE_LIMIT, "authoriser-question", RULE, "the question is larger than allowed");
+    pke_fail_set(&why, PKE_LIMIT, "authoriser-question", RULE,
+                 "the question cannot be written, or is larger than allowed");
     return transient(req, &why);
 }
 

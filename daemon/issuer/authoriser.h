@@ -45,6 +45,10 @@ void authorisers_free(struct authorisers *a); /* accepts NULL */
 enum pke_err authoriser_answer_read(struct pke_bytes body, const char *id, struct pke_arena *arena,
                                     struct authoriser_answer *ret, struct pke_fail *fail);
 
+/** The object `parameters` alone: names and validity of @p ret. PKE_MALFORMED. */
+enum pke_err authoriser_parameters_read(struct pke_bytes text, struct pke_arena *arena,
+                                        struct authoriser_answer *ret, struct pke_fail *fail);
+
 /** The authoriser that has to allow it; NULL: its template names none. */
 const struct conf_authoriser *authoriser_of(const struct request *req);
 
@@ -66,7 +70,7 @@ enum pke_err authoriser_end(struct request *req, const struct msg_commit *m);
  * whichever way it came here. */
 enum pke_err authoriser_passed(struct request *req);
 
-/* question.c */
+/* question.c: empty when it cannot be written */
 struct pke_bytes authoriser_question(struct request *req);
 
 #endif

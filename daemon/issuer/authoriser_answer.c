@@ -174,6 +174,16 @@ static enum pke_err check_whole(const json_t *object, const char *id, const stru
     return PKE_OK;
 }
 
+enum pke_err authoriser_parameters_read(struct pke_bytes text, struct pke_arena *arena,
+                                        struct authoriser_answer *ret, struct pke_fail *fail)
+{
+    json_t *object = json_loadb((const char *)text.p, text.n, JSON_REJECT_DUPLICATES, NULL);
+    enum pke_err err = read_parameters(object, arena, ret, fail);
+
+    json_decref(object);
+    return err;
+}
+
 enum pke_err authoriser_answer_read(struct pke_bytes body, const char *id, struct pke_arena *arena,
                                     struct authoriser_answer *ret, struct pke_fail *fail)
 {

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "daemon/common/log.h"
 #include "daemon/issuer/issuer.h"
+#include "daemon/issuer/outbox.h"
 
 #define EXIT_STORAGE       74 /* EX_IOERR: the service manager restarts, the ledger is checked again */
 #define IDLE_CHECKPOINT_MS 200
@@ -80,6 +81,7 @@ static void run(evutil_socket_t fd, short what, void *arg)
         ops = next;
     }
     is->in_batch = false;
+    outbox_wake(is);
     if (ledger_broken(is->ledger)) {
         log_event(LOG_CRIT, "storage failed: stopping", NULL);
         chan_flush(is->role->main, 100);

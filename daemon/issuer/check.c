@@ -11,6 +11,7 @@
 #include "base/encode.h"
 #include "base/mem.h"
 #include "daemon/issuer/issuer.h"
+#include "daemon/issuer/sign.h"
 
 static enum pke_err check_assertion(struct request *req)
 {
@@ -89,7 +90,7 @@ static void hash_part(EVP_MD_CTX *ctx, const void *p, size_t n)
  * request's bytes, each length-prefixed; and, because they decide an MDM certificate beside the CSR,
  * enrollment type and device.
  */
-static void idempotency_key(struct request *req)
+static void derived_key(struct request *req)
 {
     bool renew = req->op == OP_RENEW; /* by which endpoint a captured one comes back makes no other of it */
     const char *parts[] = {req->who.tenant,
@@ -110,6 +111,29 @@ static void idempotency_key(struct request *req)
     hash_part(ctx, req->csr_der.p, req->csr_der.n);
     EVP_DigestFinal_ex(ctx, req->key, NULL);
     EVP_MD_CTX_free(ctx);
+}
+
+/* The name that a frontend gave it; nobody else's, and nothing else's that was derived. */
+static void named_key(struct request *req)
+{
+    const struct vouched *v = req->vouched;
+    const char *parts[] = {"Idempotency-Key", req->who.tenant, v->frontend ? v->frontend : "",
+                           req->msg.operation, v->idempotency_key};
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+
+    EVP_DigestInit_ex(ctx, EVP_sha256(), NULL);
+    for (size_t i = 0; i < PKE_LEN(parts); i++)
+        hash_part(ctx, parts[i], strlen(parts[i]));
+    EVP_DigestFinal_ex(ctx, req->key, NULL);
+    EVP_MD_CTX_free(ctx);
+}
+
+static void idempotency_key(struct request *req)
+{
+    if (req->vouched && req->vouched->idempotency_key)
+        named_key(req);
+    else
+        derived_key(req);
 }
 
 static enum pke_err check_operation(struct request *req)
@@ -144,8 +168,8 @@ static enum pke_err check_endpoint(struct request *req)
 
 enum pke_err check_credential(struct request *req)
 {
-    /* of a simulation req->who is what the operator says */
-    if (!req->dry && (req->msg.token.n ? check_token(req) : check_assertion(req)) != PKE_OK)
+    /* of a simulation req->who is what the operator says; of the signing API what the frontend says */
+    if (!req->dry && !req->vouched && (req->msg.token.n ? check_token(req) : check_assertion(req)) != PKE_OK)
         return req->fail.err;
     if (!pke_strings_has(&req->endpoint->credentials, req->who.kind))
         return pke_fail_set(&req->fail, PKE_UNAUTHENTICATED, "credential-kind", "MS-MDE2 3.4.4.1.1.1",
@@ -219,6 +243,8 @@ enum pke_err check_identity(struct request *req)
         return err;
     req->identity = request_identity(&req->who);
     wishes_identity(req);
+    if (req->vouched)
+        sign_take_names(req);
     explain_identity(req);
     idempotency_key(req);
     return PKE_OK;

@@ -40,13 +40,15 @@ static int compare_serials(const struct crl_row *a, const struct crl_row *b)
     return ca_crl_serial_compare(PKE_BYTES(a->serial, a->serial_n), PKE_BYTES(b->serial, b->serial_n));
 }
 
-/* By serial; of one serial the latest change first. */
+/* By serial; of one serial the latest change first, and of lists that were taken over what is for good. */
 static int compare(const void *a, const void *b)
 {
     const struct crl_row *x = a, *y = b;
     int order = compare_serials(x, y);
 
-    return order ? order : (x->change < y->change) - (x->change > y->change);
+    if (order == 0)
+        order = (x->change < y->change) - (x->change > y->change);
+    return order ? order : (x->reason == LEDGER_REASON_HOLD) - (y->reason == LEDGER_REASON_HOLD);
 }
 
 static bool is_done(const struct crl_row *r, const struct crl_horizon *h)
@@ -92,7 +94,8 @@ enum pke_err crl_list_encode(const struct crl_list *l, bool delta, int64_t after
     for (; *at < l->n_sorted && max > 0; (*at)++, max--) {
         const struct crl_row *r = &l->rows[*at];
 
-        if (delta ? r->change <= after : r->released)
+        /* what was taken over from a published list has no change of its own: it is in every list */
+        if (delta ? r->change && r->change <= after : r->released)
             continue;
         if (ca_crl_entry_add(out, PKE_BYTES(r->serial, r->serial_n), r->revoked_at,
                              r->released ? CA_REASON_REMOVE : r->reason))

@@ -132,6 +132,7 @@ static void done_carry(struct issuer *is, struct batch_op *op, enum pke_err err,
     for (size_t i = 0; i < carry->n; i++)
         crl_list_add(&c->list, &carry->rows[i]);
     carry_free(carry);
+    c->asked = true;    /* a full list, for who has none newer than what the ledger knows of */
     c->step = CRL_READ; /* those that are known here have a change of their own now */
     crl_turn(c);
 }

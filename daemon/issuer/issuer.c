@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The issuer role: configuration, links, start and stop. */
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "base/mem.h"
 #include "daemon/common/log.h"
 #include "daemon/issuer/crl.h"
+#include "daemon/issuer/outbox.h"
 #include "ipc/wipealloc.h"
 
 #define TICK_MS 500
@@ -53,6 +55,8 @@ static void on_net_frame(struct chan *c, const struct ipc_frame *f, int fd, void
         waiting_query(is, f);
     else if (f->kind == MSG_REFUSAL)
         refusal_frame(is, f);
+    else if (f->kind == MSG_EVENT_DONE)
+        outbox_done(is, f);
 }
 
 static void on_net_closed(struct chan *c, const char *why, void *arg)
@@ -64,6 +68,7 @@ static void on_net_closed(struct chan *c, const char *why, void *arg)
     if (is->net == c) {
         is->net = NULL;
         request_forget_net(is);
+        outbox_forget_net(is);
     }
     chan_free(c);
 }
@@ -99,6 +104,7 @@ static void link_net(struct issuer *is, int fd)
     is->net_epoch++;
     is->net = chan_new(is->role->base, fd, IPC_MAX_REQUEST, &ops, is);
     issuer_send_catalogue(is);
+    outbox_forget_net(is); /* what the last one had is sent again */
 }
 
 static void link_control(struct issuer *is, int fd)
@@ -160,6 +166,31 @@ static enum pke_err open_ledger(struct issuer *is, const struct conf *conf, stru
     return PKE_OK;
 }
 
+/* Development versions named an issuer by the SHA-1 of its certificate. Revocations of such rows would reach
+ * no list: better no start than a list that lacks them. */
+static enum pke_err check_issuer_ids(struct issuer *is, const struct setup *s, struct pke_fail *fail)
+{
+    uint8_t sha1[20];
+
+    for (size_t i = 0; i < s->n_cas; i++) {
+        int64_t life = 0;
+        enum pke_err err;
+
+        if (EVP_Digest(ca_issuer_der(s->cas[i].ca).p, ca_issuer_der(s->cas[i].ca).n, sha1, NULL, EVP_sha1(),
+                       NULL) != 1)
+            pke_oom();
+        err = ledger_issuer_life(is->ledger, PKE_BYTES(sha1, sizeof sha1), &life, fail);
+        if (err == PKE_OK && life)
+            err = pke_fail_set(
+                fail, PKE_CONFIG, "ledger-issuer-id", "ledger schema",
+                "the ledger was written by a development version that named issuers otherwise: issuer %s",
+                s->cas[i].conf->name);
+        if (err != PKE_OK)
+            return err;
+    }
+    return PKE_OK;
+}
+
 static enum pke_err issuer_prepare(struct role *r, const struct conf *conf, struct pke_bytes secret,
                                    void **ret, struct pke_fail *fail)
 {
@@ -168,6 +199,8 @@ static enum pke_err issuer_prepare(struct role *r, const struct conf *conf, stru
 
     if (err == PKE_OK)
         err = open_ledger(r->state, conf, fail);
+    if (err == PKE_OK)
+        err = check_issuer_ids(r->state, s, fail);
     if (err == PKE_OK)
         err = rollover_prepare(r->state, s, fail);
     if (err != PKE_OK) {
@@ -200,6 +233,7 @@ void issuer_tell(struct issuer *is)
         if (late && strcmp(m.state, "ready") == 0) /* before a switch that waits: this gets worse with time */
             m.state = "degraded", m.text = late;
     }
+    outbox_facts(is, arena, &m);
     role_tell_state(is->role, &m);
     pke_arena_free(arena);
 }
@@ -209,19 +243,22 @@ static void issuer_commit(struct role *r, const struct conf *conf, void *candida
     struct issuer *is = r->state;
     bool first = !is->setup;
     size_t identities = identity_map_count(((struct setup *)candidate)->identities);
-    char *detail = pke_asprintf("{\"generation\":\"%s\",\"identities\":%zu}", conf->generation_hex, identities);
+    char *detail =
+        pke_asprintf("{\"generation\":\"%s\",\"identities\":%zu}", conf->generation_hex, identities);
     char number[24];
 
     snprintf(number, sizeof number, "%zu", identities);
     if (conf->global.identity_map)
-        log_event(LOG_NOTICE, "identity map read", "file", conf->global.identity_map, "identities", number, NULL);
+        log_event(LOG_NOTICE, "identity map read", "file", conf->global.identity_map, "identities", number,
+                  NULL);
     setup_unref(is->setup);
     is->setup = candidate;
     is->waiting_some = true; /* of an earlier life, or of a key that is configured now */
     batch_audit(is, first ? "start" : "configuration", "main", NULL, detail);
     free(detail);
     crl_configured(is);
-    rollover_commit(is);
+    outbox_configured(is);
+    rollover_commit(is); /* tells main */
 }
 
 static void issuer_abort(struct role *r, void *candidate)
@@ -240,6 +277,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     waiting_tick(arg);
     crl_tick(arg);
     rollover_tick(arg);
+    outbox_tick(arg);
     issuer_check_stopped(arg); /* what expired may have been the last */
 }
 
@@ -265,6 +303,14 @@ void issuer_check_stopped(struct issuer *is)
     role_stopped(is->role);
 }
 
+static void issuer_frame(struct role *r, const struct ipc_frame *f)
+{
+    struct issuer *is = r->state;
+
+    if (f->kind == MSG_DRAIN || f->kind == MSG_RESUME)
+        is->draining = f->kind == MSG_DRAIN;
+}
+
 static void issuer_stop(struct role *r)
 {
     struct issuer *is = r->state;
@@ -275,6 +321,7 @@ static void issuer_stop(struct role *r)
         return;
     }
     refusal_report(is);
+    outbox_save(is);
     batch_audit(is, "stop", "main", NULL, NULL); /* its commit ends the role once nothing is in flight */
 }
 
@@ -286,6 +333,7 @@ int role_issuer(unsigned index)
                                         .commit = issuer_commit,
                                         .abort = issuer_abort,
                                         .link = issuer_link,
+                                        .frame = issuer_frame,
                                         .stop = issuer_stop};
 
     json_set_alloc_funcs(wipe_malloc, wipe_free); /* an answer tells the text of a new token */

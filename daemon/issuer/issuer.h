@@ -106,6 +106,8 @@ struct waiter {
     struct waiter *next;
     struct chan *net; /* NULL once net is gone */
     uint64_t frame_id;
+    struct signing *call; /* of the signing API in place of net; NULL once it has its answer */
+    size_t index;
 };
 
 enum request_state {
@@ -169,6 +171,7 @@ struct request {
     struct pke_trail trail;      /* how it was decided */
     const char *explanation;     /* the same as text, once it was refused */
     bool dry;                    /* a simulation: nothing is asked of a key, nothing recorded */
+    struct vouched *vouched;     /* a frontend brought it (sign.h); NULL: net did */
     struct request *next_queued; /* in a key pool's queue */
     uint64_t sign_id;
     uint32_t ticket;   /* the waiting request that this is an attempt of; 0: none */
@@ -254,6 +257,7 @@ struct issuer {
     /* refusal.c */
     double refusal_tokens;
     uint64_t refusal_at, refusals_suppressed;
+    bool draining;      /* the signing API takes nothing; what net brings is net's to refuse */
     struct event *tick; /* what is due although nobody sent anything */
     int64_t wall_seen;  /* largest wall clock ever recorded, ms */
     /* waiting.c */
@@ -265,6 +269,7 @@ struct issuer {
     struct pke_arena *succession_arena;
     bool succession_stale; /* the ledger could not be read after a change */
     bool switching;        /* a switch is on its way into the ledger */
+    bool scheduling;       /* so is a successor */
     char **waits;     /* of each row: why it waits although it is due, as it was logged; NULL: it does not */
     bool unpublished; /* clients-ca.pem could not be written */
     uint64_t warn_at; /* ms: when to look for certificates that expire soon */
@@ -272,6 +277,7 @@ struct issuer {
     struct orphan *orphans;
     uint64_t orphans_at;         /* when to try again, monotonic ms */
     struct crl_state *crl;       /* crl.c */
+    struct outbox *outbox;       /* outbox.c */
     struct tenant_use *tenants;  /* tenants.c */
     struct rates frontend_rates; /* certificates of each frontend */
 };
@@ -360,6 +366,9 @@ bool simulate_verb(struct issuer *is, uint64_t id, const struct msg_verb *v);
 
 /** Set req->identity.attributes: the identity map's, then the credential's. Once req->identity is known. */
 void wishes_identity(struct request *req);
+/** A kind that @p names has takes the place of what was known of that kind. */
+void wishes_take_names(struct request *req, const struct pke_pairs *names, const char *rule,
+                       const char *source);
 /** What the CSR asks for beside its key, against req->decision. */
 enum pke_err wishes_check(struct request *req);
 
@@ -441,6 +450,7 @@ enum pke_err token_usable(const struct ledger_token *t, int64_t now_ms, struct p
 void token_frame(struct issuer *is, const struct ipc_frame *f);
 /** Verbs token-mint and token-revoke. */
 void token_mint(struct issuer *is, uint64_t id, const struct msg_verb *v);
+void token_check(struct issuer *is, uint64_t id, const struct msg_verb *v);
 void token_revoke(struct issuer *is, uint64_t id, const struct msg_verb *v);
 
 /* ---- keys.c

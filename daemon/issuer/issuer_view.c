@@ -35,7 +35,7 @@ static json_t *certificate_json(const struct issuer_ca *ca)
     pke_hex(PKE_BYTES(sha256, sizeof sha256), false, hex256);
     pke_hex(PKE_BYTES(key_id.p, key_id.n < 64 ? key_id.n : 64), false, hexkey);
     pke_hex(PKE_BYTES(serial.p, serial.n < 64 ? serial.n : 64), false, hexserial);
-    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:b}", "name", ca->conf->name, "id",
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:s?, s:s, s:s, s:s, s:b}", "name", ca->conf->name, "id",
                      hexid, "subject", ca_issuer_subject_text(ca->ca), "not_before",
                      time_json(ca_issuer_not_before(ca->ca)), "not_after",
                      time_json(ca_issuer_not_after(ca->ca)), "serial", hexserial, "key", ca->conf->key,
@@ -114,18 +114,22 @@ static void add_complaint(struct issuer *is, const struct issuer_ca *ca, json_t 
 
 json_t *issuer_view(struct issuer *is, const struct issuer_ca *ca)
 {
-    const struct key_pool *pool = keys_pool(is, ca->conf->key);
+    const struct key_pool *pool = ca->conf->key ? keys_pool(is, ca->conf->key) : NULL;
     int64_t longest, life = 0, now = role_wall_ms() / 1000;
     json_t *o = certificate_json(ca), *templates = templates_json(is, ca, &longest);
     struct pke_fail fail;
 
     if (is->ledger)
         (void)ledger_issuer_life(is->ledger, ca_issuer_id(ca->ca), &life, &fail);
-    json_object_set_new(
-        o, "state",
-        json_string(succession_state(&is->succession, ca->conf->name, json_array_size(templates))));
+    json_object_set_new(o, "state",
+                        json_string(!ca->conf->key ? "legacy"
+                                                   : succession_state(&is->succession, ca->conf->name,
+                                                                      json_array_size(templates))));
     json_object_set_new(o, "templates", templates);
-    json_object_set_new(o, "key_state", json_string(pool ? verbs_key_state(pool) : "gone"));
+    json_object_set_new(o, "key_state",
+                        json_string(pool            ? verbs_key_state(pool)
+                                    : ca->conf->key ? "gone"
+                                                    : "none"));
     json_object_set_new(o, "root_not_after", time_json(ca->root_not_after));
     json_object_set_new(o, "not_after_seconds", json_integer(ca_issuer_not_after(ca->ca)));
     json_object_set_new(o, "root_not_after_seconds", json_integer(ca->root_not_after));

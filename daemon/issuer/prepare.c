@@ -14,6 +14,7 @@
 #include "ca/facts.h"
 #include "daemon/common/log.h"
 #include "daemon/issuer/request.h"
+#include "daemon/issuer/sign.h"
 
 #define MAX_HELD 256
 
@@ -35,7 +36,10 @@ static bool may_replay(struct request *req, const struct ledger_hit *hit)
         return false;
     if (req->op == OP_RENEW)
         return req->now_ms / 1000 < hit->not_after;
-    return req->now_ms - hit->issued_at <= req->setup->conf->global.retry_window && check_still_allowed(req);
+    /* who names his request himself may come back for its answer at any time */
+    return (req->now_ms - hit->issued_at <= req->setup->conf->global.retry_window ||
+            (req->vouched && req->vouched->idempotency_key)) &&
+           check_still_allowed(req);
 }
 
 /* At the rate of refusals: who repeats a request must not fill the disk. */
@@ -49,6 +53,32 @@ static void audit_replay(struct request *req, const char *request_id)
     batch_audit(req->issuer, "replayed", req->who.principal, request_id, detail);
 }
 
+/* The same Idempotency-Key for something else is a fault of the frontend, and must not look like an answer.
+ */
+static bool refuse_key(struct request *req)
+{
+    pke_fail_set(&req->fail, PKE_EXISTS, "idempotency-key", "signing API: Idempotency-Key",
+                 "this Idempotency-Key was used for another request");
+    request_refuse(req);
+    return true;
+}
+
+static bool is_another(struct request *req, const char *principal, struct pke_bytes csr)
+{
+    if (!req->vouched || !req->vouched->idempotency_key ||
+        (strcmp(principal, req->who.principal) == 0 && pke_bytes_eq(csr, req->csr_der)))
+        return false;
+    return refuse_key(req);
+}
+
+static bool uses_key_again(struct request *req, const struct ledger_hit *hit)
+{
+    if (!req->vouched || !req->vouched->idempotency_key ||
+        sign_is_same(req, hit->principal, hit->certificate))
+        return false;
+    return refuse_key(req);
+}
+
 /* Architecture 4: replays are a request in flight (the retry attaches) or a certificate younger than
  * retry-window. */
 static bool replay(struct request *req)
@@ -59,15 +89,19 @@ static bool replay(struct request *req)
     struct pke_fail fail;
     struct msg_issued m;
 
+    if (twin && is_another(req, twin->who.principal, twin->csr_der))
+        return true;
     if (twin) {
         if (req->msg.deadline > twin->msg.deadline) /* there is still somebody to answer at that time */
             twin->msg.deadline = req->msg.deadline;
-        request_add_waiter(twin, req->waiters->net, req->waiters->frame_id);
+        request_move_waiters(req, twin);
         request_free(req);
         return true;
     }
     if (ledger_find_key(req->issuer->ledger, req->key, req->arena, &hit, &fail) != PKE_OK)
         return waiting_again(req);
+    if (hit.certificate.n && uses_key_again(req, &hit))
+        return true;
     if (!may_replay(req, &hit)) {
         if (req->op != OP_RENEW || !hit.certificate.n)
             return waiting_again(req);
@@ -89,7 +123,8 @@ static bool replay(struct request *req)
                             .upn = req->identity.upn,
                             .with_ca = request_with_ca(req, by),
                             .replayed = 1,
-                            .issuer = by->conf->name};
+                            .issuer = by->conf->name,
+                            .provider = req->provider};
     audit_replay(req, hit.request_id);
     log_event(LOG_INFO, "certificate replayed", "trace_id", req->msg.trace_id, "request_id", hit.request_id,
               "serial", hit.serial_hex, NULL);
@@ -104,6 +139,8 @@ void request_proceed(struct request *req)
         pke_fail_set(&req->fail, PKE_DEADLINE, "deadline", "request deadline", "the request took too long");
     else if (authoriser_passed(req) == PKE_OK)
         check_build(req);
+    if (req->fail.err == PKE_OK && req->vouched)
+        sign_check(req);
     if (req->fail.err != PKE_OK) {
         request_refuse(req);
         return;
@@ -173,7 +210,6 @@ void request_prepare(struct issuer *is, const struct ipc_frame *f)
 {
     struct request *req = request_create(is);
     struct pke_fail fail;
-    bool asks = false;
 
     request_add_waiter(req, is->net, f->id);
     if (ipc_record_read(msg_prepare_fields, f->payload, req->arena, &req->msg, sizeof req->msg, &fail) !=
@@ -184,6 +220,13 @@ void request_prepare(struct issuer *is, const struct ipc_frame *f)
     }
     if (req->msg.token.n)
         chan_wipe_frame(is->net, f);
+    request_start(req);
+}
+
+void request_start(struct request *req)
+{
+    bool asks = false;
+
     if (check_identity(req) != PKE_OK) {
         request_refuse(req);
         return;

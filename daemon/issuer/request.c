@@ -11,6 +11,7 @@
 #include "ca/release.h"
 #include "daemon/common/log.h"
 #include "daemon/issuer/request.h"
+#include "daemon/issuer/sign.h"
 #include "daemon/issuer/tenants.h"
 #include "policy/names.h"
 
@@ -24,6 +25,8 @@ void request_free(struct request *req)
         *at = req->next;
     while (req->waiters) {
         struct waiter *next = req->waiters->next;
+        if (req->waiters->call) /* whatever happened: a call is answered */
+            sign_answer(req->waiters->call, req->waiters->index, MSG_FAILED + 1, NULL);
         free(req->waiters);
         req->waiters = next;
     }
@@ -42,11 +45,34 @@ void request_add_waiter(struct request *req, struct chan *net, uint64_t frame_id
     req->waiters = w;
 }
 
+void request_add_call(struct request *req, struct signing *call, size_t index)
+{
+    request_add_waiter(req, NULL, 0);
+    req->waiters->call = call;
+    req->waiters->index = index;
+}
+
+void request_move_waiters(struct request *from, struct request *to)
+{
+    struct waiter **end = &to->waiters;
+
+    while (*end)
+        end = &(*end)->next;
+    *end = from->waiters;
+    from->waiters = NULL;
+}
+
 void request_answer(struct request *req, uint16_t kind, const struct ipc_field *fields, const void *record)
 {
-    for (struct waiter *w = req->waiters; w; w = w->next)
-        if (w->net)
+    for (struct waiter *w = req->waiters; w; w = w->next) {
+        struct signing *call = w->call;
+
+        w->call = NULL;
+        if (call)
+            sign_answer(call, w->index, kind, record);
+        else if (w->net)
             chan_send_record(w->net, kind, w->frame_id, fields, record);
+    }
 }
 
 static void log_refused(const struct request *req)
@@ -61,6 +87,9 @@ void request_end_failed(struct request *req)
 {
     struct issuer *is = req->issuer;
     struct msg_failed m = {.fail = req->fail, .retry_ms = req->retry_ms, .trace_id = req->folded_id};
+
+    if (req->vouched && !m.trace_id) /* where its record is found */
+        m.trace_id = req->msg.trace_id;
 
     log_refused(req);
     request_answer(req, MSG_FAILED, msg_failed_fields, &m);
@@ -89,7 +118,8 @@ static void end_issued(struct request *req)
                            .upn = req->identity.upn,
                            .with_ca = request_with_ca(req, req->tmpl->ca),
                            .number = req->ticket,
-                           .issuer = req->tmpl->ca->conf->name};
+                           .issuer = req->tmpl->ca->conf->name,
+                           .provider = req->provider};
 
     if (req->ticket)
         waiting_issued(req);

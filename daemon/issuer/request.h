@@ -14,8 +14,21 @@ struct request *request_create(struct issuer *is);
 /** It is valid: admit it, build it and go on with T1, or refuse it. */
 void request_proceed(struct request *req);
 
+/** DER, or the first block of PEM, in base64, into req->msg.request. PKE_MALFORMED. */
+enum pke_err request_take_csr(struct request *req, const char *base64, struct pke_fail *fail);
+
+/** req->msg is read: check it and go on, refuse it, or answer what is known. Takes over @p req. */
+void request_start(struct request *req);
+
 /** One more frame of net that gets the answer. */
 void request_add_waiter(struct request *req, struct chan *net, uint64_t frame_id);
+
+struct signing;
+/** The part @p index of a call of the signing API gets the answer; exactly one. */
+void request_add_call(struct request *req, struct signing *call, size_t index);
+
+/** Who waits for @p from waits for @p to. */
+void request_move_waiters(struct request *from, struct request *to);
 
 /** Send @p record to everyone who waits and whose net still lives. */
 void request_answer(struct request *req, uint16_t kind, const struct ipc_field *fields, const void *record);

@@ -310,10 +310,9 @@ static void done(struct issuer *is, struct batch_op *op, enum pke_err err, const
 {
     struct revocation *r = op->arg;
 
-    if (err == PKE_OK)
-        for (size_t i = 0; i < r->n_issuers; i++)
-            (r->carried ? crl_carried_changed : crl_changed)(is,
-                                                             PKE_BYTES(r->issuers[i], sizeof r->issuers[i]));
+    /* also of those that were changed before one failed: a list too many harms nobody */
+    for (size_t i = 0; i < r->n_issuers; i++)
+        (r->carried ? crl_carried_changed : crl_changed)(is, PKE_BYTES(r->issuers[i], sizeof r->issuers[i]));
     if (err != PKE_OK)
         end_failed(is, r, fail);
     else if (r->last || r->bytes >= PAGE_BYTES || r->changed + r->unchanged >= PAGE)
@@ -466,7 +465,8 @@ bool verbs_revoke(struct issuer *is, uint64_t id, const struct msg_verb *v)
         r->key = keep(r, pke_pairs_get(&v->args, "key"));
     if (r->key && r->release)
         err = read_issuer(is, r, v, &fail);
-    else if (err == PKE_OK)
+    else if (err == PKE_OK &&
+             !r->key) /* a key names one certificate, of whatever tenant: r->limit bounds who asks */
         err = read_selection(is, r, v, &fail);
     start(is, r, err, &fail);
     return true;

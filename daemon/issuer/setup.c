@@ -101,7 +101,8 @@ static enum pke_err load_ca(const struct conf_issuer *conf, struct issuer_ca *re
     if (err == PKE_OK && conf->root)
         err = file_read(conf->root, &root, fail);
     if (err == PKE_OK &&
-        ca_issuer_load(pke_buf_bytes(&cert), pke_buf_bytes(&root), scheme_of(conf->key_ref), &ret->ca, &why))
+        ca_issuer_load(pke_buf_bytes(&cert), pke_buf_bytes(&root),
+                       conf->key_ref ? scheme_of(conf->key_ref) : CA_SCHEME_LEGACY, &ret->ca, &why))
         err = pke_fail_set(fail, why.err, why.reason, why.rule, "issuer %s: %s", conf->name, why.text);
     if (err == PKE_OK) {
         struct pke_bytes der = ca_issuer_der(ret->ca);
@@ -262,7 +263,7 @@ enum pke_err setup_load(const struct conf *conf, struct pke_bytes assertion_key,
         memcpy(s->assertion_key, assertion_key.p, ASSERTION_KEY_SIZE);
     for (size_t i = 0; err == PKE_OK && i < conf->n_issuers; i++) {
         err = load_ca(&conf->issuers[i], &s->cas[s->n_cas++], fail);
-        if (err == PKE_OK)
+        if (err == PKE_OK && conf->issuers[i].key) /* a legacy one signs nothing */
             err = floor_load(conf, &conf->issuers[i], &s->cas[i].floor, fail);
     }
     if (err == PKE_OK)

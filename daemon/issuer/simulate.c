@@ -4,9 +4,6 @@
  * client. It ends before T1; the key is not asked. What only a client can have (a password, a token, evidence
  * of a TPM, the signature of a renewal) is taken for granted, and the answer says so.
  */
-#include <openssl/bio.h>
-#include <openssl/crypto.h>
-#include <openssl/pem.h>
 #include <string.h>
 
 #include "base/encode.h"
@@ -22,33 +19,6 @@
 static enum pke_err bad(struct pke_fail *fail, const char *reason, const char *text)
 {
     return pke_fail_set(fail, PKE_MALFORMED, reason, RULE, "%s", text);
-}
-
-/* DER, or the first block of PEM. */
-static enum pke_err read_csr(struct request *req, const char *base64, struct pke_fail *fail)
-{
-    struct pke_buf raw;
-    struct pke_bytes b;
-    char *name = NULL, *header = NULL;
-    unsigned char *der = NULL;
-    long n = 0;
-    BIO *bio;
-
-    pke_buf_init(&raw, VERB_FILE_MAX);
-    (void)pke_base64_decode(pke_bytes_str(base64 ? base64 : ""), PKE_B64_STRICT, &raw);
-    b = pke_buf_bytes(&raw);
-    req->msg.request = pke_arena_bytes(req->arena, b);
-    bio = b.n && b.p[0] != 0x30 ? BIO_new_mem_buf(b.p, (int)b.n) : NULL;
-    if (bio && PEM_read_bio(bio, &name, &header, &der, &n) == 1 && strstr(name, "CERTIFICATE REQUEST"))
-        req->msg.request = pke_arena_bytes(req->arena, PKE_BYTES(der, (size_t)n));
-    else if (bio)
-        bad(fail, "simulate-csr", "csr: neither DER nor PEM of a certificate request");
-    OPENSSL_free(name);
-    OPENSSL_free(header);
-    OPENSSL_free(der);
-    BIO_free(bio);
-    pke_buf_done(&raw);
-    return fail->err;
 }
 
 /* By name, or the only one that offers the template, or the only one. */
@@ -139,7 +109,7 @@ static enum pke_err read_arguments(struct request *req, const struct pke_pairs *
     req->msg.generation = PKE_BYTES(req->setup->conf->generation, CONF_GENERATION);
     req->msg.may_wait = MSG_WAIT_NEVER;
     if (err == PKE_OK)
-        err = read_csr(req, pke_pairs_get(args, "csr"), fail);
+        err = request_take_csr(req, pke_pairs_get(args, "csr"), fail);
     if (err == PKE_OK)
         err = read_who(req, args, fail);
     return err == PKE_OK && renews ? read_renewal(req, renews, fail) : err;

@@ -12,6 +12,7 @@
 #include "base/encode.h"
 #include "base/mem.h"
 #include "base/timefmt.h"
+#include "daemon/issuer/jsonval.h"
 #include "daemon/issuer/scope.h"
 
 #define RULE             "one-time token"
@@ -199,6 +200,28 @@ static void done_mint(struct issuer *is, struct batch_op *op, enum pke_err err, 
                               "type", m->token.enrollment_type, "count", (json_int_t)m->token.uses,
                               "expires_at", expires));
     minting_free(m);
+}
+
+void token_check(struct issuer *is, uint64_t id, const struct msg_verb *v)
+{
+    struct pke_arena *arena = pke_arena_new();
+    struct ledger_token t = {0};
+    struct pke_fail fail;
+    const char *tenant;
+    enum pke_err err = scope_tenant(is, v, &tenant, &fail);
+
+    if (err == PKE_OK)
+        err = token_find(is, tenant, v->secret, arena, &t, &fail);
+    if (err == PKE_OK)
+        err = token_usable(&t, role_wall_ms(), &fail);
+    if (err == PKE_OK)
+        verbs_reply(is->control, id,
+                    json_pack("{s:s, s:s, s:s, s:s?, s:I, s:I, s:o}", "id", t.token_id, "tenant", t.tenant,
+                              "user", t.principal, "type", t.enrollment_type, "count", (json_int_t)t.uses,
+                              "used", (json_int_t)t.used, "expires_at", jsonval_ms(t.expires_at)));
+    else
+        verbs_refuse(is->control, id, &fail);
+    pke_arena_free(arena);
 }
 
 void token_mint(struct issuer *is, uint64_t id, const struct msg_verb *v)

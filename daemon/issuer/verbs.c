@@ -5,8 +5,11 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "daemon/issuer/cert_import.h"
 #include "daemon/issuer/crl.h"
+#include "daemon/issuer/outbox.h"
 #include "daemon/issuer/scope.h"
+#include "daemon/issuer/sign.h"
 #include "ipc/wipealloc.h"
 
 void verbs_reply(struct chan *to, uint64_t id, json_t *object)
@@ -89,10 +92,13 @@ static void on_verb(struct issuer *is, const struct ipc_frame *f, struct pke_are
         issuer_show(is, f->id, name);
     else if (strcmp(v.verb, "token-mint") == 0)
         token_mint(is, f->id, &v);
+    else if (strcmp(v.verb, "token-check") == 0)
+        token_check(is, f->id, &v);
     else if (strcmp(v.verb, "token-revoke") == 0)
         token_revoke(is, f->id, &v);
     else if (!verbs_key(is, f->id, &v) && !verbs_ledger(is, f->id, &v) && !verbs_revoke(is, f->id, &v) &&
-             !simulate_verb(is, f->id, &v) && !verbs_crl(is, f->id, &v) && !verbs_rollover(is, f->id, &v))
+             !simulate_verb(is, f->id, &v) && !verbs_crl(is, f->id, &v) && !verbs_rollover(is, f->id, &v) &&
+             !outbox_verbs(is, f->id, &v) && !sign_verbs(is, f->id, &v) && !import_verb(is, f->id, &v))
         refuse(is->control, f->id, PKE_UNSUPPORTED, "verb", "issuer does not answer this verb");
 }
 
@@ -117,9 +123,10 @@ void verbs_control_frame(struct issuer *is, const struct ipc_frame *f)
 {
     struct pke_arena *arena = pke_arena_new();
 
-    if (f->kind == MSG_VERB)
+    if (f->kind == MSG_VERB) {
         on_verb(is, f, arena);
-    else if (f->kind == MSG_AUDIT)
+        chan_wipe_frame(is->control, f); /* it may have told a token */
+    } else if (f->kind == MSG_AUDIT)
         on_audit(is, f, arena);
     pke_arena_free(arena);
 }

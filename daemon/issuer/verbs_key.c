@@ -49,7 +49,7 @@ static void put_number(json_t *o, const char *name, uint64_t n)
 static const char *issuer_of_key(const struct setup *s, const char *key)
 {
     for (size_t i = 0; i < s->n_cas; i++)
-        if (strcmp(s->cas[i].conf->key, key) == 0)
+        if (s->cas[i].conf->key && strcmp(s->cas[i].conf->key, key) == 0)
             return s->cas[i].conf->name;
     return NULL;
 }

@@ -115,6 +115,9 @@ enum pke_err rollover_fits(struct issuer *is, const char *from, const char *to, 
 
     if (err == PKE_OK)
         err = find(is, to, &new, fail);
+    if (err == PKE_OK && !new->conf->key)
+        err = pke_fail_set(fail, PKE_CONFIG, "rollover-legacy", RULE, "%s is a legacy issuer: it has no key",
+                           to);
     if (err == PKE_OK)
         err = check_times(new, at_ms / 1000, warnings, fail);
     if (err == PKE_OK)
@@ -183,6 +186,8 @@ static void done(struct issuer *is, struct batch_op *op, enum pke_err err, const
     char at[PKE_RFC3339_SIZE];
     json_t *answer = NULL;
 
+    if (o->schedules)
+        is->scheduling = false;
     if (err == PKE_OK) {
         pke_time_rfc3339_ms(o->switch_at, at);
         rollover_changed(is, o->event, o->from, o->actor);
@@ -246,6 +251,9 @@ static void schedule(struct issuer *is, uint64_t id, const struct msg_verb *v)
     o->to = pke_arena_strdup(o->arena, to ? to : "");
     if (err == PKE_OK)
         err = find(is, o->to, &ca, &fail);
+    if (err == PKE_OK && is->scheduling) /* two in one group could make a circle of each other */
+        err = pke_fail_set(&fail, PKE_BUSY, "rollover-busy", RULE,
+                           "another successor is being recorded: again");
     if (err == PKE_OK)
         err = succession_check(&is->succession, o->from, o->to, &fail);
     if (err == PKE_OK)
@@ -254,10 +262,12 @@ static void schedule(struct issuer *is, uint64_t id, const struct msg_verb *v)
         err = rollover_fits(is, o->from, o->to, o->switch_at, o->warnings, &fail);
     if (err == PKE_OK)
         warn_untrusted(is, o);
-    if (err == PKE_OK)
-        batch_add(is, apply, done, o);
-    else
+    if (err != PKE_OK) {
         end(is, o, err, &fail, NULL);
+        return;
+    }
+    is->scheduling = true;
+    batch_add(is, apply, done, o);
 }
 
 static enum pke_err check_switch(struct issuer *is, const struct ledger_rollover *row, bool force,

@@ -24,6 +24,33 @@ void wishes_identity(struct request *req)
     req->identity.mapped = mapped;
 }
 
+void wishes_take_names(struct request *req, const struct pke_pairs *names, const char *rule,
+                       const char *source)
+{
+    struct pke_pairs known = {0}, *mapped = pke_arena_alloc(req->arena, sizeof *mapped);
+
+    if (!names->n)
+        return;
+    *mapped = (struct pke_pairs){0};
+    for (size_t i = 0; i < req->known_names.n; i++)
+        if (!pke_pairs_get(names, req->known_names.v[i].name))
+            pke_pairs_add(&known, req->arena, req->known_names.v[i].name, req->known_names.v[i].value);
+    for (size_t i = 0; req->identity.mapped && i < req->identity.mapped->n; i++)
+        if (!pke_pairs_get(names, req->identity.mapped->v[i].name))
+            pke_pairs_add(mapped, req->arena, req->identity.mapped->v[i].name,
+                          req->identity.mapped->v[i].value);
+    for (size_t i = 0; i < names->n; i++) {
+        pke_pairs_add(&known, req->arena, names->v[i].name, names->v[i].value);
+        pke_pairs_add(mapped, req->arena, names->v[i].name, names->v[i].value);
+        explain(req, PKE_TRAIL_NOTED, names->v[i].name, rule, source, "%s", names->v[i].value);
+    }
+    req->known_names = known;
+    req->identity.attributes = &req->known_names;
+    req->identity.mapped = mapped;
+    if (pke_pairs_get(names, PKE_SAN_UPN))
+        req->identity.upn = pke_pairs_get(&req->known_names, PKE_SAN_UPN);
+}
+
 enum pke_err wishes_check(struct request *req)
 {
     const struct ca_csr_asked *a = &req->csr.asked;

@@ -91,7 +91,7 @@ static void child_started(struct child *c)
 
     chan_send(c->chan, MSG_CONF_SWITCH, 0, PKE_BYTES(NULL, 0));
     child_switched(c);
-    if (s->draining && c->role == ROLE_NET)
+    if (s->draining && (c->role == ROLE_NET || c->role == ROLE_ISSUER))
         lifecycle_drain(s, true);
     if (s->reloading) /* it came too late for the round: ask it as well */
         child_send_conf(c, &s->new_text, s->new_conf);
@@ -206,7 +206,7 @@ void lifecycle_drain(struct supervisor *s, bool on)
 {
     s->draining = on;
     for (struct child *c = s->children; c; c = c->next)
-        if (c->role == ROLE_NET && c->chan)
+        if ((c->role == ROLE_NET || c->role == ROLE_ISSUER) && c->chan)
             chan_send(c->chan, on ? MSG_DRAIN : MSG_RESUME, 0, PKE_BYTES(NULL, 0));
     lifecycle_state_changed(s);
 }

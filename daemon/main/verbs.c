@@ -109,11 +109,11 @@ static void add_members(json_t *to, const char *text)
 }
 
 struct facts {
-    json_t *listeners, *urls, *tokens, *issuers, *callouts;
+    json_t *listeners, *urls, *tokens, *issuers, *sinks, *callouts;
 };
 
 /* Facts of net are "listener NAME", "url NAME" and "callouts", of auth "token-issuer NAME", of issuer "issuer
- * NAME"; they become objects. */
+ * NAME" and "sink NAME"; they become objects. */
 static void add_facts(const struct child *c, const struct facts *to)
 {
     for (size_t i = 0; i < c->facts.n; i++) {
@@ -128,12 +128,15 @@ static void add_facts(const struct child *c, const struct facts *to)
             add_token_issuer(to->tokens, name + 13, c->facts.v[i].value);
         else if (c->role == ROLE_ISSUER && strncmp(name, "issuer ", 7) == 0)
             add_object(to->issuers, name + 7, c->facts.v[i].value);
+        else if (c->role == ROLE_ISSUER && strncmp(name, "sink ", 5) == 0)
+            add_object(to->sinks, name + 5, c->facts.v[i].value);
     }
 }
 
 static json_t *status_object(struct supervisor *s)
 {
-    struct facts f = {json_object(), json_object(), json_object(), json_object(), json_object()};
+    struct facts f = {json_object(), json_object(), json_object(),
+                      json_object(), json_object(), json_object()};
     json_t *roles = json_array();
     char started[PKE_RFC3339_SIZE];
 
@@ -144,12 +147,12 @@ static json_t *status_object(struct supervisor *s)
         json_array_append_new(roles, role_object(c));
         add_facts(c, &f);
     }
-    return json_pack("{s:s, s:s, s:s, s:i, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "state",
+    return json_pack("{s:s, s:s, s:s, s:i, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "state",
                      lifecycle_state(s), "version", PACKAGE_VERSION, "generation", s->conf->generation_hex,
                      "pid", (int)getpid(), "started_at", started, "uptime_seconds",
                      (json_int_t)((process_monotonic_ms() - s->started_mono) / 1000), "roles", roles,
                      "listeners", f.listeners, "urls", f.urls, "token_issuers", f.tokens, "issuers",
-                     f.issuers, "callouts", f.callouts);
+                     f.issuers, "event_sinks", f.sinks, "callouts", f.callouts);
 }
 
 void verbs_frame(struct child *c, const struct ipc_frame *f)

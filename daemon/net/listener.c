@@ -14,8 +14,8 @@
 
 #include "base/mem.h"
 #include "daemon/common/log.h"
+#include "daemon/common/tls.h"
 #include "daemon/net/conn.h"
-#include "daemon/net/tls.h"
 
 #define BACKLOG   512
 #define UNIX_MODE 0660

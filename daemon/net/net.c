@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "daemon/common/log.h"
 #include "daemon/net/conn.h"
+#include "daemon/net/events.h"
 #include "daemon/net/listener.h"
 
 static const struct timeval start_patience = {3, 0};
@@ -99,16 +100,12 @@ static void on_patience(evutil_socket_t fd, short what, void *arg)
     listeners_open(arg);
 }
 
-/* The only frame that issuer sends unasked. */
-static void on_unasked(const struct ipc_frame *f, void *arg)
+static void take_catalogue(struct net *net, const struct ipc_frame *f)
 {
-    struct net *net = arg;
     bool first = !net->catalogue;
     struct catalogue *c;
     struct pke_fail fail;
 
-    if (f->kind != MSG_CATALOGUE)
-        return;
     if (catalogue_read(f->payload, &c, &fail) != PKE_OK) {
         log_fail(LOG_ERR, "catalogue refused", &fail, NULL);
         return;
@@ -122,6 +119,15 @@ static void on_unasked(const struct ipc_frame *f, void *arg)
             tell_state(net);
     }
     open_when_complete(net);
+}
+
+/* What issuer sends unasked. */
+static void on_unasked(const struct ipc_frame *f, void *arg)
+{
+    if (f->kind == MSG_CATALOGUE)
+        take_catalogue(arg, f);
+    else if (f->kind == MSG_EVENT)
+        event_deliver(arg, f);
 }
 
 static void on_start(struct role *r)
@@ -169,7 +175,7 @@ static enum pke_err on_prepare(struct role *r, const struct conf *conf, struct p
     c->snap = snapshot_new(conf);
     err = snapshot_load_secrets(c->snap, fail);
     if (err == PKE_OK)
-        err = snapshot_load_authorisers(c->snap, net->calls, fail);
+        err = snapshot_load_targets(c->snap, net->calls, fail);
     if (err != PKE_OK) {
         on_abort(r, c);
         return err;

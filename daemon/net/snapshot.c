@@ -21,6 +21,7 @@ struct snapshot *snapshot_new(const struct conf *conf)
     s->conf = conf_ref(conf);
     s->secrets = pke_calloc(conf->n_provisionings + 1, sizeof *s->secrets);
     s->authorisers = pke_calloc(conf->n_authorisers + 1, sizeof(struct callout_target *));
+    s->sinks = pke_calloc(conf->n_sinks + 1, sizeof(struct callout_target *));
     s->n_endpoints = conf->n_endpoints;
     s->endpoints = pke_calloc(s->n_endpoints + 1, sizeof *s->endpoints);
     for (size_t i = 0; i < s->n_endpoints; i++) {
@@ -83,7 +84,7 @@ enum pke_err snapshot_load_secrets(struct snapshot *s, struct pke_fail *fail)
     return err;
 }
 
-enum pke_err snapshot_load_authorisers(struct snapshot *s, struct callouts *calls, struct pke_fail *fail)
+static enum pke_err load_authorisers(struct snapshot *s, struct callouts *calls, struct pke_fail *fail)
 {
     enum pke_err err = PKE_OK;
 
@@ -107,6 +108,45 @@ enum pke_err snapshot_load_authorisers(struct snapshot *s, struct callouts *call
             err = callout_target_new(calls, &c, &s->authorisers[i], fail);
     }
     return err;
+}
+
+static enum pke_err load_sinks(struct snapshot *s, struct callouts *calls, struct pke_fail *fail)
+{
+    enum pke_err err = PKE_OK;
+
+    for (size_t i = 0; i < s->conf->n_sinks && err == PKE_OK; i++) {
+        const struct conf_sink *k = &s->conf->sinks[i];
+        struct callout_target_conf c = {
+            .section = "event-sinks",
+            .name = k->name,
+            .url = k->url,
+            .unix_path = k->unix_path,
+            .peer_uids = k->peer_uids,
+            .tls_ca = k->tls_ca,
+            .tls_certificate = k->tls_certificate,
+            .tls_key = k->tls_key,
+            .secret_file = k->secret_file,
+            .timeout_ms = k->timeout,
+            .max_in_flight = k->max_in_flight,
+        };
+
+        err = callout_target_new(calls, &c, &s->sinks[i], fail);
+    }
+    return err;
+}
+
+enum pke_err snapshot_load_targets(struct snapshot *s, struct callouts *calls, struct pke_fail *fail)
+{
+    enum pke_err err = load_authorisers(s, calls, fail);
+
+    return err == PKE_OK ? load_sinks(s, calls, fail) : err;
+}
+
+struct callout_target *snapshot_sink(const struct snapshot *s, const char *name)
+{
+    const struct conf_sink *k = conf_find_sink(s->conf, name);
+
+    return k ? s->sinks[k - s->conf->sinks] : NULL;
 }
 
 struct callout_target *snapshot_authoriser(const struct snapshot *s, const char *name)
@@ -145,6 +185,9 @@ void snapshot_unref(struct snapshot *s)
     for (size_t i = 0; i < s->conf->n_authorisers; i++)
         callout_target_unref(s->authorisers[i]);
     free(s->authorisers);
+    for (size_t i = 0; i < s->conf->n_sinks; i++)
+        callout_target_unref(s->sinks[i]);
+    free(s->sinks);
     catalogue_unref(s->catalogue);
     conf_unref(s->conf);
     free(s);

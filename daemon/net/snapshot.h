@@ -36,6 +36,7 @@ struct snapshot {
     struct conf *conf;
     struct net_secrets *secrets;         /* one per conf->provisionings */
     struct callout_target **authorisers; /* one per conf->authorisers; NULL: not asked over HTTP */
+    struct callout_target **sinks;       /* one per conf->sinks */
     struct catalogue *catalogue;         /* NULL until issuer told one */
     struct net_endpoint *endpoints;
     size_t n_endpoints;
@@ -47,11 +48,15 @@ struct snapshot *snapshot_new(const struct conf *conf);
 /** Read the secret files and fragments that the configuration names. Blocks on disk. PKE_CONFIG. */
 enum pke_err snapshot_load_secrets(struct snapshot *s, struct pke_fail *fail);
 
-/** Read what calls to the webhooks of the section authorisers need. Blocks on disk. PKE_CONFIG. */
-enum pke_err snapshot_load_authorisers(struct snapshot *s, struct callouts *calls, struct pke_fail *fail);
+/** Read what calls to the webhooks of the sections authorisers and event-sinks need. Blocks on disk.
+ * PKE_CONFIG. */
+enum pke_err snapshot_load_targets(struct snapshot *s, struct callouts *calls, struct pke_fail *fail);
 
 /** Where the authoriser @p name is asked; NULL: there is none of this name, or it is no webhook. */
 struct callout_target *snapshot_authoriser(const struct snapshot *s, const char *name);
+
+/** Where the events of the sink @p name go; NULL: there is none of this name. */
+struct callout_target *snapshot_sink(const struct snapshot *s, const char *name);
 
 /** The secrets of a provisioning section of s->conf. */
 const struct net_secrets *snapshot_secrets(const struct snapshot *s, const struct conf_provisioning *p);

@@ -34,7 +34,7 @@ def refused(a, subcode, error_type, reason, name, status=500):
     FAULTS.append(a)
     shown = LAB.request_show(a.trace_id) or {}
     audited = ledgerdb.rows(LAB.ledger, "SELECT event, detail FROM audit WHERE request_id = ?", (a.trace_id,))
-    audited = [e for e, d in audited if e in ("refused", "pending") and f'"reason":"{reason}"' in d]
+    audited = [e for e, d in audited if e in ("refused", "pending") and f'"reason":"{reason}"' in (d or "")]
     got = (a.status, a.subcode, a.error_type, (shown.get("error") or {}).get("reason"))
     return tap.ok(got == (status, subcode, error_type, reason) and a.certificate() is None and audited, name,
                   f"got {got}, audited {audited}\n{a.describe()}")

@@ -229,6 +229,82 @@ def a41_killed_between_two_files():
             tap.ok(lab.has(serial)(x509.load_pem_x509_crl(f.read())), "a41 and the terminator's has the revocation")
 
 
+def put_back(lab, backup):
+    """The ledger is what it was; the daemon does not run."""
+    for more in ("", "-wal", "-shm"):
+        if os.path.exists(lab.ledger + more):
+            os.unlink(lab.ledger + more)
+    shutil.copy(backup, lab.ledger)
+    os.chmod(lab.ledger, 0o600)
+
+
+def save(lab):
+    backup = os.path.join(lab.dir, "backup.db")
+    db = sqlite3.connect(lab.ledger)
+    db.execute("VACUUM INTO ?", (backup,))
+    db.close()
+    return backup
+
+
+DELTAS = {("issuers", "lab", "delta-crl-urls"): "[http://pki.lab.example/lab-delta.crl]", ("issuers", "lab", "delta-threshold"): "1"}
+
+
+def a41_carried_stays_in_deltas():
+    """The published delta alone is newer than the restored ledger: what it revoked is in the next delta, and in a full list at once."""
+    with CrlLab({**AT_ONCE, **DELTAS}) as lab:
+        lab.wait_first()
+        lab.revoke(serial_of(mdm.Device(lab.client()).der))
+        lab.wait_crl(lambda c: any(e.oid.dotted_string == "2.5.29.46" for e in c.extensions))
+        lab.ctl("crl", "publish", check=True)
+        backup = save(lab)
+        device = mdm.Device(lab.client())
+        gone = serial_of(device.der)
+        lab.revoke(gone, "--reason", "key-compromise")
+        lab.wait_crl(lab.has(gone), "delta")
+        full, number = lab.crl(), lab.number("delta")
+        tap.ok(not lab.has(gone)(full), "a41 only the delta has it")
+        lab.stop()
+        put_back(lab, backup)
+        lab.start()
+        delta = lab.wait_crl(lambda c: lab.number("delta") > number, "delta")
+        tap.ok(delta is not None and reason_of(delta, gone) == REASON.key_compromise, "a41 so does the next delta", lab.log_tail())
+        tap.ok(lab.wait_crl(lab.has(gone)) is not None, "a41 and a full list follows", lab.log_tail())
+        both = os.path.join(lab.dir, "both.pem")
+        write_text(both, "".join(c.public_bytes(serialization.Encoding.PEM).decode() for c in (full, delta)))
+        leaf = os.path.join(lab.dir, "leaf.pem")
+        write_text(leaf, x509.load_der_x509_certificate(device.der).public_bytes(serialization.Encoding.PEM).decode())
+        r = lab.run(["openssl", "verify", "-crl_check", "-extended_crl", "-use_deltas", "-CAfile", lab.ca, "-CRLfile", both, leaf])
+        tap.ok(r.status != 0 and "revoked" in r.out + r.err, "a41 a client with the older full list sees it", r)
+        tap.equal(ledgerdb.rows(lab.ledger, "SELECT count(*) FROM audit WHERE event = 'carried'"), [(1,)], "a41 what was taken over is audited")
+
+
+def a41_carried_hold_became_final():
+    """Held by the published full list, revoked for good by the delta behind it: the stricter one is carried."""
+    with CrlLab({**AT_ONCE, **DELTAS}) as lab:
+        lab.wait_first()
+        lab.revoke(serial_of(mdm.Device(lab.client()).der))
+        lab.wait_crl(lambda c: any(e.oid.dotted_string == "2.5.29.46" for e in c.extensions))
+        backup = save(lab)
+        serial = serial_of(mdm.Device(lab.client()).der)
+        lab.revoke(serial, "--hold")
+        lab.wait_crl(lab.has(serial), "delta")
+        lab.ctl("crl", "publish", check=True)
+        lab.revoke(serial, "--reason", "key-compromise")
+        lab.wait_crl(lambda c: reason_of(c, serial) == REASON.key_compromise, "delta")
+        tap.equal(reason_of(lab.crl(), serial), REASON.certificate_hold, "a41 the full list has a hold")
+        number = lab.number("delta")
+        lab.stop()
+        put_back(lab, backup)
+        lab.start()
+        lab.wait_crl(lambda c: lab.number() > number)
+        tap.equal(reason_of(lab.crl(), serial), REASON.key_compromise, "a41 what is for good stays so")
+        lab.restart()
+        lab.ctl("crl", "publish", check=True)
+        tap.equal(reason_of(lab.crl(), serial), REASON.key_compromise, "a41 after a restart, too")
+        r = lab.ctl("cert", "release", f"{serial:x}", "--issuer", "lab")
+        tap.ok(r.status == 1 and "for good" in r.err + r.out, "a41 and nobody releases it", r)
+
+
 def a41_older_ledger_has_a_hold():
     """Held in the backup, revoked for good in the published list: a release must not bring it back."""
     with CrlLab(AT_ONCE) as lab:
@@ -246,11 +322,7 @@ def a41_older_ledger_has_a_hold():
         lab.ctl("crl", "publish", check=True)
         number = lab.number()
         lab.stop()
-        for more in ("", "-wal", "-shm"):
-            if os.path.exists(lab.ledger + more):
-                os.unlink(lab.ledger + more)
-        shutil.copy(backup, lab.ledger)
-        os.chmod(lab.ledger, 0o600)
+        put_back(lab, backup)
         lab.start()
         lab.wait_crl(lambda c: lab.number() > number)
         lab.ctl("crl", "publish", check=True)
@@ -275,11 +347,7 @@ def a41_older_ledger():
         lab.wait_crl(lambda c: all(lab.has(s)(c) for s in serials))
         number = lab.number()
         lab.stop()
-        for more in ("", "-wal", "-shm"):
-            if os.path.exists(lab.ledger + more):
-                os.unlink(lab.ledger + more)
-        shutil.copy(backup, lab.ledger)
-        os.chmod(lab.ledger, 0o600)
+        put_back(lab, backup)
         lab.start()
         tap.ok(lab.wait_crl(lambda c: lab.number() > number) is not None, "a41 the number goes on beyond the published one", lab.log_tail())
         crl = lab.crl()
@@ -309,11 +377,7 @@ def carried_hold_is_released():
         lab.wait_crl(lambda c: lab.has(gone)(c) and lab.has(held)(c), "delta")
         lab.ctl("crl", "publish", check=True)
         lab.stop()
-        for more in ("", "-wal", "-shm"):
-            if os.path.exists(lab.ledger + more):
-                os.unlink(lab.ledger + more)
-        shutil.copy(backup, lab.ledger)
-        os.chmod(lab.ledger, 0o600)
+        put_back(lab, backup)
         number = lab.number()
         lab.start()
         tap.ok(lab.wait_crl(lambda c: lab.number() > number and lab.has(held)(c) and lab.has(gone)(c)) is not None, "both are carried", lab.log_tail())
@@ -541,5 +605,5 @@ def nginx_serves_and_refuses():
 
 
 tap.run(first_list, revoked_and_released, verbs, scheduled, missing, a41_killed_between_number_and_signature,
-        a41_killed_between_signature_and_file, a41_killed_between_two_files, a41_older_ledger_has_a_hold, a41_older_ledger, carried_hold_is_released, a41_serials_as_people_write_them, folder_that_cannot_be_written,
+        a41_killed_between_signature_and_file, a41_killed_between_two_files, a41_older_ledger_has_a_hold, a41_carried_stays_in_deltas, a41_carried_hold_became_final, a41_older_ledger, carried_hold_is_released, a41_serials_as_people_write_them, folder_that_cannot_be_written,
         newer_list_in_the_folder, deltas, nginx_serves_and_refuses)

@@ -5,6 +5,7 @@ import datetime
 import itertools
 import os
 import re
+import sqlite3
 import sys
 
 sys.path.insert(0, os.path.join(os.environ["top_srcdir"], "tests", "lib"))
@@ -140,4 +141,22 @@ def one_issuer_in_two_sections():
         tap.ok(r.status != 0 and "have the same subject and key" in r.err, "two sections are refused", r)
 
 
-tap.run(same_key_again, another_key_is_another_issuer, one_issuer_in_two_sections)
+def another_naming():
+    """A ledger of a development version, which named issuers by the SHA-1 of their certificate, is not served."""
+    with CrlLab() as lab:
+        lab.wait_first()
+        mdm.Device(lab.client())
+        lab.stop()
+        with open(lab.ca, "rb") as f:
+            sha1 = x509.load_pem_x509_certificate(f.read()).fingerprint(hashes.SHA1())
+        db = sqlite3.connect(lab.ledger)
+        for table in ("certificate", "revocation", "crl"):
+            db.execute(f"UPDATE {table} SET issuer_id = ?", (sha1,))
+        db.commit()
+        db.close()
+        lab.launch()
+        status = lab.process.wait(60)
+        tap.ok(status == 78 and "development version" in lab.log_tail(), "the start is refused, with the reason", f"{status}\n{lab.log_tail(8)}")
+
+
+tap.run(another_naming, same_key_again, another_key_is_another_issuer, one_issuer_in_two_sections)

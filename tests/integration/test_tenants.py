@@ -13,7 +13,8 @@ import mdm  # noqa: E402
 import openmetrics  # noqa: E402
 import tap  # noqa: E402
 from cryptography import x509  # noqa: E402
-from cryptography.hazmat.primitives import serialization  # noqa: E402
+from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402
+from hookserver import HookServer  # noqa: E402
 from lab import CTL, USER  # noqa: E402
 from mdmlab import write_text  # noqa: E402
 from tenantlab import HOSTS, TENANTS, TenantLab  # noqa: E402
@@ -224,8 +225,15 @@ MATRIX = {
     "user-remove": ("user", "remove", "{user}"), "user-revoke": ("user", "revoke", "{user}"),
     "user-release-hold": ("user", "release-hold", "{user}"),
     "token-mint": ("token", "mint", "{user}"), "token-list": ("token", "list"), "token-revoke": ("token", "revoke", "{token}"),
+    "events": ("events", "--kind", "issued"), "events-dead": ("events", "dead", "{sink}"),
+    "events-retry": ("events", "retry", "{sink}", "event-1"),
+    "cert-import": ("cert", "import", "{template}", "{list}"), "openapi": ("openapi",), "template-issuer": ("template", "issuer", "{template}"),
+    "sign": ("sign", "{template}", "{user}", "{device}", "{csr}"), "renew": ("renew", "{template}", "{csr}"),
+    "sign-batch": ("sign", "batch", '[{{"template": "{template}", "principal": "{user}", "device_id": "{device}", "csr": "MAA="}}]'),
+    "token-check": ("token", "check", "--token-file", "-"),
     "simulate": ("simulate", "{user}", "{csr}", "--template", "{template}"),
 }
+ABOUT_THE_API = {"version", "openapi"}
 MAKES = {"user-add", "token-mint"}  # they name nothing that is there
 
 
@@ -244,7 +252,7 @@ def all_verbs_are_in_the_matrix():
     tap.equal(sorted(r[0] for r in rows), sorted(MATRIX), "every verb has its line in this test")
     for token, words, tenant, frontend in rows:
         tap.ok(MATRIX[token][:len(words.split())] == tuple(words.split()), f"{token}: the line is of this verb")
-        if frontend and token != "version":
+        if frontend and token not in ABOUT_THE_API:
             tap.ok(tenant, f"{token}: open to frontends, so it names a tenant")
 
 
@@ -266,11 +274,16 @@ def make_objects():
         f.write(mdm.new_csr(mdm.device_id()))
     os.chmod(csr, 0o644)
     blue = Objects(device=device, user=OTHER_USER, serial=cert["serial"], sha256=cert["sha256"], request=cert["request_id"],
-                   token=token["id"], template="blue-device", pending=pending.trace_id)
+                   token=token["id"], template="blue-device", pending=pending.trace_id, sink="blue-sink")
     none = Objects(device=mdm.device_id(), user="nobody-at-all@lab.example", serial="7e" + "0f" * 8, sha256="ab" * 32,
                    request="00000000-0000-4000-8000-000000000001", token="00" * 8, template="no-device",
-                   pending="00000000-0000-4000-8000-000000000002")
+                   pending="00000000-0000-4000-8000-000000000002", sink="no-sink")
     blue.csr = none.csr = csr
+    blue.list = none.list = csr + ".jsonl"
+    with open(blue.list, "w", encoding="ascii") as f:
+        f.write('{"certificate": "AAAA", "principal": "x", "device_id": "y"}\n')
+    os.chmod(blue.list, 0o644)
+    blue.secret, none.secret = token["token"], token["token"][:-6] + "AAAAAA"
     return blue, none
 
 
@@ -279,10 +292,14 @@ def words_of(token, o):
     return [w.format(**names) for w in MATRIX[token]]
 
 
+def secret_of(token, o):
+    return {"user-add": b"a password\n", "token-check": o.secret.encode() + b"\n"}.get(token)
+
+
 def outcome(r, o):
     """What was told, without what the caller said himself."""
     text = o.hide(r.out + r.err)
-    text = re.sub(r'"trace_id": "[^"]*"|trace: \S+|"(not_after|expires_at|until)": "[^"]*"', "", text)
+    text = re.sub(r'"trace_id": "[^"]*"|trace: \S+|"(not_after|expires_at|until|position|request_id)": "[^"]*"', "", text)
     return r.status, text
 
 
@@ -305,9 +322,8 @@ def ask_all(call, who, blue, none, frontends_only):
     for token, _, tenant, frontend in table():
         if not tenant or (frontends_only and not frontend):
             continue
-        data = b"a password\n" if token == "user-add" else None
-        foreign = call(*words_of(token, blue), data=data)
-        absent = call(*words_of(token, none), data=data)
+        foreign = call(*words_of(token, blue), data=secret_of(token, blue))
+        absent = call(*words_of(token, none), data=secret_of(token, none))
         if token in MAKES:
             tap.ok(foreign.status in (0, 1) and "blue" not in blue.hide(foreign.out), f"{who}: {token} makes it in red", foreign)
         else:
@@ -342,12 +358,12 @@ def verbs_by_a_frontend():
     ask_all(call, "frontend red", blue, none, True)
     before = snapshot("blue")
     for token, _, _, frontend in table():
-        words, data = words_of(token, blue), b"a password\n" if token == "user-add" else None
+        words, data = words_of(token, blue), secret_of(token, blue)
         if not frontend:
             r = call(*words, data=data)
             tap.ok(r.status == 1 and '"code": "denied"' in r.out + r.err, f"frontend red: {token} is not for frontends", r)
-        elif token != "version":
-            told = [outcome(call(*words, "--tenant", t), blue) for t in ("blue", "nobody")]
+        elif token not in ABOUT_THE_API:
+            told = [outcome(call(*words, "--tenant", t, data=data), blue) for t in ("blue", "nobody")]
             tap.ok(told[0] == told[1] and told[0][0] == 1 and "there is no such tenant" in told[0][1],
                    f"frontend red: {token} of tenant blue is as of a tenant that is not there", told)
     tap.equal(snapshot("blue"), before, "frontend red: by the tenant's name nothing changes either")
@@ -359,6 +375,37 @@ def verbs_by_a_frontend():
     mine = [(a, d) for a, d in row if "frontend=blue" in a and "device-block" in d]
     tap.ok(mine and "blue" in json.loads(json.loads(mine[0][1])["arguments"])["tenant"],
            "the audit row says which frontend, for which tenant", row[:5])
+
+
+def named_by_an_operator():
+    """A thumbprint names one certificate: an operator says no tenant, for a revocation as for everything else."""
+    device = mdm.device_id()
+    a = LAB.at("blue", OTHER_USER, "pw of blue").enroll(mdm.new_csr(device), device)
+    sha1 = x509.load_der_x509_certificate(a.certificate()).fingerprint(hashes.SHA1()).hex()
+    for words in (("show", sha1), ("revoke", sha1, "--hold"), ("release", sha1), ("revoke", sha1)):
+        r = LAB.ctl("cert", *words)
+        tap.equal(r.status, 0, f"cert {' '.join(words).replace(sha1, 'SHA1')} without a tenant") or tap.diag(r)
+    r = LAB.ctl("--tenant", "red", "cert", "revoke", sha1)
+    tap.equal(r.status, 1, "with another tenant it is not found") or tap.diag(r)
+
+
+def webhook_of_a_tenant():
+    """An authoriser where there are tenants: it is asked, and told whose request it is."""
+    with HookServer(LAB.dir, unix=True) as hook:
+        question, answer = hook.secret_files()
+        for name, value in {"tenant": "blue", "kind": "webhook", "url": hook.url(), "unix": hook.unix, "question-secret-file": question,
+                            "answer-secret-file": answer}.items():
+            LAB.set_option(("authorisers", "blue-hook", name), value)
+        LAB.set_option(("templates", "blue-device", "authoriser"), "blue-hook")
+        LAB.ctl("reload", check=True)
+        pids = LAB.pids("issuer")
+        device = mdm.device_id()
+        a = LAB.at("blue", OTHER_USER, "pw of blue").enroll(mdm.new_csr(device), device)
+        tap.equal((a.status, len(hook.requests)), (200, 1), "the authoriser of a tenant is asked") or tap.diag(a.describe())
+        tap.equal([q.json()["tenant"] for q in hook.requests], ["blue"], "and told whose request it is")
+        tap.equal(LAB.pids("issuer"), pids, "issuer is the same process")
+        LAB.set_option(("templates", "blue-device", "authoriser"), None)
+        LAB.ctl("reload", check=True)
 
 
 # ---- limits, counts, records
@@ -413,6 +460,9 @@ def audit_rows():
 def main():
     global LAB  # pylint: disable=global-statement
     with TenantLab() as LAB:
+        sink = {"tenant": "blue", "url": "https://localhost:9/hook", "secret-file": write_text(os.path.join(LAB.etc, "sink.secret"), "s" * 32) or "sink.secret"}
+        for option, value in sink.items():
+            LAB.set_option(("event-sinks", "blue-sink", option), value)
         LAB.start()
         for tenant in TENANTS:
             LAB.user(tenant, USER, f"pw of {tenant}")
@@ -420,7 +470,7 @@ def main():
             LAB.user("blue", name, "pw of blue")
         tap.run(all_verbs_are_in_the_matrix, host_selects, same_names_are_two, a14_password, a14_one_time_token, a14_jwt,
                 a14_shared_audience, a14_renewal, a14_client_certificate, a14_back_off, verbs_by_an_operator,
-                verbs_by_a_frontend, quotas, metrics, audit_rows)
+                verbs_by_a_frontend, named_by_an_operator, webhook_of_a_tenant, quotas, metrics, audit_rows)
 
 
 if __name__ == "__main__":

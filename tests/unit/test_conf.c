@@ -482,7 +482,7 @@ static void test_one_mistake(void **state)
         {"    listeners: [main]", "    credentials: [username, jot]\n    listeners: [main]",
          "c.yaml:48:29: endpoints.policy.credentials[1]: jot is not a known credential kind: username, "
          "one-time-token, jwt, entra-jwt, signed-header, client-certificate, "
-         "frontend-token, frontend-password\n"},
+         "frontend-token, frontend-password, frontend\n"},
         {"    common-name: Device",
          "    attestation: require\n    attestation-roots: /etc/r.pem\n    providers: [Microsoft Platform "
          "Crypto Provider]\n    common-name: Device",
@@ -598,7 +598,7 @@ static void test_all_errors_at_once(void **state)
                 "c.yaml:18:12: endpoints.e.stage: expects one of policy, enroll\n"
                 "c.yaml:19:29: endpoints.e.credentials[1]: magic is not a known credential kind: username, "
                 "one-time-token, jwt, entra-jwt, signed-header, client-certificate, "
-                "frontend-token, frontend-password\n"
+                "frontend-token, frontend-password, frontend\n"
                 "c.yaml:20:15: endpoints.e.template: there is no template t2\n"
                 "c.yaml:21:6: endpoints.f: anchors are not part of the configuration language\n"
                 "c.yaml:22:19: provisioning.p: expects options\n"
@@ -773,7 +773,7 @@ static void test_every_option_is_described(void **state)
             assert_true(o->type != PKE_OPT_ENUM || o->names);
         }
     }
-    assert_int_equal(n, 11);
+    assert_int_equal(n, 12);
     conf_unref(conf);
     free(text);
 }

@@ -185,7 +185,7 @@ static void test_mistakes(void **state)
         {"{groups: [\"2000\"], tenants: [blue]}", "{groups: [\"2000\"]}",
          "c.yaml:22:3: frontends.bf.tenants: there are several tenants: for which ones is it?\n"},
         {"{groups: [\"2000\"], tenants: [blue]}", "{tenants: [blue]}",
-         "c.yaml:22:3: frontends.bf.users: users or groups is needed: who is it?\n"},
+         "c.yaml:22:3: frontends.bf.users: users, groups or certificates is needed: who is it?\n"},
         {"{groups: [\"2000\"], ", "{users: [\"1000\"], ",
          "c.yaml:22:16: frontends.bf.users[0]: 1000 is the frontend rf already\n"},
         {"templates: [rt]", "templates: [bt]",

@@ -362,7 +362,13 @@ static void test_status_of_errors(void **state)
     assert_int_equal(control_status(PKE_DEADLINE), 503);
     assert_int_equal(control_status(PKE_MAINTENANCE), 503);
     assert_int_equal(control_status(PKE_INTERNAL), 500);
-    assert_int_equal(control_status(PKE_CSR_BAD), 500);
+    assert_int_equal(control_status(PKE_CSR_BAD), 422);
+    assert_int_equal(control_status(PKE_KEY_WEAK), 422);
+    assert_int_equal(control_status(PKE_UNAUTHENTICATED), 422);
+    assert_int_equal(control_status(PKE_POLICY), 403);
+    assert_int_equal(control_status(PKE_RENEW_INELIGIBLE), 403);
+    assert_int_equal(control_status(PKE_PENDING), 409);
+    assert_int_equal(control_status(PKE_QUOTA), 429);
 }
 
 static void written_is(json_t *j, const char *want)

@@ -124,7 +124,7 @@ static void test_refusals_of_other_roles(void **state)
              {"down", 503, "key-down"},
              {"locked", 503, "key-locked"},
              {"taken", 409, "exists"},
-             {"odd", 500, "csr-bad"}};
+             {"odd", 422, "csr-bad"}};
 
     (void)state;
     for (size_t i = 0; i < PKE_LEN(v); i++) {
@@ -227,7 +227,7 @@ static void test_hostile_bytes(void **state)
              {"GET /v1/status HTTP/1.1\r\n\r\n", 400},
              {"GET /v1/status HTTP/1.1\nHost: x\n\n", 400},
              {"GET /v1/status HTTP/3.0\r\nHost: x\r\n\r\n", 505},
-             {"POST /v1/reload HTTP/1.1\r\nHost: x\r\n\r\n", 411},
+             {"POST /v1/reload HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400},
              {"POST /v1/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 65537\r\n\r\n", 413},
              {"POST /v1/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400}};
     PKE_CLEANUP(pke_free_p) char *head = pke_malloc(40000);

@@ -361,7 +361,7 @@ static void test_errors_stay_and_a_reset_clears_them(void **state)
 static double seconds_for(size_t body)
 {
     struct http_reader *r;
-    struct http_limits limits = {16 << 10, 8 << 20, 64};
+    struct http_limits limits = {16 << 10, 8 << 20, 64, false};
     struct timespec a, b;
     size_t used;
 

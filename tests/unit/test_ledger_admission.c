@@ -101,7 +101,7 @@ static void test_attempts_fold_into_one_question(void **state)
     assert_int_equal(row.fail.err, PKE_PENDING);
     assert_int_equal(ledger_request_show(f->r, NULL, again.request_id, f->arena, &row, &f->fail),
                      PKE_NOT_FOUND);
-    assert_audit_whole(f, 2);
+    assert_audit_whole(f, 3); /* refused, pending, pending-again */
 }
 
 static void test_a_grant_is_used_once(void **state)
@@ -229,7 +229,8 @@ static void test_an_expired_grant_is_asked_again(void **state)
     assert_string_equal(a.request_id, b.request_id);
     assert_string_equal(a.state, "pending");
     assert_int_equal(decide(f, s.request_id, true, T0 + 9 * HOUR), PKE_EXISTS);
-    assert_audit_whole(f, 5); /* refused, approved, pending-again, admission-expired, refused */
+    assert_audit_whole(
+        f, 7); /* refused, pending, approved, pending-again, admission-expired, refused, pending */
 }
 
 static void test_a_denial_answers_for_its_time(void **state)

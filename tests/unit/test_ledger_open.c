@@ -44,7 +44,7 @@ static void test_connection_is_durable_and_hardened(void **state)
                                              {"foreign_keys", "1"},    {"trusted_schema", "0"},
                                              {"cell_size_check", "1"}, {"wal_autocheckpoint", "0"},
                                              {"busy_timeout", "250"},  {"application_id", "1347110220"},
-                                             {"user_version", "4"}};
+                                             {"user_version", "5"}};
     struct store *s = &f->l->store;
     int on = -1;
 
@@ -78,10 +78,10 @@ static void test_newer_schema_is_refused(void **state)
     struct ledger_reader *r = NULL;
 
     shut(f);
-    sql(f->path, "PRAGMA user_version=5");
+    sql(f->path, "PRAGMA user_version=6");
     reopen_refused(f, PKE_CONFIG, "ledger-schema");
     assert_int_equal(ledger_reader_open(f->path, &r, &f->fail), PKE_CONFIG);
-    sql(f->path, "PRAGMA user_version=4");
+    sql(f->path, "PRAGMA user_version=5");
     assert_int_equal(ledger_open(f->path, &f->l, &f->fail), PKE_OK);
 }
 

@@ -210,7 +210,7 @@ static void test_57_names(void **state)
     (void)state;
     configure("");
     holds_not(written(), PROVIDER "EntDeviceName"); /* no claim, no name */
-    holds_not(written(), PROVIDER "UPN"); /* a principal is no UPN, whatever it looks like */
+    holds_not(written(), PROVIDER "UPN");           /* a principal is no UPN, whatever it looks like */
     issued.upn = "ada@corp.example";
     holds(written(), PROVIDER "UPN", "ada@corp.example", "string");
     pke_pairs_add(&context, arena, "DeviceName", NASTY);

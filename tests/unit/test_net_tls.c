@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* daemon/net/tls.h: what a client's certificate may cost and be. Both ends in memory. */
+/* daemon/common/tls.h: what a client's certificate may cost and be. Both ends in memory. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/net/tls.h"
+#include "daemon/common/tls.h"
 
 static char dir[] = "/tmp/pke-tls-XXXXXX", cert_file[64], key_file[64];
 static EVP_PKEY *ca_key;

@@ -49,7 +49,7 @@ static void test_rows_follow_the_rules(void **state)
                     !role);
         assert_true(v->role != 0);
         /* a frontend is bound to tenants: what it may ask names one */
-        if ((v->role & VERB_ROLE_FRONTEND) && v->id != VERB_VERSION)
+        if ((v->role & VERB_ROLE_FRONTEND) && v->id != VERB_VERSION && v->id != VERB_OPENAPI)
             assert_true(verb_arg_find(v, VERB_PLACE_QUERY, tenant) ||
                         verb_arg_find(v, VERB_PLACE_BODY, tenant));
         assert_true(v->seconds >= 1 && v->seconds <= 60);
@@ -81,7 +81,8 @@ static void test_arguments_fit_their_verbs(void **state)
             assert_ptr_equal(verb_arg_find(v, a->place, pke_bytes_str(a->name)), a);
         }
         assert_int_equal(in_path, strchr(v->path, '{') ? 1 : 0);
-        assert_int_equal(limit, v->shape == VERB_SHAPE_LIST ? 1 : 0);
+        /* a batch answers what it was asked, part by part */
+        assert_int_equal(limit, v->shape == VERB_SHAPE_LIST && strcmp(v->method, "GET") == 0);
     }
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "daemon/net/tls.h"
+#include "daemon/common/tls.h"
 
 #include <openssl/core_names.h>
 #include <openssl/err.h>
@@ -116,6 +116,13 @@ static int any_certificate(X509_STORE_CTX *store, void *arg)
     X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
     ERR_clear_error();
     return 0;
+}
+
+void tls_context_ask_client(SSL_CTX *ctx)
+{
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    SSL_CTX_set_cert_verify_callback(ctx, any_certificate, NULL);
+    SSL_CTX_set_max_cert_list(ctx, CLIENT_CHAIN_MAX);
 }
 
 static enum pke_err load_clients(SSL_CTX *ctx, const struct conf_listener *l, struct pke_fail *fail)
